@@ -1,0 +1,202 @@
+/* Counted blocks: what every slice, lease, share and C program holds references to. */
+#include "internal.h"
+
+#include <errno.h>
+
+typedef void free_ptr(void *data);
+typedef void free_ptr_size(void *data, size_t size);
+typedef void free_ctx_ptr(void *context, void *data);
+
+static struct {
+    atomic_uint_fast64_t limit; /* 0: none */
+    atomic_uint_fast64_t live_bytes;
+    atomic_uint_fast64_t peak_bytes;
+    atomic_uint_fast64_t allocated;
+    atomic_uint_fast64_t released[CSLICE__REASONS];
+    atomic_uint_fast64_t disowned;
+    atomic_uint_fast64_t lost;
+} counts;
+
+static void add(atomic_uint_fast64_t *counter, uint64_t n) {
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static uint64_t get(const atomic_uint_fast64_t *counter) {
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void raise_peak(uint64_t live) {
+    uint_fast64_t peak = get(&counts.peak_bytes);
+    while (live > peak && !atomic_compare_exchange_weak_explicit(&counts.peak_bytes, &peak, live,
+                                                                 memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+/* The bytes are claimed before they are asked for, so that threads racing for the last of a limit cannot both win. */
+static int claim(size_t size) {
+    uint64_t live = atomic_fetch_add_explicit(&counts.live_bytes, size, memory_order_relaxed) + size;
+    uint64_t limit = get(&counts.limit);
+    if (limit != 0 && live > limit) {
+        atomic_fetch_sub_explicit(&counts.live_bytes, size, memory_order_relaxed);
+        return CSLICE_ELIMIT;
+    }
+    return 0;
+}
+
+static void unclaim(size_t size) {
+    atomic_fetch_sub_explicit(&counts.live_bytes, size, memory_order_relaxed);
+}
+
+static cslice_block *header_new(cslice__kind kind, void *data, size_t size) {
+    cslice_block *block = cslice__mem_alloc(sizeof *block, 16, false);
+    if (block == NULL) return NULL;
+    atomic_init(&block->references, 1);
+    block->kind = kind;
+    block->data = data;
+    block->size = size;
+    block->destructor.function = 0;
+    block->with.context = NULL;
+    return block;
+}
+
+static void count_new(void) {
+    add(&counts.allocated, 1);
+    raise_peak(get(&counts.live_bytes));
+}
+
+int cslice__block_alloc(size_t size, size_t alignment, bool zero, cslice_block **block) {
+    if (size > PTRDIFF_MAX) return CSLICE_ENOMEM;
+    int status = claim(size);
+    if (status != 0) return status;
+    void *data = cslice__mem_alloc(size, alignment, zero);
+    cslice_block *made = data == NULL ? NULL : header_new(CSLICE__HEAP, data, size);
+    if (made == NULL) {
+        cslice__mem_free(data);
+        unclaim(size);
+        return CSLICE_ENOMEM;
+    }
+    count_new();
+    *block = made;
+    return 0;
+}
+
+int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context,
+                        cslice_block **block) {
+    cslice_block *made = header_new(kind, data, size);
+    if (made == NULL) return CSLICE_ENOMEM;
+    made->destructor.function = function;
+    made->with.context = context;
+    /* No limit here: the memory is in use whether it is adopted or not. */
+    add(&counts.live_bytes, size);
+    count_new();
+    *block = made;
+    return 0;
+}
+
+int cslice__block_adopt_callback(cslice__mailbox *mailbox, void *data, size_t size, cslice_block **block) {
+    int status = cslice__block_adopt(CSLICE__CALLBACK, data, size, 0, NULL, block);
+    if (status != 0) return status;
+    cslice__mailbox_ref(mailbox);
+    (*block)->with.mailbox = mailbox;
+    (*block)->destructor.number = ++mailbox->last_number;
+    return 0;
+}
+
+/* Ends a block whose destructor is native. A destructor may change errno, which then belongs to nobody. */
+static void destroy(cslice_block *block) {
+    int saved = errno;
+    uintptr_t function = block->destructor.function;
+    switch ((cslice__kind)block->kind) {
+    case CSLICE__HEAP: cslice__mem_free(block->data); break;
+    case CSLICE__PTR: ((free_ptr *)function)(block->data); break;
+    case CSLICE__PTR_SIZE: ((free_ptr_size *)function)(block->data, block->size); break;
+    case CSLICE__CTX_PTR: ((free_ctx_ptr *)function)(block->with.context, block->data); break;
+    case CSLICE__FREE_FUNCTION:
+        if (function != 0) ((cslice_free_function *)function)(block->data, block->size, block->with.context);
+        break;
+    case CSLICE__CALLBACK: break;
+    }
+    errno = saved;
+    cslice__mem_free(block);
+}
+
+static void hand_over(cslice_block *block) {
+    cslice__mailbox *mailbox = block->with.mailbox;
+    if (!cslice__mailbox_post(mailbox, block)) {
+        cslice__block_count_lost(1);
+        cslice__mem_free(block);
+    }
+    cslice__mailbox_unref(mailbox);
+}
+
+void cslice__block_drop(cslice_block *block, cslice__reason reason) {
+    /* Release, so that every thread's writes are done; acquire, so that the last one sees them before it frees. */
+    if (atomic_fetch_sub_explicit(&block->references, 1, memory_order_acq_rel) != 1) return;
+    unclaim(block->size);
+    add(&counts.released[reason], 1);
+    if (block->kind == CSLICE__CALLBACK) {
+        hand_over(block);
+    } else {
+        destroy(block);
+    }
+}
+
+int cslice__block_disown(cslice_block *block) {
+    if (atomic_load_explicit(&block->references, memory_order_acquire) != 1) return CSLICE_EINVAL;
+    unclaim(block->size);
+    add(&counts.disowned, 1);
+    if (block->kind == CSLICE__CALLBACK) cslice__mailbox_unref(block->with.mailbox);
+    cslice__mem_free(block);
+    return 0;
+}
+
+void cslice__block_count_lost(uint64_t count) {
+    add(&counts.lost, count);
+}
+
+int cslice_block_new(size_t size, cslice_block **block) {
+    return cslice__block_alloc(size, 16, true, block);
+}
+
+int cslice_block_adopt(void *data, size_t size, cslice_free_function *free_function, void *context,
+                       cslice_block **block) {
+    return cslice__block_adopt(CSLICE__FREE_FUNCTION, data, size, (uintptr_t)free_function, context, block);
+}
+
+cslice_block *cslice_block_ref(cslice_block *block) {
+    atomic_fetch_add_explicit(&block->references, 1, memory_order_relaxed);
+    return block;
+}
+
+void cslice_block_unref(cslice_block *block) {
+    if (block != NULL) cslice__block_drop(block, CSLICE__BY_C);
+}
+
+void *cslice_block_data(const cslice_block *block) {
+    return block->data;
+}
+
+size_t cslice_block_size(const cslice_block *block) {
+    return block->size;
+}
+
+void cslice_limit_set(uint64_t bytes) {
+    atomic_store_explicit(&counts.limit, bytes, memory_order_relaxed);
+}
+
+void cslice_statistics_get(cslice_statistics *statistics) {
+    uint64_t ended = get(&counts.disowned);
+    for (int reason = 0; reason < CSLICE__REASONS; reason++) ended += get(&counts.released[reason]);
+    *statistics = (cslice_statistics){
+        .live_blocks = get(&counts.allocated) - ended,
+        .live_bytes = get(&counts.live_bytes),
+        .peak_bytes = get(&counts.peak_bytes),
+        .allocated_blocks = get(&counts.allocated),
+        .released_by_scope = get(&counts.released[CSLICE__BY_SCOPE]),
+        .released_by_collection = get(&counts.released[CSLICE__BY_COLLECTION]),
+        .released_by_thread_end = get(&counts.released[CSLICE__BY_THREAD_END]),
+        .released_by_c = get(&counts.released[CSLICE__BY_C]),
+        .disowned_blocks = get(&counts.disowned),
+        .lost_destructors = get(&counts.lost),
+    };
+}

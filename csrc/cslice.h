@@ -1,0 +1,165 @@
+/*
+ * cslice: counted blocks of C memory that JavaScript and C hold together.
+ *
+ * Holds for every function below, unless its own contract says otherwise:
+ *   - Sizes and offsets are in bytes.
+ *   - A function that can fail returns 0 (or a non-negative result) or one of the negative codes of
+ *     CSLICE_STATUS_MAP, and then has changed nothing. Outputs come last and are written on success only.
+ *   - No function touches errno on success, and none keeps a pointer that it was given, except where it says so.
+ *   - Part 1 is for C and C++ programs and may be called from any thread.
+ *   - Part 2 serves the JavaScript side. Its functions work on the owner table of the calling thread. Addresses
+ *     travel as integers there, since that is the cheapest form for a foreign function interface.
+ */
+#ifndef CSLICE_H
+#define CSLICE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#if defined(CSLICE_BUILD)
+#define CSLICE_API __declspec(dllexport)
+#else
+#define CSLICE_API __declspec(dllimport)
+#endif
+#else
+#define CSLICE_API __attribute__((visibility("default")))
+#endif
+
+/* Raised whenever a prototype or a meaning below changes: the JavaScript side refuses a library of another ABI. */
+#define CSLICE_ABI_VERSION 1
+
+#define CSLICE_STATUS_MAP(X)                                                            \
+    X(ENOMEM, -1, "the C allocator has no memory left")                                 \
+    X(ELIMIT, -2, "the allocation would exceed the limit set by cslice_limit_set")      \
+    X(EINVAL, -3, "an argument is out of its domain")                                   \
+    X(ESLOT, -4, "the slot is out of range, occupied where it must be empty, or empty") \
+    X(EOWNER, -5, "the calling thread has no open owner table")                         \
+    X(ESHARED, -6, "the shared token is stale or was not made by this process")
+
+enum {
+#define X(name, value, message) CSLICE_##name = value,
+    CSLICE_STATUS_MAP(X)
+#undef X
+};
+
+/* ---- Part 1: blocks, for C and C++ ------------------------------------------------------------------------ */
+
+/* A run of bytes with a size, a way to give it back, and an atomic count of references. */
+typedef struct cslice_block cslice_block;
+
+/* Gives `data` back. Runs once, on the thread that dropped the last reference. */
+typedef void cslice_free_function(void *data, size_t size, void *context);
+
+/* Makes a block of `size` zeroed bytes, aligned to 16, with one reference that the caller owns. `size` may be 0. */
+CSLICE_API int cslice_block_new(size_t size, cslice_block **block);
+
+/*
+ * Makes a block over memory that the caller owns, with one reference that the caller owns. When the last reference
+ * goes, `free_function(data, size, context)` runs; NULL: nothing runs. On failure the memory stays the caller's.
+ */
+CSLICE_API int cslice_block_adopt(void *data, size_t size, cslice_free_function *free_function, void *context,
+                                  cslice_block **block);
+
+/* Takes one more reference. Returns `block`. */
+CSLICE_API cslice_block *cslice_block_ref(cslice_block *block);
+
+/* Gives one reference back; the last one gives the memory back. NULL: does nothing. */
+CSLICE_API void cslice_block_unref(cslice_block *block);
+
+/* The first byte. Stable for the life of the block. */
+CSLICE_API void *cslice_block_data(const cslice_block *block);
+
+CSLICE_API size_t cslice_block_size(const cslice_block *block);
+
+/* Process-wide counts, each exact when no other thread is at work. Every allocated block is live or released. */
+typedef struct cslice_statistics {
+    uint64_t live_blocks;
+    uint64_t live_bytes;
+    uint64_t peak_bytes;            /* the highest live_bytes has been */
+    uint64_t allocated_blocks;      /* made or adopted since the process started */
+    uint64_t released_by_scope;     /* last reference dropped by JavaScript's release() */
+    uint64_t released_by_collection; /* last reference dropped after a garbage collection */
+    uint64_t released_by_thread_end; /* last reference dropped by the end of a JavaScript thread */
+    uint64_t released_by_c;         /* last reference dropped by cslice_block_unref */
+    uint64_t disowned_blocks;       /* handed to C with their memory */
+    uint64_t lost_destructors;      /* JavaScript destructors whose thread had ended */
+} cslice_statistics;
+
+CSLICE_API void cslice_statistics_get(cslice_statistics *statistics);
+
+/* The static text for a code of CSLICE_STATUS_MAP. */
+CSLICE_API const char *cslice_status_message(int status);
+
+CSLICE_API uint32_t cslice_abi_version(void);
+
+/* ---- Part 2: slots, for the JavaScript side ---------------------------------------------------------------- */
+
+/* How a native destructor wants to be called. */
+enum {
+    CSLICE_SIGNATURE_PTR = 0,      /* void f(void *data) */
+    CSLICE_SIGNATURE_PTR_SIZE = 1, /* void f(void *data, size_t size) */
+    CSLICE_SIGNATURE_CTX_PTR = 2   /* void f(void *context, void *data) */
+};
+
+/* Reserves `count` empty slots that follow each other and belong to the caller for the life of the thread.
+   Returns the first one. */
+CSLICE_API int64_t cslice_slots_reserve(uint32_t count);
+
+/* Fills an empty slot with a new block of `size` zeroed bytes, aligned to 16. Returns its address. */
+CSLICE_API int64_t cslice_slot_alloc(uint32_t slot, uint64_t size);
+
+/* The same with any power of two as alignment; the bytes are undefined where `zero` is 0. */
+CSLICE_API int64_t cslice_slot_alloc_with(uint32_t slot, uint64_t size, uint64_t alignment, uint32_t zero);
+
+/* Fills an empty slot with a block over memory at `address`. The slot owns it from here; `function` gives it back. */
+CSLICE_API int32_t cslice_slot_adopt(uint32_t slot, uint64_t address, uint64_t size, uint64_t function,
+                                     uint32_t signature, uint64_t context);
+
+/* The same with a destructor in JavaScript, which the owner of `mailbox` runs when cslice_callback_take names it.
+   Returns that name, a positive number. A mailbox is what the second door's listen() returns. */
+CSLICE_API int64_t cslice_slot_adopt_callback(uint32_t slot, uint64_t address, uint64_t size, uint64_t mailbox);
+
+/* Empties a slot: its reference is dropped and counted as released by scope. An empty slot stays empty. */
+CSLICE_API void cslice_slot_release(uint32_t slot);
+
+/* The same for `count` slots whose handles the garbage collector found dead; counted as released by collection. */
+CSLICE_API void cslice_slots_collect(const uint32_t *slots, uint32_t count);
+
+/* Empties a slot whose block has no other reference, without giving the memory back: C owns that from here.
+   CSLICE_EINVAL: there are other references. */
+CSLICE_API int32_t cslice_slot_disown(uint32_t slot);
+
+/* The name of the next JavaScript destructor that is due, or 0. */
+CSLICE_API int64_t cslice_callback_take(uint64_t mailbox);
+
+/* Keeps the library that holds the function at `address` loaded for the life of the process. */
+CSLICE_API int32_t cslice_library_keep(uint64_t address);
+
+/* The largest total of live bytes that allocations may reach; 0: no limit, as at the start. */
+CSLICE_API void cslice_limit_set(uint64_t bytes);
+
+/* memmove. */
+CSLICE_API void cslice_copy(uint64_t destination, uint64_t source, uint64_t size);
+
+/* memcpy from the caller's buffer into C memory. */
+CSLICE_API void cslice_copy_in(uint64_t destination, const void *source, uint64_t size);
+
+/* memcpy out of C memory into the caller's buffer. */
+CSLICE_API void cslice_copy_out(void *destination, uint64_t source, uint64_t size);
+
+/* Writes a NUL-terminated string to C's stdout and flushes it. Returns 0, or the positive errno of the write. */
+CSLICE_API int32_t cslice_print(uint64_t text);
+
+/* For tests: the n-th allocation from here (1: the next) fails, and each one after it; 0: none fails. */
+CSLICE_API void cslice_test_fail_allocation(uint64_t n);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,101 @@
+/* Private layouts, and the cslice__ functions grouped under the file that defines them. */
+#ifndef CSLICE_INTERNAL_H
+#define CSLICE_INTERNAL_H
+
+#include "cslice.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/* ---- mem.c ------------------------------------------------------------------------------------------------- */
+
+/* NULL when memory is exhausted, or when a test asked for that. Alignment is a power of two. */
+void *cslice__mem_alloc(size_t size, size_t alignment, bool zero);
+void *cslice__mem_resize(void *memory, size_t size);
+void cslice__mem_free(void *memory);
+
+/* ---- mailbox.c --------------------------------------------------------------------------------------------- */
+
+typedef void cslice__wake_function(void *target);
+
+/*
+ * Where blocks with a JavaScript destructor wait for their thread. Counted, since blocks outlive threads: one
+ * reference belongs to the second door that made it, one to each block.
+ */
+typedef struct cslice__mailbox {
+    atomic_uint references;
+    pthread_mutex_t mutex;
+    cslice_block *first;
+    cslice_block *last;
+    int64_t last_number;
+    bool closed; /* the thread has ended: nobody will read this again */
+    cslice__wake_function *wake;
+    void *wake_target;
+} cslice__mailbox;
+
+cslice__mailbox *cslice__mailbox_new(void);
+void cslice__mailbox_ref(cslice__mailbox *mailbox);
+void cslice__mailbox_unref(cslice__mailbox *mailbox);
+/* From any thread; wakes the reader. False: its thread has ended, and the block is still the caller's. */
+bool cslice__mailbox_post(cslice__mailbox *mailbox, cslice_block *block);
+/* The next block, or NULL. It is the caller's. */
+cslice_block *cslice__mailbox_take(cslice__mailbox *mailbox);
+/* `wake` runs on the posting thread, under the mailbox's lock. NULL: nobody is woken. */
+void cslice__mailbox_set_wake(cslice__mailbox *mailbox, cslice__wake_function *wake, void *target);
+/* No block is accepted from here. Returns the number of blocks that were waiting, which are freed. */
+uint64_t cslice__mailbox_close(cslice__mailbox *mailbox);
+
+/* ---- block.c ----------------------------------------------------------------------------------------------- */
+
+/* Why a reference is dropped: the counter that a block's end goes to. */
+typedef enum cslice__reason {
+    CSLICE__BY_SCOPE,
+    CSLICE__BY_COLLECTION,
+    CSLICE__BY_THREAD_END,
+    CSLICE__BY_C,
+    CSLICE__REASONS
+} cslice__reason;
+
+typedef enum cslice__kind {
+    CSLICE__HEAP,     /* data came from cslice__mem_alloc */
+    CSLICE__PTR,      /* the three signatures of a native destructor */
+    CSLICE__PTR_SIZE,
+    CSLICE__CTX_PTR,
+    CSLICE__FREE_FUNCTION, /* a cslice_free_function; NULL: nothing to run */
+    CSLICE__CALLBACK       /* a JavaScript function, reached through a mailbox */
+} cslice__kind;
+
+struct cslice_block {
+    atomic_uint references;
+    uint32_t kind;
+    void *data;
+    size_t size;
+    union {
+        uintptr_t function;
+        int64_t number; /* CSLICE__CALLBACK: names the JavaScript function */
+    } destructor;
+    union {
+        void *context;
+        cslice__mailbox *mailbox;
+        cslice_block *next; /* while it waits in the mailbox */
+    } with;
+};
+
+int cslice__block_alloc(size_t size, size_t alignment, bool zero, cslice_block **block);
+int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context,
+                        cslice_block **block);
+int cslice__block_adopt_callback(cslice__mailbox *mailbox, void *data, size_t size, cslice_block **block);
+void cslice__block_drop(cslice_block *block, cslice__reason reason);
+int cslice__block_disown(cslice_block *block);
+/* Counts destructors that nobody will run. */
+void cslice__block_count_lost(uint64_t count);
+
+/* ---- owner.c ----------------------------------------------------------------------------------------------- */
+
+/* Opens the calling thread's owner table, or counts one more user of it. */
+int cslice__owner_open(void);
+/* The last user's close drops every slot, with native destructors run. */
+void cslice__owner_close(void);
+
+#endif

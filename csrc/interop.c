@@ -1,0 +1,36 @@
+/* The C library and the dynamic loader, for what JavaScript cannot do as safely or as cheaply through them directly. */
+#if !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* dladdr */
+#endif
+#include "internal.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+int32_t cslice_library_keep(uint64_t address) {
+    Dl_info info;
+    if (dladdr((void *)(uintptr_t)address, &info) == 0) return CSLICE_EINVAL;
+    /* Already loaded, so this only raises its count. It is never closed: a block may need it in any later moment, and
+       koffi unloads a library as soon as its own last reference goes. The executable itself has no such name. */
+    (void)dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+    return 0;
+}
+
+void cslice_copy(uint64_t destination, uint64_t source, uint64_t size) {
+    memmove((void *)(uintptr_t)destination, (const void *)(uintptr_t)source, (size_t)size);
+}
+
+void cslice_copy_in(uint64_t destination, const void *source, uint64_t size) {
+    memcpy((void *)(uintptr_t)destination, source, (size_t)size);
+}
+
+void cslice_copy_out(void *destination, uint64_t source, uint64_t size) {
+    memcpy(destination, (const void *)(uintptr_t)source, (size_t)size);
+}
+
+int32_t cslice_print(uint64_t text) {
+    if (fputs((const char *)(uintptr_t)text, stdout) == EOF || fflush(stdout) == EOF) return errno;
+    return 0;
+}

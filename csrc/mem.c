@@ -1,0 +1,74 @@
+/* The one place that asks the C library for memory, so that a test can make any request fail. */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
+
+/* From this size on the kernel is asked for huge pages: first touch and unmapping then cost a tenth. Smaller blocks
+   gain little and would round their memory use up to 2 MiB. */
+#define HUGE_PAGE_THRESHOLD ((size_t)16 << 20)
+
+static atomic_uint_fast64_t failure_countdown;
+
+static bool must_fail(void) {
+    uint_fast64_t left = atomic_load_explicit(&failure_countdown, memory_order_relaxed);
+    if (left == 0) return false;
+    if (left == 1) return true;
+    atomic_store_explicit(&failure_countdown, left - 1, memory_order_relaxed);
+    return false;
+}
+
+void cslice_test_fail_allocation(uint64_t n) {
+    atomic_store_explicit(&failure_countdown, n, memory_order_relaxed);
+}
+
+static void advise_huge_pages(void *memory, size_t size) {
+#if defined(MADV_HUGEPAGE)
+    if (size < HUGE_PAGE_THRESHOLD) return;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t start = ((uintptr_t)memory + page - 1) & ~(page - 1);
+    uintptr_t end = ((uintptr_t)memory + size) & ~(page - 1);
+    int saved = errno;
+    madvise((void *)start, end - start, MADV_HUGEPAGE); /* advice: where it is refused, small pages serve */
+    errno = saved;
+#else
+    (void)memory;
+    (void)size;
+#endif
+}
+
+/* malloc aligns to 16 on every 64-bit system; 32-bit ones may give 8. */
+static bool malloc_aligns(size_t alignment) {
+    return alignment <= (sizeof(void *) == 8 ? 16 : 8);
+}
+
+void *cslice__mem_alloc(size_t size, size_t alignment, bool zero) {
+    if (must_fail()) return NULL;
+    if (size == 0) size = 1; /* malloc(0) may be NULL, and every block has an address */
+    void *memory = NULL;
+    if (malloc_aligns(alignment)) {
+        /* calloc knows which memory is fresh from the kernel, and does not touch it again. */
+        memory = zero ? calloc(1, size) : malloc(size);
+    } else {
+        if (size > SIZE_MAX - alignment) return NULL;
+        if (posix_memalign(&memory, alignment, size) != 0) return NULL;
+        if (zero) memset(memory, 0, size);
+    }
+    if (memory != NULL) advise_huge_pages(memory, size);
+    return memory;
+}
+
+void *cslice__mem_resize(void *memory, size_t size) {
+    if (must_fail()) return NULL;
+    return realloc(memory, size == 0 ? 1 : size);
+}
+
+void cslice__mem_free(void *memory) {
+    free(memory);
+}

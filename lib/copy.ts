@@ -1,0 +1,47 @@
+import { bytesOf, checkIndex, checkRegion, toInteger } from './core/check.ts';
+import { copyMemory, copyOut } from './native/symbols.ts';
+import { Slice } from './slice.ts';
+
+/** What {@link copy} reads or writes: a slice, or JavaScript memory. */
+export type Bytes = Slice | ArrayBuffer | ArrayBufferView;
+
+/**
+ * Copies bytes between slices and JavaScript memory, in any combination, from the start of each. The two may overlap.
+ * Allocates nothing. Between slices it is one `memmove`, which needs no view.
+ *
+ * @param byteLength default: all of `source`
+ * @throws {CSliceError} `ERR_CSLICE_RANGE` if it exceeds either side, `ERR_CSLICE_RELEASED`, `ERR_CSLICE_TYPE`
+ */
+export function copy(destination: Bytes, source: Bytes, byteLength?: number): void {
+  if (destination instanceof Slice && source instanceof Slice) {
+    const [to, from] = [toInteger(destination.address), toInteger(source.address)];
+    copyMemory(to, from, checkLengthOfCopy(byteLength, destination, source));
+    return;
+  }
+  const to = destination instanceof Slice ? destination.bytes : bytesOf('destination', destination);
+  const from = source instanceof Slice ? source.bytes : bytesOf('source', source);
+  const length = checkLengthOfCopy(byteLength, to, from);
+  to.set(length === from.byteLength ? from : from.subarray(0, length));
+}
+
+interface Sized {
+  readonly byteLength: number;
+}
+
+function checkLengthOfCopy(byteLength: number | undefined, destination: Sized, source: Sized): number {
+  const most = Math.min(destination.byteLength, source.byteLength);
+  return checkIndex('byteLength', byteLength ?? source.byteLength, 0, 0, most);
+}
+
+/**
+ * A copy of `byteLength` bytes at `address`, in JavaScript's own memory (Go: `C.GoBytes`). The caller promises that
+ * they are readable: nothing can check that.
+ *
+ * @throws {CSliceError} `ERR_CSLICE_RANGE` for NULL or a length that no array can have, `ERR_CSLICE_TYPE`
+ */
+export function copyBytes(address: bigint, byteLength: number): Uint8Array<ArrayBuffer> {
+  checkRegion(address, byteLength);
+  const bytes = new Uint8Array(byteLength);
+  copyOut(bytes, toInteger(address), byteLength);
+  return bytes;
+}

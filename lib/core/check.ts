@@ -1,0 +1,77 @@
+import { constants } from 'node:buffer';
+import { types } from 'node:util';
+import { rangeError, show, typeError } from '../errors.ts';
+import type { Integer } from '../native/symbols.ts';
+
+/** The longest ArrayBuffer of this runtime. Making a longer view aborts the process, so it is checked before. */
+const longestView = constants.MAX_LENGTH;
+
+/** A count of bytes or elements that a view can have. */
+export function checkLength(name: string, value: unknown): number {
+  if (typeof value !== 'number') throw typeError(`${name} must be a number, got ${show(value)}`);
+  if (!Number.isSafeInteger(value) || value < 0 || value > longestView) {
+    throw rangeError(`${name} must be an integer from 0 to ${longestView}, got ${value}`);
+  }
+  return value;
+}
+
+/** An integer from `lowest` to `highest`; `undefined` stands for `fallback`. */
+export function checkIndex(name: string, value: unknown, fallback: number, lowest: number, highest: number): number {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'number') throw typeError(`${name} must be a number, got ${show(value)}`);
+  if (!Number.isInteger(value) || value < lowest || value > highest) {
+    throw rangeError(`${name} must be an integer from ${lowest} to ${highest}, got ${value}`);
+  }
+  return value;
+}
+
+const highestAddress = (1n << 64n) - 1n;
+
+/** An address other than NULL. */
+export function checkAddress(name: string, value: unknown): bigint {
+  if (typeof value !== 'bigint') throw typeError(`${name} must be a bigint, got ${show(value)}`);
+  if (value <= 0n || value > highestAddress) {
+    throw rangeError(`${name} must be an address from 0x1 to 0x${highestAddress.toString(16)}, got ${value}`);
+  }
+  return value;
+}
+
+/** An address and a length that do not wrap around the end of memory. */
+export function checkRegion(address: unknown, byteLength: unknown): asserts address is bigint {
+  const start = checkAddress('address', address);
+  const length = checkLength('byteLength', byteLength);
+  if (start + BigInt(length) > highestAddress) {
+    throw rangeError(`byteLength ${length} from address 0x${start.toString(16)} passes the end of memory`);
+  }
+}
+
+/** The cheapest exact form for crossing into C. */
+export function toInteger(address: bigint): Integer {
+  return address <= Number.MAX_SAFE_INTEGER ? Number(address) : address;
+}
+
+export function advance(address: Integer, byteOffset: number): Integer {
+  return typeof address === 'number' ? address + byteOffset : address + BigInt(byteOffset);
+}
+
+export function remainder(address: Integer, divisor: number): number {
+  return typeof address === 'number' ? address % divisor : Number(address % BigInt(divisor));
+}
+
+/** The bytes of any buffer or view. No copy. */
+export function bytesOf(name: string, source: unknown): Uint8Array {
+  if (source instanceof Uint8Array) return source;
+  if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+  if (types.isAnyArrayBuffer(source)) return new Uint8Array(source);
+  throw typeError(`${name} must be an ArrayBuffer or a view of one, got ${show(source)}`);
+}
+
+/** The size in bytes of an element of a typed array class; 1 for DataView. Classes of other realms are fine. */
+export function elementSizeOf(name: string, type: unknown): number {
+  if (typeof type === 'function') {
+    const size = (type as { BYTES_PER_ELEMENT?: unknown }).BYTES_PER_ELEMENT;
+    if (size === 1 || size === 2 || size === 4 || size === 8) return size;
+    if (type.prototype?.[Symbol.toStringTag] === 'DataView') return 1;
+  }
+  throw typeError(`${name} must be a typed array class or DataView, got ${show(type)}`);
+}

@@ -1,0 +1,342 @@
+/**
+ * C values in a DataView, by koffi's own type descriptions. koffi's decode and encode would do, but for three things:
+ * they segfault in a worker that is being terminated, know no bounds, and cost several times as much.
+ */
+
+import { rangeError, show, typeError } from '../errors.ts';
+import { readCString, type TypeObject, type TypeSpec, typeOf } from '../native/symbols.ts';
+
+/** Reads and writes one C type. The caller has checked that the bytes are in bounds. */
+export interface Codec {
+  readonly name: string;
+  readonly size: number;
+  read(view: DataView, offset: number): unknown;
+  write(view: DataView, offset: number, value: unknown): void;
+}
+
+const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+const codecs = new WeakMap<TypeObject, Codec>();
+const codecsByName = new Map<string, Codec>();
+
+/** @throws {CSliceError} `ERR_CSLICE_TYPE` for a type that koffi does not know or that has no size */
+export function codecOf(spec: TypeSpec): Codec {
+  if (typeof spec === 'string') {
+    let codec = codecsByName.get(spec);
+    if (codec === undefined) {
+      codec = codecOfType(resolve(spec));
+      codecsByName.set(spec, codec);
+    }
+    return codec;
+  }
+  return codecs.get(spec as TypeObject) ?? codecOfType(resolve(spec));
+}
+
+function resolve(spec: TypeSpec): TypeObject {
+  try {
+    return typeOf(spec);
+  } catch (cause) {
+    throw typeError(`type must be a koffi type or its name, got ${show(spec)}: ${(cause as Error).message}`);
+  }
+}
+
+function codecOfType(type: TypeObject): Codec {
+  let codec = codecs.get(type);
+  if (codec === undefined) {
+    codec = compile(type);
+    codecs.set(type, codec);
+  }
+  return codec;
+}
+
+type Compiler = (type: TypeObject) => Codec;
+
+function integer(bits: 8 | 16 | 32, signed: boolean, swapped = false): Compiler {
+  const lowest = signed ? -(2 ** (bits - 1)) : 0;
+  const highest = signed ? 2 ** (bits - 1) - 1 : 2 ** bits - 1;
+  const order = littleEndian !== swapped;
+  const method = `${signed ? 'Int' : 'Uint'}${bits}` as const;
+  const get = DataView.prototype[`get${method}`];
+  const set = DataView.prototype[`set${method}`];
+  return ({ name, size }) => ({
+    name,
+    size,
+    read: (view, offset) => get.call(view, offset, order),
+    write(view, offset, value) {
+      if (typeof value !== 'number') throw typeError(`a ${name} must be a number, got ${show(value)}`);
+      if (!Number.isInteger(value) || value < lowest || value > highest) {
+        throw rangeError(`a ${name} must be an integer from ${lowest} to ${highest}, got ${value}`);
+      }
+      set.call(view, offset, value, order);
+    },
+  });
+}
+
+/** As in koffi: a number where that is exact, else a bigint; both are taken. */
+function integer64(signed: boolean, swapped = false): Compiler {
+  const order = littleEndian !== swapped;
+  const get = signed ? DataView.prototype.getBigInt64 : DataView.prototype.getBigUint64;
+  const set = signed ? DataView.prototype.setBigInt64 : DataView.prototype.setBigUint64;
+  const lowest = signed ? -(1n << 63n) : 0n;
+  const highest = signed ? (1n << 63n) - 1n : (1n << 64n) - 1n;
+  return ({ name, size }) => ({
+    name,
+    size,
+    read(view, offset) {
+      const value = get.call(view, offset, order);
+      const number = Number(value);
+      return Number.isSafeInteger(number) ? number : value;
+    },
+    write(view, offset, value) {
+      set.call(view, offset, toBigInt(name, value, lowest, highest), order);
+    },
+  });
+}
+
+function toBigInt(name: string, value: unknown, lowest: bigint, highest: bigint): bigint {
+  if (typeof value !== 'bigint' && typeof value !== 'number') {
+    throw typeError(`a ${name} must be a number or a bigint, got ${show(value)}`);
+  }
+  if (typeof value === 'number' && !Number.isSafeInteger(value)) {
+    throw rangeError(`a ${name} must be a safe integer or a bigint, got ${value}`);
+  }
+  const exact = BigInt(value);
+  if (exact < lowest || exact > highest) {
+    throw rangeError(`a ${name} must be from ${lowest} to ${highest}, got ${exact}`);
+  }
+  return exact;
+}
+
+function float(bits: 32 | 64): Compiler {
+  const get = DataView.prototype[`getFloat${bits}`];
+  const set = DataView.prototype[`setFloat${bits}`];
+  return ({ name, size }) => ({
+    name,
+    size,
+    read: (view, offset) => get.call(view, offset, littleEndian),
+    write(view, offset, value) {
+      if (typeof value !== 'number') throw typeError(`a ${name} must be a number, got ${show(value)}`);
+      set.call(view, offset, value, littleEndian);
+    },
+  });
+}
+
+function boolean({ name, size }: TypeObject): Codec {
+  return {
+    name,
+    size,
+    read: (view, offset) => view.getUint8(offset) !== 0,
+    write(view, offset, value) {
+      if (typeof value !== 'boolean') throw typeError(`a ${name} must be a boolean, got ${show(value)}`);
+      view.setUint8(offset, value ? 1 : 0);
+    },
+  };
+}
+
+function readPointer(view: DataView, offset: number, size: number): bigint {
+  return size === 8 ? view.getBigUint64(offset, littleEndian) : BigInt(view.getUint32(offset, littleEndian));
+}
+
+function writePointer(view: DataView, offset: number, size: number, name: string, value: unknown): void {
+  const highest = (1n << BigInt(size * 8)) - 1n;
+  const address = toBigInt(name, value ?? 0n, 0n, highest);
+  if (size === 8) view.setBigUint64(offset, address, littleEndian);
+  else view.setUint32(offset, Number(address), littleEndian);
+}
+
+/** An address, or null. Where it points is not looked at. */
+function pointer({ name, size }: TypeObject): Codec {
+  return {
+    name,
+    size,
+    read: (view, offset) => readPointer(view, offset, size) || null,
+    write: (view, offset, value) => writePointer(view, offset, size, name, value),
+  };
+}
+
+/** Reads the C string that the pointer points to; only an address can be written, since someone must own the bytes. */
+function string(width: 1 | 2 | 4): Compiler {
+  return ({ name, size }) => ({
+    name,
+    size,
+    read(view, offset) {
+      const address = readPointer(view, offset, size);
+      return address === 0n ? null : readCString[width](address);
+    },
+    write(view, offset, value) {
+      if (typeof value === 'string') {
+        throw typeError(`a ${name} must be the address of a C string that outlives it, got ${show(value)}`);
+      }
+      writePointer(view, offset, size, name, value);
+    },
+  });
+}
+
+function record(type: TypeObject): Codec {
+  const { name, size } = type;
+  const members = Object.values(type.members ?? {}).map((member) => ({
+    name: member.name,
+    offset: member.offset,
+    codec: codecOfType(member.type),
+  }));
+  return {
+    name,
+    size,
+    read(view, offset) {
+      const value: Record<string, unknown> = {};
+      for (const member of members) value[member.name] = member.codec.read(view, offset + member.offset);
+      return value;
+    },
+    /** Members that the value lacks keep their bytes. */
+    write(view, offset, value) {
+      if (typeof value !== 'object' || value === null)
+        throw typeError(`a ${name} must be an object, got ${show(value)}`);
+      const given = value as Record<string, unknown>;
+      for (const member of members) {
+        const part = given[member.name];
+        if (part !== undefined) member.codec.write(view, offset + member.offset, part);
+      }
+    },
+  };
+}
+
+type TypedArrayClass = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => { slice(): unknown };
+
+const typedArrays: Record<string, TypedArrayClass> = {
+  Int8: Int8Array,
+  UInt8: Uint8Array,
+  Int16: Int16Array,
+  UInt16: Uint16Array,
+  Int32: Int32Array,
+  UInt32: Uint32Array,
+  Int64: BigInt64Array,
+  UInt64: BigUint64Array,
+  Float32: Float32Array,
+  Float64: Float64Array,
+};
+
+/** Decodes to what koffi decodes to: a copy as typed array, Buffer, string or plain array. */
+function array(type: TypeObject): Codec {
+  const { name, size, hint, ref, length = 0 } = type;
+  const element = codecOfType(ref as TypeObject);
+  const readAll = (view: DataView, offset: number): unknown[] =>
+    Array.from({ length }, (_, i) => element.read(view, offset + i * element.size));
+  const writeAll = (view: DataView, offset: number, values: ArrayLike<unknown>): void => {
+    if (values.length > length) throw rangeError(`a ${name} has ${length} elements, got ${values.length}`);
+    for (let i = 0; i < values.length; i++) element.write(view, offset + i * element.size, values[i]);
+  };
+  const read = readerByHint(hint, (ref as TypeObject).primitive, size, readAll, element.size);
+  return {
+    name,
+    size,
+    read,
+    /** Elements that the value lacks keep their bytes; a string is followed by a NUL where there is room. */
+    write(view, offset, value) {
+      if (typeof value === 'string' && hint === 'String') {
+        writeAll(view, offset, charactersOf(value, element.size, length));
+      } else if (typeof value === 'object' && value !== null && 'length' in value) {
+        writeAll(view, offset, value as ArrayLike<unknown>);
+      } else {
+        throw typeError(`a ${name} must be an array, got ${show(value)}`);
+      }
+    },
+  };
+}
+
+function readerByHint(
+  hint: TypeObject['hint'],
+  primitive: string,
+  size: number,
+  readAll: (view: DataView, offset: number) => unknown[],
+  width: number,
+): Codec['read'] {
+  const copyBytes = (view: DataView, offset: number): Uint8Array =>
+    new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
+  const TypedArray = typedArrays[primitive];
+  switch (hint) {
+    case 'Typed':
+      if (TypedArray === undefined) return readAll; // swapped integers and pointers have no typed array
+      return (view, offset) => new TypedArray(copyBytes(view, offset).buffer, 0, size / width);
+    case 'Buffer':
+      return (view, offset) => Buffer.from(copyBytes(view, offset).buffer);
+    case 'String':
+      return (view, offset) => untilNul(copyBytes(view, offset), width);
+    default:
+      return readAll;
+  }
+}
+
+function untilNul(bytes: Uint8Array<ArrayBufferLike>, width: number): string {
+  if (width === 1) {
+    const end = bytes.indexOf(0);
+    return Buffer.from(bytes.buffer, 0, end < 0 ? bytes.length : end).toString('utf8');
+  }
+  const units = width === 2 ? new Uint16Array(bytes.buffer) : new Uint32Array(bytes.buffer);
+  let text = '';
+  for (const unit of units) {
+    if (unit === 0) break;
+    text += width === 2 ? String.fromCharCode(unit) : String.fromCodePoint(unit);
+  }
+  return text;
+}
+
+function charactersOf(text: string, width: number, length: number): number[] {
+  const units =
+    width === 1
+      ? Array.from(Buffer.from(text, 'utf8'), (byte) => (byte << 24) >> 24)
+      : width === 2
+        ? Array.from({ length: text.length }, (_, i) => (text.charCodeAt(i) << 16) >> 16)
+        : Array.from(text, (character) => character.codePointAt(0) as number);
+  if (units.length < length) units.push(0);
+  return units;
+}
+
+/** C does not say which member is the live one: reading gives all, writing takes one. */
+function union(type: TypeObject): Codec {
+  const { read, write, name, size } = record(type);
+  return {
+    name,
+    size,
+    read,
+    write(view, offset, value) {
+      if (typeof value === 'object' && value !== null && Object.keys(value).length !== 1) {
+        throw typeError(`a ${name} must be an object with one member, got ${Object.keys(value).length}`);
+      }
+      write(view, offset, value);
+    },
+  };
+}
+
+const compilers: Record<string, Compiler> = {
+  Bool: boolean,
+  Int8: integer(8, true),
+  UInt8: integer(8, false),
+  Int16: integer(16, true),
+  UInt16: integer(16, false),
+  Int16S: integer(16, true, true),
+  UInt16S: integer(16, false, true),
+  Int32: integer(32, true),
+  UInt32: integer(32, false),
+  Int32S: integer(32, true, true),
+  UInt32S: integer(32, false, true),
+  Int64: integer64(true),
+  UInt64: integer64(false),
+  Int64S: integer64(true, true),
+  UInt64S: integer64(false, true),
+  Float32: float(32),
+  Float64: float(64),
+  Pointer: pointer,
+  Callback: pointer,
+  String: string(1),
+  String16: string(2),
+  String32: string(4),
+  Record: record,
+  Union: union,
+  Array: array,
+};
+
+function compile(type: TypeObject): Codec {
+  const compiler = compilers[type.primitive];
+  if (compiler === undefined) throw typeError(`type ${type.name} has no bytes to read or write`);
+  return compiler(type);
+}

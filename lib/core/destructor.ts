@@ -1,0 +1,132 @@
+import { CSliceError, rangeError, show, typeError } from '../errors.ts';
+import { host } from '../native/host.ts';
+import {
+  callbackTake,
+  type Integer,
+  type KoffiLibrary,
+  libraryKeep,
+  slotAdopt,
+  slotAdoptCallback,
+  status,
+} from '../native/symbols.ts';
+import { checkAddress, toInteger } from './check.ts';
+
+/** How a native destructor wants to be called: `f(ptr)`, `f(ptr, size)` or `f(context, ptr)`. */
+export type Signature = 'ptr' | 'ptr,size' | 'ctx,ptr';
+
+const signatures: Record<Signature, number> = { ptr: 0, 'ptr,size': 1, 'ctx,ptr': 2 };
+
+export interface DestructorOptions {
+  /** Default `'ptr'`. */
+  signature?: Signature;
+  /** The first argument of a `'ctx,ptr'` destructor. Default NULL. */
+  context?: bigint;
+}
+
+/** A C function that gives memory back. Made by {@link destructor}. */
+export class NativeDestructor {
+  readonly #function: Integer;
+  readonly #signature: number;
+  readonly #context: Integer;
+
+  constructor(fn: Integer, signature: number, context: Integer) {
+    this.#function = fn;
+    this.#signature = signature;
+    this.#context = context;
+  }
+
+  /** Fills `slot`. Returns 0 or a negative status. */
+  adopt(slot: number, address: Integer, byteLength: number): number {
+    return slotAdopt(slot, address, byteLength, this.#function, this.#signature, this.#context);
+  }
+}
+
+/** What gives adopted memory back: a C function, or a JavaScript one called with the address and the size. */
+export type Destructor = NativeDestructor | ((address: bigint, byteLength: number) => void);
+
+/**
+ * A C function as a destructor. Its library stays loaded for the life of the process, however `lib` is dropped, since
+ * memory may have to be given back at any later time. Copies nothing; makes no call into the library.
+ *
+ * @param lib what `koffi.load` returned
+ * @param symbol the name of the function in it
+ * @throws {CSliceError} `ERR_CSLICE_TYPE` for a wrong argument, `ERR_CSLICE_RANGE` for an unknown symbol or signature
+ */
+export function destructor(lib: KoffiLibrary, symbol: string, options: DestructorOptions = {}): Destructor {
+  if (typeof lib?.symbol !== 'function') {
+    throw typeError(`lib must be a library loaded by koffi, got ${show(lib)}`);
+  }
+  if (typeof symbol !== 'string') throw typeError(`symbol must be a string, got ${show(symbol)}`);
+  const { signature = 'ptr', context } = options;
+  if (!Object.hasOwn(signatures, signature)) {
+    throw rangeError(`signature must be one of ${Object.keys(signatures).join(' | ')}, got ${show(signature)}`);
+  }
+  if (context !== undefined && signature !== 'ctx,ptr') {
+    throw typeError(`context needs the signature 'ctx,ptr', got ${show(signature)}`);
+  }
+  const address = addressOf(lib, symbol);
+  libraryKeep(address);
+  return new NativeDestructor(
+    address,
+    signatures[signature],
+    context === undefined || context === 0n ? 0 : toInteger(checkAddress('context', context)),
+  );
+}
+
+function addressOf(lib: KoffiLibrary, symbol: string): Integer {
+  try {
+    return toInteger(lib.symbol(symbol) as bigint);
+  } catch (cause) {
+    throw new CSliceError('ERR_CSLICE_RANGE', `symbol ${show(symbol)} is not in the library`, { cause });
+  }
+}
+
+interface Callback {
+  readonly run: (address: bigint, byteLength: number) => void;
+  readonly address: bigint;
+  readonly byteLength: number;
+}
+
+/** The JavaScript destructors that have not run yet, by the name that C knows them by. */
+const callbacks = new Map<number, Callback>();
+let mailbox: Integer | undefined;
+let failures = 0;
+
+/** Fills `slot` with memory that a JavaScript function gives back. Returns a negative status, or 0. */
+export function adoptWithCallback(slot: number, run: Callback['run'], address: bigint, byteLength: number): number {
+  mailbox ??= host.listen(runDueCallbacks);
+  if (mailbox === undefined) return status.ENOMEM;
+  const name = slotAdoptCallback(slot, toInteger(address), byteLength, mailbox);
+  if (name < 0) return name;
+  callbacks.set(name, { run, address, byteLength });
+  return 0;
+}
+
+/** Runs the JavaScript destructors of blocks that have ended, each once. Costs nothing where there are none. */
+export function runDueCallbacks(): void {
+  if (mailbox === undefined || callbacks.size === 0) return;
+  for (let name = callbackTake(mailbox); name !== 0; name = callbackTake(mailbox)) {
+    const callback = callbacks.get(name);
+    callbacks.delete(name); // first: it may throw, or release further slices
+    if (callback !== undefined) runOne(callback);
+  }
+}
+
+/** A failing destructor must not stop the one after it, nor surprise whoever dropped the last reference. */
+function runOne({ run, address, byteLength }: Callback): void {
+  try {
+    run(address, byteLength);
+  } catch (error) {
+    failures++;
+    const where = `0x${address.toString(16)} (${byteLength} bytes)`;
+    process.emitWarning(`The destructor of the block at ${where} threw: ${(error as Error)?.stack ?? show(error)}`, {
+      type: 'CSliceWarning',
+      code: 'CSLICE_DESTRUCTOR_THREW',
+    });
+  }
+}
+
+/** How many JavaScript destructors of this thread threw. */
+export function destructorFailures(): number {
+  return failures;
+}

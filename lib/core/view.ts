@@ -1,0 +1,93 @@
+import { isMainThread } from 'node:worker_threads';
+import { CSliceError, typeError } from '../errors.ts';
+import { host } from '../native/host.ts';
+import { type Integer, koffiView } from '../native/symbols.ts';
+
+/** Constructs nothing new, so that the private field of a class that extends it lands on the object given. */
+class Identity {
+  constructor(object: object) {
+    // biome-ignore lint/correctness/noConstructorReturn: that is its purpose
+    return object;
+  }
+}
+
+/**
+ * Ties a view to what keeps its memory: as long as the buffer, or anything over it, is in reach, so is the keeper. A
+ * private field, not a property, so that no caller can read it, replace it or freeze it.
+ */
+class Hold extends Identity {
+  #keeper: object | undefined;
+
+  constructor(buffer: ArrayBuffer, keeper: object) {
+    super(buffer);
+    this.#keeper = keeper;
+  }
+
+  static of(buffer: ArrayBuffer): object | undefined {
+    return #keeper in buffer ? (buffer as unknown as Hold).#keeper : undefined;
+  }
+
+  static clear(buffer: ArrayBuffer): void {
+    (buffer as unknown as Hold).#keeper = undefined;
+  }
+}
+
+function refuse(method: string): () => never {
+  return () => {
+    throw typeError(
+      `${method}() would move C memory to an ArrayBuffer that nothing follows. Copy it with slice.copy(), ` +
+        'or hand the memory over with slice.disown()',
+    );
+  };
+}
+
+/** What every view inherits from: an ArrayBuffer that cannot be moved away from its owner. */
+const guardedPrototype: ArrayBuffer = Object.create(
+  ArrayBuffer.prototype,
+  Object.fromEntries(
+    ['transfer', 'transferToFixedLength', 'resize'].map((method) => [
+      method,
+      { value: refuse(method), writable: false, configurable: false, enumerable: false },
+    ]),
+  ),
+);
+
+function makeView(address: Integer, byteLength: number): ArrayBuffer | undefined {
+  if (!isMainThread) return host.view(address, byteLength);
+  try {
+    return koffiView(address, byteLength);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * An ArrayBuffer over C memory. About 1 µs at any size: what V8 and Node ask for an external buffer.
+ *
+ * @throws {CSliceError} `ERR_CSLICE_NO_VIEW` where the runtime forbids external buffers
+ */
+export function createView(address: Integer, byteLength: number, keeper: object): ArrayBuffer {
+  const buffer = makeView(address, byteLength);
+  if (buffer === undefined) {
+    throw new CSliceError('ERR_CSLICE_NO_VIEW', 'This runtime forbids ArrayBuffers over C memory');
+  }
+  Object.setPrototypeOf(buffer, guardedPrototype);
+  new Hold(buffer, keeper);
+  return buffer;
+}
+
+/**
+ * Kills a view of `byteLength` bytes and everything over it: their length is 0 from here.
+ * Returns false if someone else detached it before, and so may have its bytes in another buffer.
+ */
+export function detachView(buffer: ArrayBuffer, byteLength: number): boolean {
+  const ours = buffer.byteLength === byteLength;
+  host.detach(buffer);
+  Hold.clear(buffer);
+  return ours;
+}
+
+/** What keeps the memory of a live view of ours; undefined for every other buffer. */
+export function keeperOf(buffer: ArrayBufferLike): object | undefined {
+  return Hold.of(buffer as ArrayBuffer);
+}

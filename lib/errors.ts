@@ -1,0 +1,53 @@
+/** The stable codes by which a {@link CSliceError} is told apart. */
+export type ErrorCode =
+  | 'ERR_CSLICE_RELEASED'
+  | 'ERR_CSLICE_RANGE'
+  | 'ERR_CSLICE_TYPE'
+  | 'ERR_CSLICE_NOMEM'
+  | 'ERR_CSLICE_LIMIT'
+  | 'ERR_CSLICE_NO_VIEW'
+  | 'ERR_CSLICE_LIBRARY'
+  | 'ERR_CSLICE_SHARED';
+
+/** What every function of this package throws. The code is stable; the message names the argument and its value. */
+export class CSliceError extends Error {
+  override readonly name = 'CSliceError';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+export function rangeError(message: string): CSliceError {
+  return new CSliceError('ERR_CSLICE_RANGE', message);
+}
+
+export function typeError(message: string): CSliceError {
+  return new CSliceError('ERR_CSLICE_TYPE', message);
+}
+
+/** A short rendering of any value for a message: never throws, never long. */
+export function show(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+    case 'bigint':
+      return `${value}n`;
+    case 'function':
+      return `function ${value.name || '(anonymous)'}`;
+    case 'object':
+      return value === null ? 'null' : describeObject(value);
+    default:
+      return String(value);
+  }
+}
+
+function describeObject(value: object): string {
+  try {
+    return `an instance of ${value.constructor.name}`;
+  } catch {
+    return 'an object';
+  }
+}

@@ -1,0 +1,12 @@
+export type { Bytes } from './copy.ts';
+export { copy, copyBytes } from './copy.ts';
+export type { Destructor, DestructorOptions, Signature } from './core/destructor.ts';
+export { destructor } from './core/destructor.ts';
+export type { Configuration, Stats } from './diagnostics.ts';
+export { configure, stats } from './diagnostics.ts';
+export type { ErrorCode } from './errors.ts';
+export { CSliceError } from './errors.ts';
+export { libc } from './libc.ts';
+export type { AllocOptions, ViewConstructor } from './slice.ts';
+export { Slice } from './slice.ts';
+export { readString } from './text.ts';

@@ -1,0 +1,34 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { CSliceError } from '../errors.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const platform = `${process.platform}-${process.arch}`;
+
+const fileNames: Partial<Record<NodeJS.Platform, string>> = { win32: 'cslice.dll', darwin: 'libcslice.dylib' };
+const fileName = fileNames[process.platform] ?? 'libcslice.so';
+
+/** Where the shared library may be, in the order in which it is looked for. */
+function candidates(): string[] {
+  const chosen = process.env.CSLICE_LIBRARY;
+  if (chosen !== undefined && chosen !== '') return [chosen];
+  return [`${root}prebuilds/${platform}/${fileName}`, `${root}build/release/${fileName}`];
+}
+
+/** @throws {CSliceError} `ERR_CSLICE_LIBRARY` with every path that was tried and the command that builds the library */
+export function locate(): string {
+  const paths = candidates();
+  const found = paths.find((path) => existsSync(path));
+  if (found === undefined) throw libraryError('was not found', paths);
+  return found;
+}
+
+export function libraryError(problem: string, paths: string[], cause?: unknown): CSliceError {
+  const looked = paths.map((path) => `\n  ${path}`).join('');
+  return new CSliceError(
+    'ERR_CSLICE_LIBRARY',
+    `The C library of cslice for ${platform} ${problem}. Looked for:${looked}\n` +
+      `Build it with: cd ${root} && cmake --preset release && cmake --build --preset release`,
+    { cause },
+  );
+}

@@ -1,0 +1,379 @@
+import {
+  advance,
+  bytesOf,
+  checkIndex,
+  checkLength,
+  checkRegion,
+  elementSizeOf,
+  remainder,
+  toInteger,
+} from './core/check.ts';
+import { codecOf } from './core/codec.ts';
+import { adoptWithCallback, type Destructor, NativeDestructor } from './core/destructor.ts';
+import {
+  acquireToken,
+  markUnviewed,
+  markViewed,
+  recycleToken,
+  releaseToken,
+  statusError,
+  strandToken,
+  Token,
+} from './core/lifetime.ts';
+import { reclaim } from './core/reclaim.ts';
+import { createView, detachView } from './core/view.ts';
+import { CSliceError, rangeError, show, typeError } from './errors.ts';
+import {
+  copyIn,
+  copyOut,
+  type Integer,
+  slotAlloc,
+  slotAllocWith,
+  slotDisown,
+  type TypeSpec,
+} from './native/symbols.ts';
+
+export interface AllocOptions {
+  /** Fill the block with zeros. Default true. Without it the bytes are whatever the C allocator had there. */
+  zero?: boolean;
+  /** A power of two in bytes. Default 16, which is also what smaller ones get. */
+  alignment?: number;
+}
+
+/** A typed array class, such as `Float64Array`, or `DataView`. */
+export interface ViewConstructor<T> {
+  new (buffer: ArrayBuffer, byteOffset: number, length: number): T;
+  readonly BYTES_PER_ELEMENT?: number;
+}
+
+/** Stands where a token stands in a slice that owns nothing: keeps the owner of the memory alive. */
+class Borrowed {
+  readonly owner: object | undefined;
+
+  constructor(owner: object | undefined) {
+    this.owner = owner;
+  }
+}
+
+type Keeper = Token | Borrowed;
+
+const uninitialized: AllocOptions = { zero: false };
+
+/** `undefined` for what plain `cslice_slot_alloc` does: one short call. */
+function allocate(token: Token, byteLength: number, options: AllocOptions | undefined): Integer {
+  if (options === undefined) return slotAlloc(token.slot, byteLength);
+  const { zero = true, alignment = 16 } = options;
+  return slotAllocWith(token.slot, byteLength, alignment, zero ? 1 : 0);
+}
+
+function checkOptions({ zero, alignment }: AllocOptions): void {
+  if (zero !== undefined && typeof zero !== 'boolean') throw typeError(`zero must be a boolean, got ${show(zero)}`);
+  if (alignment === undefined) return;
+  if (typeof alignment !== 'number') throw typeError(`alignment must be a number, got ${show(alignment)}`);
+  if (!Number.isSafeInteger(alignment) || alignment < 1 || !Number.isInteger(Math.log2(alignment))) {
+    throw rangeError(`alignment must be a power of two, got ${alignment}`);
+  }
+}
+
+/**
+ * A handle that owns (or borrows) a run of bytes in C memory.
+ *
+ * The bytes live until `release()`, the end of a `using` scope, or a garbage collection after the handle and every
+ * view are out of reach. A release detaches every view first: their length is 0, and no use of this handle reaches the
+ * memory again.
+ *
+ * Every method throws a {@link CSliceError} with the code `ERR_CSLICE_RELEASED` after the release, `ERR_CSLICE_TYPE`
+ * for an argument of the wrong type and `ERR_CSLICE_RANGE` for one out of range, before C is called.
+ */
+export class Slice implements Disposable {
+  #keeper: Keeper | undefined;
+  readonly #address: Integer;
+  readonly #byteLength: number;
+  #buffer: ArrayBuffer | undefined;
+  #bytes: Uint8Array<ArrayBuffer> | undefined;
+  #dataView: DataView | undefined;
+
+  private constructor(keeper: Keeper, address: Integer, byteLength: number) {
+    if (!(keeper instanceof Token || keeper instanceof Borrowed)) {
+      throw typeError('A Slice is made by Slice.alloc, adopt, borrow, fromBytes or fromString');
+    }
+    this.#keeper = keeper;
+    this.#address = address;
+    this.#byteLength = byteLength;
+  }
+
+  /**
+   * A new block of C memory, zeroed and aligned to 16 unless the options say otherwise. C may hand it to `free()`
+   * after {@link disown}. Costs about what `malloc` through koffi costs; a view costs about 1 µs more, on first use.
+   *
+   * @param byteLength bytes; 0 is allowed
+   * @throws {CSliceError} `ERR_CSLICE_NOMEM` when memory is exhausted, `ERR_CSLICE_LIMIT` past the configured limit
+   * @example
+   * using slice = Slice.alloc(64);
+   * slice.bytes[0] = 7;
+   */
+  static alloc(byteLength: number, options?: AllocOptions): Slice {
+    checkLength('byteLength', byteLength);
+    if (options !== undefined) checkOptions(options);
+    const token = acquireToken(byteLength);
+    let address = allocate(token, byteLength, options);
+    if (address < 0 && reclaim()) address = allocate(token, byteLength, options);
+    if (address < 0) {
+      recycleToken(token);
+      throw statusError(Number(address), `${byteLength} bytes`);
+    }
+    return Slice.#own(token, address, byteLength);
+  }
+
+  /**
+   * A block with a copy of the given bytes (Go: `C.CBytes`).
+   *
+   * @throws {CSliceError} as {@link Slice.alloc}
+   */
+  static fromBytes(source: ArrayBuffer | ArrayBufferView): Slice {
+    const bytes = bytesOf('source', source);
+    const slice = Slice.alloc(bytes.byteLength, uninitialized);
+    copyIn(slice.#address, bytes, bytes.byteLength);
+    return slice;
+  }
+
+  /**
+   * A block with the text in UTF-8 and a NUL after it (Go: `C.CString`). `byteLength` counts the NUL.
+   *
+   * @throws {CSliceError} `ERR_CSLICE_RANGE` if the text contains a NUL, which would end it early for C
+   */
+  static fromString(text: string): Slice {
+    if (typeof text !== 'string') throw typeError(`text must be a string, got ${show(text)}`);
+    const nul = text.indexOf('\0');
+    if (nul >= 0) throw rangeError(`text must not contain a NUL, which ends a C string; found one at ${nul}`);
+    return Slice.fromBytes(Buffer.from(`${text}\0`, 'utf8'));
+  }
+
+  /**
+   * Takes ownership of memory that C allocated (Go: `newSlice` with `SetFinalizer`). Copies nothing.
+   *
+   * `destructor` runs exactly once: at the release, after a collection, or (a native one) at the end of the thread. If
+   * this throws, the memory is still the caller's.
+   *
+   * @param destructor a C function (see `destructor()`), or a JavaScript one, called with address and size. What a
+   *   JavaScript one throws is reported as a process warning and stops nothing.
+   * @throws {CSliceError} `ERR_CSLICE_NOMEM`
+   */
+  static adopt(address: bigint, byteLength: number, destructor: Destructor): Slice {
+    checkRegion(address, byteLength);
+    if (!(destructor instanceof NativeDestructor) && typeof destructor !== 'function') {
+      throw typeError(`destructor must be made by destructor() or be a function, got ${show(destructor)}`);
+    }
+    const token = acquireToken(byteLength);
+    const result =
+      destructor instanceof NativeDestructor
+        ? destructor.adopt(token.slot, toInteger(address), byteLength)
+        : adoptWithCallback(token.slot, destructor, address, byteLength);
+    if (result < 0) {
+      recycleToken(token);
+      throw statusError(result, `adopting ${byteLength} bytes`);
+    }
+    return Slice.#own(token, toInteger(address), byteLength);
+  }
+
+  /**
+   * A handle over memory that somebody else frees (the article's slice over a C buffer). Copies nothing, frees
+   * nothing. The caller promises that the memory lives until the release of this slice; `owner`, if given, is kept
+   * from being collected for as long as the slice or a view of it is in reach.
+   */
+  static borrow(address: bigint, byteLength: number, owner?: object): Slice {
+    checkRegion(address, byteLength);
+    if (owner !== undefined && (typeof owner !== 'object' || owner === null) && typeof owner !== 'function') {
+      throw typeError(`owner must be an object, got ${show(owner)}`);
+    }
+    return new Slice(new Borrowed(owner), toInteger(address), byteLength);
+  }
+
+  /** An owning slice over the block in the token's slot. */
+  static #own(token: Token, address: Integer, byteLength: number): Slice {
+    const slice = new Slice(token, address, byteLength);
+    if (markUnviewed(token, byteLength)) slice.#viewUnderPressure();
+    return slice;
+  }
+
+  /** Bytes; readable after the release too. */
+  get byteLength(): number {
+    return this.#byteLength;
+  }
+
+  get released(): boolean {
+    return this.#keeper === undefined;
+  }
+
+  /** Where the bytes are. Valid for C until the release; it keeps nothing alive. */
+  get address(): bigint {
+    this.#live();
+    return BigInt(this.#address);
+  }
+
+  /**
+   * The block's own bytes, as the same ArrayBuffer every time. Made on first use for about 1 µs; copies nothing. It
+   * keeps the block alive, and cannot be transferred or resized.
+   *
+   * @throws {CSliceError} `ERR_CSLICE_NO_VIEW` where the runtime forbids ArrayBuffers over C memory
+   */
+  get buffer(): ArrayBuffer {
+    const keeper = this.#live();
+    if (this.#buffer === undefined) {
+      this.#buffer = createView(this.#address, this.#byteLength, keeper);
+      if (keeper instanceof Token) markViewed(keeper);
+    }
+    return this.#buffer;
+  }
+
+  /** The block's own bytes as a Uint8Array, the same object every time. Copies nothing. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    this.#live();
+    this.#bytes ??= new Uint8Array(this.buffer);
+    return this.#bytes;
+  }
+
+  /**
+   * A typed array or DataView over the block's own bytes. Copies nothing.
+   *
+   * @param byteOffset default 0; a multiple of the element size from an address that is one
+   * @param length in elements (bytes for a DataView). Default: all that fit
+   */
+  view<T>(type: ViewConstructor<T>, byteOffset?: number, length?: number): T {
+    this.#live();
+    const elementSize = elementSizeOf('type', type);
+    const start = checkIndex('byteOffset', byteOffset, 0, 0, this.#byteLength);
+    const fitting = Math.floor((this.#byteLength - start) / elementSize);
+    const count = checkIndex('length', length, fitting, 0, fitting);
+    const { buffer } = this;
+    if (start % elementSize !== 0 || remainder(this.#address, elementSize) !== 0) {
+      throw rangeError(
+        `byteOffset ${start} from address 0x${this.#address.toString(16)} is not a multiple of ${elementSize}, ` +
+          `the element size of ${type.name}`,
+      );
+    }
+    return new type(buffer, start, count);
+  }
+
+  /** A Node Buffer over the block's own bytes. Copies nothing. */
+  toBuffer(): Buffer<ArrayBuffer> {
+    return Buffer.from(this.buffer, 0, this.#byteLength);
+  }
+
+  /** A copy of the bytes from `start` (default 0) to before `end` (default all), in JavaScript's own memory (Go: `C.GoBytes`). */
+  copy(start?: number, end?: number): Uint8Array<ArrayBuffer> {
+    const [from, to] = this.#range(start, end);
+    const bytes = new Uint8Array(to - from);
+    copyOut(bytes, advance(this.#address, from), bytes.byteLength);
+    return bytes;
+  }
+
+  /** The UTF-8 text from `start` to the first NUL, or to before `end` (Go: `C.GoString`). A copy. */
+  text(start?: number, end?: number): string {
+    const [from, to] = this.#range(start, end);
+    const nul = this.bytes.indexOf(0, from);
+    return Buffer.from(this.buffer, from, (nul < 0 || nul > to ? to : nul) - from).toString('utf8');
+  }
+
+  /**
+   * The C value at `byteOffset` (default 0) as koffi would decode it: numbers, structs, arrays. A copy; pointers come
+   * as addresses, C strings as text. 64-bit integers are numbers where that is exact, else bigints.
+   *
+   * @param type a koffi type or its name
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: what it is depends on the C type
+  read(type: TypeSpec, byteOffset?: number): any {
+    const codec = codecOf(type);
+    const offset = this.#offsetOf(codec, byteOffset);
+    return codec.read(this.#cells, offset);
+  }
+
+  /**
+   * Writes a C value at `byteOffset`. Numbers must fit their type. Struct members that `value` lacks keep their bytes.
+   *
+   * @param type a koffi type or its name
+   */
+  write(type: TypeSpec, byteOffset: number, value: unknown): void {
+    const codec = codecOf(type);
+    const offset = this.#offsetOf(codec, byteOffset);
+    codec.write(this.#cells, offset, value);
+  }
+
+  /**
+   * Gives the memory back now (a borrowed one: lets it go), after every view has been detached. Does nothing the
+   * second time.
+   */
+  release(): void {
+    const keeper = this.#keeper;
+    if (keeper === undefined) return;
+    this.#keeper = undefined;
+    const ours = this.#dropView();
+    if (!(keeper instanceof Token)) return;
+    if (ours) releaseToken(keeper);
+    else strandToken(keeper);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  /**
+   * Ends this handle and its views without giving the memory back: C owns it from here, and frees it with `free()` if
+   * it came from {@link Slice.alloc}, else with what the destructor would have called. A destructor does not run.
+   *
+   * @returns the address
+   * @throws {CSliceError} `ERR_CSLICE_TYPE` for a borrowed slice, `ERR_CSLICE_RANGE` while others hold the block too
+   */
+  disown(): bigint {
+    const keeper = this.#live();
+    if (!(keeper instanceof Token)) throw typeError('a borrowed slice does not own its memory, so it cannot disown it');
+    const result = slotDisown(keeper.slot);
+    if (result < 0) throw statusError(result, 'disowning a block that has other references');
+    this.#keeper = undefined;
+    if (this.#dropView()) recycleToken(keeper);
+    return BigInt(this.#address);
+  }
+
+  get #cells(): DataView {
+    this.#dataView ??= new DataView(this.buffer);
+    return this.#dataView;
+  }
+
+  #live(): Keeper {
+    if (this.#keeper === undefined) {
+      throw new CSliceError('ERR_CSLICE_RELEASED', `This slice of ${this.#byteLength} bytes has been released`);
+    }
+    return this.#keeper;
+  }
+
+  /** False if the view had been taken away from us before. */
+  #dropView(): boolean {
+    if (this.#buffer === undefined) return true;
+    const ours = detachView(this.#buffer, this.#byteLength);
+    this.#buffer = undefined;
+    this.#bytes = undefined;
+    this.#dataView = undefined;
+    return ours;
+  }
+
+  /** A view for the collector's sake: where the runtime forbids it, the slice works without. */
+  #viewUnderPressure(): void {
+    try {
+      this.buffer;
+    } catch {}
+  }
+
+  #range(start: number | undefined, end: number | undefined): [number, number] {
+    this.#live();
+    const from = checkIndex('start', start, 0, 0, this.#byteLength);
+    return [from, checkIndex('end', end, this.#byteLength, from, this.#byteLength)];
+  }
+
+  #offsetOf(codec: { name: string; size: number }, byteOffset: number | undefined): number {
+    this.#live();
+    if (codec.size > this.#byteLength) {
+      throw rangeError(`type ${codec.name} has ${codec.size} bytes, and the slice ${this.#byteLength}`);
+    }
+    return checkIndex('byteOffset', byteOffset, 0, 0, this.#byteLength - codec.size);
+  }
+}

@@ -1,0 +1,12 @@
+import { checkAddress } from './core/check.ts';
+import { readCString } from './native/symbols.ts';
+
+/**
+ * The text of a NUL-terminated UTF-8 string at `address` (Go: `C.GoString`). A copy; C's string is left as it is. The
+ * caller promises that it is there and ends: nothing can check that.
+ *
+ * @throws {CSliceError} `ERR_CSLICE_RANGE` for NULL, `ERR_CSLICE_TYPE`
+ */
+export function readString(address: bigint): string {
+  return readCString[1](checkAddress('address', address));
+}
