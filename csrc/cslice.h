@@ -124,6 +124,9 @@ CSLICE_API int32_t cslice_slot_adopt(uint32_t slot, uint64_t address, uint64_t s
    Returns that name, a positive number. A mailbox is what the second door's listen() returns. */
 CSLICE_API int64_t cslice_slot_adopt_callback(uint32_t slot, uint64_t address, uint64_t size, uint64_t mailbox);
 
+/* Fills an empty slot with one more reference to the block in the slot `from`. */
+CSLICE_API int32_t cslice_slot_ref(uint32_t slot, uint32_t from);
+
 /* Empties a slot: its reference is dropped and counted as released by scope. An empty slot stays empty. */
 CSLICE_API void cslice_slot_release(uint32_t slot);
 

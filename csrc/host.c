@@ -6,7 +6,8 @@
  *                           thread is being terminated. undefined: the runtime forbids it, or the thread is ending
  *   track(token, slot)      a weak reference that dies in a loop that never yields, where a FinalizationRegistry
  *                           and a WeakRef do not
- *   sweep()                 drops the slots of dead tracked tokens. Returns how many
+ *   sweep(slots)            drops the slots of dead tracked tokens, as many as the Uint32Array takes, and writes them
+ *                           there. Returns how many
  *   listen(callback)        a mailbox for JavaScript destructors; callback runs on the event loop after a post
  *
  * Nothing else belongs here: every other call goes through koffi. A function that koffi called must not call Node-API
@@ -43,6 +44,7 @@ typedef void napi_finalize(napi_env env, void *data, void *hint);
     X(napi_create_int64, (napi_env, int64_t, napi_value *))                                                          \
     X(napi_create_string_utf8, (napi_env, const char *, size_t, napi_value *))                                       \
     X(napi_detach_arraybuffer, (napi_env, napi_value))                                                               \
+    X(napi_get_typedarray_info, (napi_env, napi_value, int *, size_t *, void **, napi_value *, size_t *))            \
     X(napi_create_external_arraybuffer, (napi_env, void *, size_t, napi_finalize *, void *, napi_value *))           \
     X(napi_create_reference, (napi_env, napi_value, uint32_t, napi_ref *))                                           \
     X(napi_delete_reference, (napi_env, napi_ref))                                                                   \
@@ -125,24 +127,37 @@ static napi_value track(napi_env env, napi_callback_info info) {
     return values[1];
 }
 
-static napi_value sweep(napi_env env, napi_callback_info info) {
-    host_door *door = arguments(env, info, 0, NULL);
-    if (door == NULL) return NULL;
+static bool is_dead(napi_env env, napi_ref token) {
+    napi_value value = NULL;
+    return napi_get_reference_value(env, token, &value) == 0 && value == NULL;
+}
+
+/* Moves the dead ones, `room` at most, out of the tracked list and into `slots`. */
+static uint32_t take_dead(napi_env env, host_door *door, uint32_t *slots, size_t room) {
+    uint32_t taken = 0;
     size_t kept = 0;
     for (size_t i = 0; i < door->tracked_count; i++) {
         struct tracked entry = door->tracked[i];
-        napi_value token = NULL;
-        if (napi_get_reference_value(env, entry.token, &token) != 0 || token != NULL) {
+        if (taken < room && is_dead(env, entry.token)) {
+            napi_delete_reference(env, entry.token);
+            slots[taken++] = entry.slot;
+        } else {
             door->tracked[kept++] = entry;
-            continue;
         }
-        napi_delete_reference(env, entry.token);
-        cslice_slots_collect(&entry.slot, 1);
     }
-    size_t swept = door->tracked_count - kept;
     door->tracked_count = kept;
-    napi_value count = NULL;
-    napi_create_int64(env, (int64_t)swept, &count);
+    return taken;
+}
+
+static napi_value sweep(napi_env env, napi_callback_info info) {
+    napi_value array, count = NULL;
+    size_t room = 0;
+    void *slots = NULL;
+    host_door *door = arguments(env, info, 1, &array);
+    if (door == NULL || napi_get_typedarray_info(env, array, NULL, &room, &slots, NULL, NULL) != 0) return NULL;
+    uint32_t taken = take_dead(env, door, slots, room);
+    cslice_slots_collect(slots, taken);
+    napi_create_int64(env, taken, &count);
     return count;
 }
 

@@ -102,6 +102,14 @@ int64_t cslice_slot_adopt_callback(uint32_t slot, uint64_t address, uint64_t siz
     return status != 0 ? status : table->blocks[slot]->destructor.number;
 }
 
+int32_t cslice_slot_ref(uint32_t slot, uint32_t from) {
+    int status = check_empty(slot);
+    if (status != 0) return status;
+    if (from >= table->reserved || table->blocks[from] == NULL) return CSLICE_ESLOT;
+    table->blocks[slot] = cslice_block_ref(table->blocks[from]);
+    return 0;
+}
+
 void cslice_slot_release(uint32_t slot) {
     cslice_block *block = take(slot);
     if (block != NULL) cslice__block_drop(block, CSLICE__BY_SCOPE);

@@ -1,12 +1,16 @@
+export { callAsync } from './call.ts';
 export type { Bytes } from './copy.ts';
 export { copy, copyBytes } from './copy.ts';
 export type { Destructor, DestructorOptions, Signature } from './core/destructor.ts';
 export { destructor } from './core/destructor.ts';
+export type { Lease } from './core/lease.ts';
 export type { Configuration, Stats } from './diagnostics.ts';
 export { configure, stats } from './diagnostics.ts';
 export type { ErrorCode } from './errors.ts';
 export { CSliceError } from './errors.ts';
 export { libc } from './libc.ts';
+export type { Pin } from './pin.ts';
+export { pin } from './pin.ts';
 export type { AllocOptions, ViewConstructor } from './slice.ts';
 export { Slice } from './slice.ts';
 export { readString } from './text.ts';

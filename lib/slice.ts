@@ -10,8 +10,11 @@ import {
 } from './core/check.ts';
 import { codecOf } from './core/codec.ts';
 import { adoptWithCallback, type Destructor, NativeDestructor } from './core/destructor.ts';
+import { Lease } from './core/lease.ts';
 import {
   acquireToken,
+  Borrowed,
+  type Keeper,
   markUnviewed,
   markViewed,
   recycleToken,
@@ -45,17 +48,6 @@ export interface ViewConstructor<T> {
   new (buffer: ArrayBuffer, byteOffset: number, length: number): T;
   readonly BYTES_PER_ELEMENT?: number;
 }
-
-/** Stands where a token stands in a slice that owns nothing: keeps the owner of the memory alive. */
-class Borrowed {
-  readonly owner: object | undefined;
-
-  constructor(owner: object | undefined) {
-    this.owner = owner;
-  }
-}
-
-type Keeper = Token | Borrowed;
 
 const uninitialized: AllocOptions = { zero: false };
 
@@ -297,6 +289,19 @@ export class Slice implements Disposable {
     const codec = codecOf(type);
     const offset = this.#offsetOf(codec, byteOffset);
     codec.write(this.#cells, offset, value);
+  }
+
+  /**
+   * Holds the block while C works on it in the background: a `release()` in the meantime still kills the views at
+   * once, and the memory goes when the last lease ends. Copies nothing; one call into C.
+   *
+   * @throws {CSliceError} `ERR_CSLICE_NOMEM`
+   * @example
+   * using lease = slice.lease();
+   * startInBackground(lease.address);
+   */
+  lease(): Lease {
+    return new Lease(this.#live(), this.#address, this.#byteLength);
   }
 
   /**

@@ -58,12 +58,22 @@ export function remainder(address: Integer, divisor: number): number {
   return typeof address === 'number' ? address % divisor : Number(address % BigInt(divisor));
 }
 
-/** The bytes of any buffer or view. No copy. */
+/** The bytes of any buffer or view that is not detached. No copy. */
 export function bytesOf(name: string, source: unknown): Uint8Array {
+  try {
+    const bytes = asBytes(source);
+    if (bytes?.byteLength === 0) new Uint8Array(bytes.buffer); // throws for a detached buffer, whose length is 0
+    if (bytes !== undefined) return bytes;
+  } catch {
+    throw typeError(`${name} must not be detached`);
+  }
+  throw typeError(`${name} must be an ArrayBuffer or a view of one, got ${show(source)}`);
+}
+
+function asBytes(source: unknown): Uint8Array | undefined {
   if (source instanceof Uint8Array) return source;
   if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
-  if (types.isAnyArrayBuffer(source)) return new Uint8Array(source);
-  throw typeError(`${name} must be an ArrayBuffer or a view of one, got ${show(source)}`);
+  return types.isAnyArrayBuffer(source) ? new Uint8Array(source) : undefined;
 }
 
 /** The size in bytes of an element of a typed array class; 1 for DataView. Classes of other realms are fine. */

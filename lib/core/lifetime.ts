@@ -5,24 +5,43 @@
 
 import { CSliceError } from '../errors.ts';
 import { host } from '../native/host.ts';
-import { slotRelease, slotsCollect, slotsReserve, status, statusMessage } from '../native/symbols.ts';
+import { slotRef, slotRelease, slotsCollect, slotsReserve, status, statusMessage } from '../native/symbols.ts';
 import { runDueCallbacks } from './destructor.ts';
 
-/** Bound for life to one slot of this thread's owner table, and registered once, however many slices it serves. */
+/**
+ * Bound for life to one slot of this thread's owner table, however many slices it serves. Its death is seen in one of
+ * two ways: by the registry (cheap to wait for, but told on the event loop only), or, where it was made in a job that
+ * allocates much, by the second door, which can be asked at any moment. Never both, or a slot would be emptied twice.
+ */
 export class Token {
   readonly slot: number;
-  /** Also known to the second door, which finds it dead within a job that never yields. */
-  tracked = false;
+  readonly tracked: boolean;
 
-  constructor(slot: number) {
+  constructor(slot: number, underPressure: boolean) {
     this.slot = slot;
+    this.tracked = underPressure && host.track(this, slot) !== undefined;
+    if (this.tracked) trackedTokens++;
+    else registry.register(this, slot);
   }
 }
+
+/** Stands where a token stands in what owns nothing: keeps the owner of the memory alive. */
+export class Borrowed {
+  readonly owner: object | undefined;
+
+  constructor(owner: object | undefined) {
+    this.owner = owner;
+  }
+}
+
+/** What keeps the memory under a handle, a lease or a view. */
+export type Keeper = Token | Borrowed;
 
 const registry = new FinalizationRegistry<number>(collect);
 
 /** Released tokens that wait for their next slice. Bounded, so that a peak leaves no more than this behind. */
 const idleTokens: Token[] = [];
+const idleTrackedTokens: Token[] = [];
 const mostIdleTokens = 1024;
 
 /** Slots whose tokens are dead. */
@@ -47,18 +66,15 @@ function takeSlot(): number {
 
 /** A token whose slot is empty, for a block of `byteLength` bytes. */
 export function acquireToken(byteLength: number): Token {
-  let token = idleTokens.pop();
-  if (token === undefined) {
-    token = new Token(takeSlot());
-    registry.register(token, token.slot);
-  }
-  relievePressure(token, byteLength);
-  return token;
+  const underPressure = notePressure(byteLength);
+  const token = underPressure ? idleTrackedTokens.pop() : (idleTokens.pop() ?? idleTrackedTokens.pop());
+  return token ?? new Token(takeSlot(), underPressure);
 }
 
 /** Takes back a token whose slot is empty, and that nothing else holds. */
 export function recycleToken(token: Token): void {
-  if (idleTokens.length < mostIdleTokens) idleTokens.push(token);
+  const idle = token.tracked ? idleTrackedTokens : idleTokens;
+  if (idle.length < mostIdleTokens) idle.push(token);
 }
 
 /** Release by scope: drops the slot's reference. The caller has detached the view and lets the token go. */
@@ -67,6 +83,22 @@ export function releaseToken(token: Token): void {
   slotRelease(token.slot);
   recycleToken(token);
   runDueCallbacks();
+}
+
+/** One more reference to what `keeper` keeps, to be released on its own. */
+export function retain(keeper: Keeper): Keeper {
+  if (!(keeper instanceof Token)) return keeper;
+  const token = acquireToken(0);
+  const result = slotRef(token.slot, keeper.slot);
+  if (result < 0) {
+    recycleToken(token);
+    throw statusError(result, 'one more reference to a block');
+  }
+  return token;
+}
+
+export function releaseKeeper(keeper: Keeper): void {
+  if (keeper instanceof Token) releaseToken(keeper);
 }
 
 /** Tokens whose slot must never be emptied, since somebody took its view where no token follows. */
@@ -95,23 +127,27 @@ function collect(slot: number): void {
 
 function flush(): void {
   if (batchLength === 0) return;
-  if (trackedTokens > 0) sweep(); // before a slot gets a new token, the old one must be out of the second door
   slotsCollect(batch, batchLength);
-  for (let i = 0; i < batchLength; i++) {
-    const slot = batch[i] as number;
-    markGone(slot);
-    freeSlots.push(slot);
-  }
+  freeBatch(batchLength);
   batchLength = 0;
   runDueCallbacks();
 }
 
-// Jobs that never yield. The registry's callbacks wait for the event loop, so past a threshold tokens are tracked by
-// the second door too, and allocations sweep the dead ones.
+/** The slots that stand first in a batch are empty, and their tokens dead. */
+function freeBatch(count: number, slots: Uint32Array = batch): void {
+  for (let i = 0; i < count; i++) {
+    const slot = slots[i] as number;
+    markGone(slot);
+    freeSlots.push(slot);
+  }
+}
 
-const pressureThreshold = 32 << 20;
-const shortestSweepStep = 16 << 20;
-/** What a block costs beside its bytes: header, token, registration, handle. So a flood of tiny ones counts too. */
+// Jobs that never yield. The registry's callbacks wait for the event loop, so past a threshold new tokens are tracked by
+// the second door instead, and allocations sweep the dead ones. In a job that does yield, a collection starts the sweep.
+
+const pressureThreshold = 4 << 20;
+const shortestSweepStep = 8 << 20;
+/** What a block costs beside its bytes: header, token, handle. So a flood of tiny ones counts too. */
 const blockOverhead = 256;
 
 let trackingThreshold = pressureThreshold;
@@ -121,45 +157,75 @@ let sweepStep = shortestSweepStep;
 let trackedTokens = 0;
 let turnAwaited = false;
 
-function relievePressure(token: Token, byteLength: number): void {
+/** Whether this job has allocated so much that dead handles must be found before it ends. */
+function notePressure(byteLength: number): boolean {
   allocatedSinceTurn += byteLength + blockOverhead;
-  if (allocatedSinceTurn <= trackingThreshold) return;
+  if (allocatedSinceTurn <= trackingThreshold) return false;
   if (!turnAwaited) awaitTurn();
-  if (!token.tracked && host.track(token, token.slot) !== undefined) {
-    token.tracked = true;
-    trackedTokens++;
-  }
   allocatedSinceSweep += byteLength + blockOverhead;
-  if (allocatedSinceSweep > sweepStep) sweep();
+  if (allocatedSinceSweep > sweepStep) {
+    offerScavenge();
+    sweep();
+  }
+  return true;
+}
+
+/**
+ * Lets V8 collect its young objects if the views among them hold much memory. It looks at that only when it allocates
+ * an ArrayBuffer of its own; views of C memory would wait for a full collection. The scavenge takes some 0.1 ms.
+ */
+function offerScavenge(): void {
+  new ArrayBuffer(1);
 }
 
 function awaitTurn(): void {
   turnAwaited = true;
   setImmediate(() => {
     turnAwaited = false;
-    allocatedSinceTurn = 0;
+    allocatedSinceTurn /= 2; // not 0: a service that allocates much in every turn stays under pressure
+    awaitCollection();
   }).unref();
 }
 
-/** Gives back the blocks of tracked tokens that a collection has found dead. Returns how many. */
-export function sweep(): number {
-  allocatedSinceSweep = 0;
-  const swept = host.sweep();
-  // A sweep looks at every tracked token, so it waits for longer where it finds little.
-  sweepStep = swept * 4 < trackedTokens ? sweepStep * 2 : shortestSweepStep;
-  trackedTokens -= swept;
-  if (swept > 0) runDueCallbacks();
-  return swept;
+const collectionNotice = new FinalizationRegistry<undefined>(() => {
+  collectionAwaited = false;
+  sweep();
+  awaitCollection();
+});
+let collectionAwaited = false;
+
+/** Sweeps after the next collection, as long as there is anything to find. */
+function awaitCollection(): void {
+  if (collectionAwaited || trackedTokens === 0) return;
+  collectionAwaited = true;
+  collectionNotice.register({}, undefined);
 }
 
-/** Tracks every token from its first slice on, where a limit must find garbage at any moment. */
+const swept = new Uint32Array(1024);
+
+/** Gives back the blocks of tracked tokens that a collection has found dead. Returns how many tokens were. */
+export function sweep(): number {
+  allocatedSinceSweep = 0;
+  let total = 0;
+  for (let count = swept.length; count === swept.length; total += count) {
+    count = host.sweep(swept);
+    freeBatch(count, swept);
+  }
+  // A sweep looks at every tracked token, so it waits for longer where it finds little.
+  sweepStep = total * 4 < trackedTokens ? sweepStep * 2 : shortestSweepStep;
+  trackedTokens -= total;
+  if (total > 0) runDueCallbacks();
+  return total;
+}
+
+/** Tracks every new token, where a limit must find garbage at any moment. */
 export function trackAlways(always: boolean): void {
   trackingThreshold = always ? -1 : pressureThreshold;
 }
 
 // V8 counts the bytes of views, and not those of handles without one: it would see no reason to collect them.
 
-const unviewedThreshold = 32 << 20;
+const unviewedThreshold = 16 << 20;
 const unviewedBySlot: number[] = [];
 let unviewedBytes = 0;
 

@@ -2,6 +2,7 @@ import { isMainThread } from 'node:worker_threads';
 import { CSliceError, typeError } from '../errors.ts';
 import { host } from '../native/host.ts';
 import { type Integer, koffiView } from '../native/symbols.ts';
+import type { Keeper } from './lifetime.ts';
 
 /** Constructs nothing new, so that the private field of a class that extends it lands on the object given. */
 class Identity {
@@ -16,14 +17,14 @@ class Identity {
  * private field, not a property, so that no caller can read it, replace it or freeze it.
  */
 class Hold extends Identity {
-  #keeper: object | undefined;
+  #keeper: Keeper | undefined;
 
-  constructor(buffer: ArrayBuffer, keeper: object) {
+  constructor(buffer: ArrayBuffer, keeper: Keeper) {
     super(buffer);
     this.#keeper = keeper;
   }
 
-  static of(buffer: ArrayBuffer): object | undefined {
+  static of(buffer: ArrayBuffer): Keeper | undefined {
     return #keeper in buffer ? (buffer as unknown as Hold).#keeper : undefined;
   }
 
@@ -35,14 +36,14 @@ class Hold extends Identity {
 function refuse(method: string): () => never {
   return () => {
     throw typeError(
-      `${method}() would move C memory to an ArrayBuffer that nothing follows. Copy it with slice.copy(), ` +
-        'or hand the memory over with slice.disown()',
+      `${method}() would move memory that C uses, or that C owns, to an ArrayBuffer that nothing follows. ` +
+        'Copy it instead, or hand a slice over with slice.disown()',
     );
   };
 }
 
-/** What every view inherits from: an ArrayBuffer that cannot be moved away from its owner. */
-const guardedPrototype: ArrayBuffer = Object.create(
+/** What every view, and every pinned buffer, inherits from: an ArrayBuffer that cannot be moved away from its owner. */
+export const guardedPrototype: ArrayBuffer = Object.create(
   ArrayBuffer.prototype,
   Object.fromEntries(
     ['transfer', 'transferToFixedLength', 'resize'].map((method) => [
@@ -66,7 +67,7 @@ function makeView(address: Integer, byteLength: number): ArrayBuffer | undefined
  *
  * @throws {CSliceError} `ERR_CSLICE_NO_VIEW` where the runtime forbids external buffers
  */
-export function createView(address: Integer, byteLength: number, keeper: object): ArrayBuffer {
+export function createView(address: Integer, byteLength: number, keeper: Keeper): ArrayBuffer {
   const buffer = makeView(address, byteLength);
   if (buffer === undefined) {
     throw new CSliceError('ERR_CSLICE_NO_VIEW', 'This runtime forbids ArrayBuffers over C memory');
@@ -88,6 +89,6 @@ export function detachView(buffer: ArrayBuffer, byteLength: number): boolean {
 }
 
 /** What keeps the memory of a live view of ours; undefined for every other buffer. */
-export function keeperOf(buffer: ArrayBufferLike): object | undefined {
+export function keeperOf(buffer: ArrayBufferLike): Keeper | undefined {
   return Hold.of(buffer as ArrayBuffer);
 }

@@ -6,7 +6,7 @@ export interface Host {
   detach(buffer: ArrayBuffer): void;
   view(address: Integer, length: number): ArrayBuffer | undefined;
   track(token: object, slot: number): number | undefined;
-  sweep(): number;
+  sweep(slots: Uint32Array): number;
   listen(callback: () => void): Integer | undefined;
 }
 

@@ -59,6 +59,10 @@ export const slotAdopt: (
 export const slotAdoptCallback: (slot: number, address: Integer, size: number, mailbox: Integer) => number =
   library.func('int64_t cslice_slot_adopt_callback(uint32_t slot, uint64_t address, uint64_t size, uint64_t mailbox)');
 
+export const slotRef: (slot: number, from: number) => number = library.func(
+  'int32_t cslice_slot_ref(uint32_t slot, uint32_t from)',
+);
+
 export const slotRelease: (slot: number) => void = library.func('void cslice_slot_release(uint32_t slot)');
 
 export const slotsCollect: (slots: Uint32Array, count: number) => void = library.func(
@@ -113,6 +117,9 @@ export function processFunction(prototype: string): KoffiFunction {
 
 /** koffi's zero-copy ArrayBuffer. Main thread only: it aborts the process in a worker that is being terminated. */
 export const koffiView: (address: Integer, length: number) => ArrayBuffer = koffi.view;
+
+/** Where the bytes of a JavaScript buffer are. */
+export const bufferAddress: (buffer: ArrayBufferView | ArrayBufferLike) => bigint = koffi.address;
 
 /** The layout of a type, from a koffi type or its name. @throws what koffi throws for a type that it does not know */
 export const typeOf: (type: TypeSpec) => TypeObject = koffi.type;

@@ -1,0 +1,112 @@
+import { markAsUntransferable } from 'node:worker_threads';
+import { bytesOf } from './core/check.ts';
+import { type Keeper, releaseKeeper, retain } from './core/lifetime.ts';
+import { guardedPrototype, keeperOf } from './core/view.ts';
+import { CSliceError, typeError } from './errors.ts';
+import { bufferAddress } from './native/symbols.ts';
+
+/** A hold on JavaScript memory that C uses in the background. Made by {@link pin}. */
+export interface Pin extends Disposable {
+  /** Where the source's bytes are until the release. `0n` for an empty source. */
+  readonly address: bigint;
+  readonly byteLength: number;
+  readonly released: boolean;
+  /** Lets the memory go. Does nothing the second time. */
+  release(): void;
+}
+
+/** How many pins a buffer has, and what its prototype was before the first. */
+interface Pinned {
+  count: number;
+  readonly prototype: object | null;
+}
+
+const pinned = new WeakMap<ArrayBufferLike, Pinned>();
+
+/** Reached from here until their release: C may use the memory even though JavaScript has forgotten it. */
+const livePins = new Set<BufferPin>();
+
+class BufferPin implements Pin {
+  readonly #buffer: ArrayBufferLike;
+  /** Of a view of ours: a reference of its own to the block. */
+  readonly #keeper: Keeper | undefined;
+  readonly #address: bigint;
+  readonly byteLength: number;
+
+  constructor(source: Uint8Array) {
+    const { buffer } = source; // asking for it moves a small typed array's bytes off the garbage-collected heap
+    const keeper = keeperOf(buffer);
+    this.#keeper = keeper === undefined ? undefined : retain(keeper);
+    if (keeper === undefined) holdInPlace(buffer);
+    this.#buffer = buffer;
+    this.#address = bufferAddress(source);
+    this.byteLength = source.byteLength;
+    livePins.add(this);
+  }
+
+  get address(): bigint {
+    if (this.released) throw new CSliceError('ERR_CSLICE_RELEASED', 'This pin has been released');
+    return this.#address;
+  }
+
+  get released(): boolean {
+    return !livePins.has(this);
+  }
+
+  release(): void {
+    if (!livePins.delete(this)) return;
+    if (this.#keeper === undefined) letGo(this.#buffer);
+    else releaseKeeper(this.#keeper);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}
+
+function holdInPlace(buffer: ArrayBufferLike): void {
+  if (!(buffer instanceof ArrayBuffer)) return; // shared memory neither moves nor shrinks
+  const known = pinned.get(buffer);
+  if (known !== undefined) {
+    known.count++;
+    return;
+  }
+  if ((buffer as { resizable?: boolean }).resizable === true) {
+    throw typeError('source must not be resizable: its memory can go while C uses it');
+  }
+  const prototype = Object.getPrototypeOf(buffer);
+  if (!Reflect.setPrototypeOf(buffer, guardedPrototype)) {
+    throw typeError('source must be extensible, or nothing could stop its transfer');
+  }
+  markAsUntransferable(buffer);
+  pinned.set(buffer, { count: 1, prototype });
+}
+
+function letGo(buffer: ArrayBufferLike): void {
+  const known = pinned.get(buffer);
+  if (known === undefined || --known.count > 0) return;
+  pinned.delete(buffer);
+  Object.setPrototypeOf(buffer, known.prototype);
+}
+
+/**
+ * Gives JavaScript memory a stable address while C uses it in the background. Copies nothing, but that a small typed
+ * array's bytes move off the heap once.
+ *
+ * Until the release the source stays alive, even if both it and the pin are forgotten, and `transfer()` throws. Its
+ * buffer cannot be put on a transfer list any more, then or later: Node has no way to take that back. A view of a
+ * slice is pinned by a lease.
+ *
+ * @throws {CSliceError} `ERR_CSLICE_TYPE` for what is no buffer, is detached, resizable or not extensible
+ * @example
+ * using pinned = pin(new Uint8Array(64));
+ * startInBackground(pinned.address);
+ */
+export function pin(source: ArrayBuffer | ArrayBufferView): Pin {
+  return new BufferPin(bytesOf('source', source));
+}
+
+/** How many pins are live in this thread. */
+export function countPins(): number {
+  return livePins.size;
+}

@@ -1,0 +1,84 @@
+// Packs the package and uses the tarball as a newcomer would: in an empty project, with no install script allowed, from
+// ESM, CommonJS and strict TypeScript under both module resolutions.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+const project = mkdtempSync(join(tmpdir(), 'cslice-package-'));
+
+function run(command: string, args: string[], cwd = project): string {
+  return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+const use = `
+  using slice = Slice.fromString('hello');
+  if (slice.text() !== 'hello' || slice.bytes.length !== 6) throw new Error('wrong text');
+`;
+
+const files: Record<string, string> = {
+  'package.json': JSON.stringify({ name: 'newcomer', private: true, type: 'module' }),
+  'esm.js': `import { Slice, stats } from 'cslice';
+const slice = Slice.fromString('hello');
+if (slice.text() !== 'hello') throw new Error('wrong text');
+slice.release();
+if (stats().liveBlocks !== 0) throw new Error('not released');
+`,
+  'commonjs.cjs': `const { Slice } = require('cslice');
+const slice = Slice.fromString('hello');
+if (slice.text() !== 'hello') throw new Error('wrong text');
+slice.release();
+`,
+  'typed.ts': `import { Slice, type Stats, stats } from 'cslice';
+${use}
+const bytes: Uint8Array<ArrayBuffer> = Slice.alloc(8).bytes;
+const doubles: Float64Array = Slice.alloc(8).view(Float64Array);
+const counts: Stats = stats();
+export { bytes, counts, doubles };
+`,
+  'typed-commonjs.cts': `import cslice = require('cslice');
+cslice.Slice.alloc(8).release();
+`,
+};
+
+function tsconfig(module: string, moduleResolution: string): string {
+  return JSON.stringify({
+    compilerOptions: {
+      module,
+      moduleResolution,
+      target: 'es2022',
+      lib: ['es2024', 'esnext.disposable'],
+      strict: true,
+      noEmit: true,
+      types: ['node'],
+    },
+    files: module === 'nodenext' ? ['typed.ts', 'typed-commonjs.cts'] : ['typed.ts'],
+  });
+}
+
+const checks: [string, () => void][] = [
+  ['an import from ESM works', () => run(process.execPath, ['esm.js'])],
+  ['a require from CommonJS works', () => run(process.execPath, ['commonjs.cjs'])],
+  ['TypeScript accepts it under nodenext', () => check('nodenext', 'nodenext')],
+  ['TypeScript accepts it under bundler', () => check('preserve', 'bundler')],
+];
+
+function check(module: string, moduleResolution: string): void {
+  writeFileSync(join(project, 'tsconfig.json'), tsconfig(module, moduleResolution));
+  run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.']);
+}
+
+try {
+  const tarball = run('npm', ['pack', '--silent', '--pack-destination', project], root).trim().split('\n').at(-1) ?? '';
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(project, name), text);
+  const types = `@types/node@${JSON.parse(readFileSync(join(root, 'node_modules/@types/node/package.json'), 'utf8')).version}`;
+  run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', join(project, tarball), types]);
+  for (const [name, test] of checks) {
+    test();
+    console.log(`  ✔ package: ${name}`);
+  }
+  console.log(`package: ${checks.length} of ${checks.length} passed (${tarball})`);
+} finally {
+  rmSync(project, { recursive: true, force: true });
+}
