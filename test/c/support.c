@@ -1,0 +1,89 @@
+#include "support.h"
+
+#include <string.h>
+
+ending ended;
+
+/* Huge requests must return NULL here as they do without a sanitizer, and not end the process. */
+const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
+
+__attribute__((visibility("default"))) const char *__asan_default_options(void) {
+    return "allocator_may_return_null=1:detect_stack_use_after_return=1";
+}
+
+__attribute__((visibility("default"))) const char *__tsan_default_options(void) {
+    return "allocator_may_return_null=1";
+}
+
+void ended_reset(void) {
+    ended = (ending){0};
+}
+
+void end_ptr(void *data) {
+    ended = (ending){ended.times + 1, data, 0, NULL};
+}
+
+void end_ptr_size(void *data, size_t size) {
+    ended = (ending){ended.times + 1, data, size, NULL};
+}
+
+void end_ctx_ptr(void *context, void *data) {
+    ended = (ending){ended.times + 1, data, 0, context};
+}
+
+void end_free(void *data, size_t size, void *context) {
+    ended = (ending){ended.times + 1, data, size, context};
+}
+
+cslice_statistics counts(void) {
+    cslice_statistics now;
+    cslice_statistics_get(&now);
+    return now;
+}
+
+void check_invariant(void) {
+    cslice_statistics now = counts();
+    uint64_t over = now.released_by_scope + now.released_by_collection + now.released_by_thread_end +
+                    now.released_by_c + now.disowned_blocks;
+    CHECK_EQUAL(now.allocated_blocks, now.live_blocks + over);
+    CHECK(now.peak_bytes >= now.live_bytes);
+}
+
+bool counts_equal(cslice_statistics a, cslice_statistics b) {
+    return memcmp(&a, &b, sizeof a) == 0;
+}
+
+void check_nothing_live(void) {
+    check_invariant();
+    CHECK_EQUAL(counts().live_blocks, 0);
+    CHECK_EQUAL(counts().live_bytes, 0);
+}
+
+int fail_each_allocation(attempt_function *attempt, void *argument, int64_t *result) {
+    for (int failures = 0;; failures++) {
+        cslice_statistics before = counts();
+        cslice_test_fail_allocation((uint64_t)failures + 1);
+        int64_t status = attempt(argument);
+        cslice_test_fail_allocation(0);
+        check_invariant();
+        if (status >= 0) {
+            if (result != NULL) *result = status;
+            return failures;
+        }
+        CHECK_EQUAL(status, CSLICE_ENOMEM);
+        CHECK_COUNTS_KEPT(before);
+    }
+}
+
+bool under_valgrind(void) {
+    return getenv("UNDER_VALGRIND") != NULL; /* scripts/prove-c.ts sets it */
+}
+
+bool all_zero(const void *data, size_t size) {
+    const unsigned char *bytes = data;
+    for (size_t i = 0; i < size; i++) {
+        if (bytes[i] != 0) return false;
+    }
+    return true;
+}

@@ -1,0 +1,52 @@
+/* What several tests share: counted destructors, statistics that must not move, and allocations that fail in turn. */
+#ifndef SUPPORT_H
+#define SUPPORT_H
+
+#include "check.h"
+#include "internal.h"
+
+/* What the destructors below were called with last, and how often since the last reset. */
+typedef struct ending {
+    int times;
+    void *data;
+    size_t size;
+    void *context;
+} ending;
+
+extern ending ended;
+
+void ended_reset(void);
+void end_ptr(void *data);
+void end_ptr_size(void *data, size_t size);
+void end_ctx_ptr(void *context, void *data);
+cslice_free_function end_free;
+
+/* A function or an object as the integer that part 2 of cslice.h takes. */
+#define FUNCTION(name) ((uint64_t)(uintptr_t)&(name))
+#define ADDRESS(object) ((uint64_t)(uintptr_t)(object))
+
+cslice_statistics counts(void);
+
+/* Every allocated block is live or ended, and the peak is above what is live. */
+void check_invariant(void);
+
+#define CHECK_COUNTS_KEPT(before) CHECK(counts_equal((before), counts()))
+bool counts_equal(cslice_statistics a, cslice_statistics b);
+
+/* No block is left; for the end of a test. */
+void check_nothing_live(void);
+
+/*
+ * Runs `attempt` with its first allocation failing, then its second, and so on until it succeeds. Each failure must
+ * be CSLICE_ENOMEM and leave the statistics alone. Returns how many allocations failed; the last result goes to
+ * `result`, unless that is NULL.
+ */
+typedef int64_t attempt_function(void *argument);
+int fail_each_allocation(attempt_function *attempt, void *argument, int64_t *result);
+
+/* Valgrind's own memalign aborts beyond 16 MiB, so there the test leaves such alignments out. */
+bool under_valgrind(void);
+
+bool all_zero(const void *data, size_t size);
+
+#endif

@@ -1,0 +1,136 @@
+#include "support.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void test_copies(void) {
+    char from[64], to[64];
+    for (int i = 0; i < 64; i++) from[i] = (char)i;
+    static const size_t sizes[] = {0, 1, 63, 64};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        memset(to, -1, sizeof to);
+        cslice_copy(ADDRESS(to), ADDRESS(from), sizes[i]);
+        CHECK(memcmp(to, from, sizes[i]) == 0 && (sizes[i] == 64 || to[sizes[i]] == -1));
+        memset(to, -1, sizeof to);
+        cslice_copy_in(ADDRESS(to), from, sizes[i]);
+        CHECK(memcmp(to, from, sizes[i]) == 0 && (sizes[i] == 64 || to[sizes[i]] == -1));
+        memset(to, -1, sizeof to);
+        cslice_copy_out(to, ADDRESS(from), sizes[i]);
+        CHECK(memcmp(to, from, sizes[i]) == 0 && (sizes[i] == 64 || to[sizes[i]] == -1));
+    }
+}
+
+static void test_overlapping_copy(void) {
+    char text[] = "0123456789";
+    cslice_copy(ADDRESS(text + 2), ADDRESS(text), 8);
+    CHECK(strcmp(text, "0101234567") == 0);
+    cslice_copy(ADDRESS(text), ADDRESS(text + 2), 8);
+    CHECK(strcmp(text, "0123456767") == 0);
+}
+
+/* Runs `body` with stdout going to the file, in a process of its own, since stdout cannot be repaired afterwards. */
+static int with_stdout(const char *path, int (*body)(void)) {
+    fflush(NULL);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        if (file < 0 || dup2(file, STDOUT_FILENO) < 0) _exit(99);
+        _exit(body());
+    }
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static int print_twice(void) {
+    errno = EDOM;
+    if (cslice_print(ADDRESS("hello ")) != 0 || cslice_print(ADDRESS("")) != 0) return 1;
+    if (cslice_print(ADDRESS("w\xc3\xb6rld\n")) != 0) return 2;
+    return errno == EDOM ? 0 : 3;
+}
+
+static void test_print(void) {
+    char path[] = "print-XXXXXX", text[64] = {0};
+    int file = mkstemp(path);
+    CHECK(file >= 0);
+    CHECK_EQUAL(with_stdout(path, print_twice), 0); /* no exit handler ran there: what is in the file was flushed */
+    CHECK(read(file, text, sizeof text - 1) >= 0);
+    CHECK(strcmp(text, "hello w\xc3\xb6rld\n") == 0);
+    close(file);
+    unlink(path);
+}
+
+static int print_once(void) {
+    return cslice_print(ADDRESS("lost\n"));
+}
+
+static int print_to_closed(void) {
+    close(STDOUT_FILENO);
+    return cslice_print(ADDRESS("lost\n"));
+}
+
+static void test_print_fails(void) {
+#if defined(__linux__)
+    CHECK_EQUAL(with_stdout("/dev/full", print_once), ENOSPC);
+#endif
+    CHECK_EQUAL(with_stdout("/dev/null", print_to_closed), EBADF);
+}
+
+static bool loaded(const char *path) {
+    void *library = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
+    if (library != NULL) dlclose(library);
+    return library != NULL;
+}
+
+static void test_keep(const char *plugin) {
+    void *library = dlopen(plugin, RTLD_LAZY);
+    CHECK(library != NULL);
+    dlclose(library);
+#if defined(__GLIBC__)
+    CHECK(!loaded(plugin)); /* else the rest shows nothing; musl never unloads */
+#endif
+    library = dlopen(plugin, RTLD_LAZY);
+    CHECK(library != NULL);
+    void *symbol = dlsym(library, "plugin_free");
+    errno = EDOM;
+    CHECK_EQUAL(cslice_library_keep(ADDRESS(symbol)), 0);
+    CHECK_EQUAL(cslice_library_keep(ADDRESS(symbol)), 0);
+    CHECK_EQUAL(errno, EDOM);
+    dlclose(library);
+    CHECK(loaded(plugin));
+    int calls = 0;
+    void (*function)(void *);
+    memcpy(&function, &symbol, sizeof function);
+    function(&calls);
+    CHECK_EQUAL(calls, 1);
+}
+
+static void test_keep_other_addresses(void) {
+    int local = 0;
+    void *heap = malloc(1);
+    errno = EDOM;
+    CHECK_EQUAL(cslice_library_keep(FUNCTION(test_keep)), 0);
+    CHECK_EQUAL(errno, EDOM);
+    CHECK_EQUAL(cslice_library_keep(FUNCTION(cslice_library_keep)), 0);
+    CHECK_EQUAL(cslice_library_keep(0), CSLICE_EINVAL);
+    CHECK_EQUAL(cslice_library_keep(ADDRESS(&local)), CSLICE_EINVAL);
+    CHECK_EQUAL(cslice_library_keep(ADDRESS(heap)), CSLICE_EINVAL);
+    CHECK_EQUAL(cslice_library_keep(UINT64_MAX), CSLICE_EINVAL);
+    free(heap);
+}
+
+int main(int count, char **arguments) {
+    CHECK_EQUAL(count, 2);
+    test_copies();
+    test_overlapping_copy();
+    test_print();
+    test_print_fails();
+    test_keep(arguments[1]);
+    test_keep_other_addresses();
+    return 0;
+}
