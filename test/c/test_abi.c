@@ -63,7 +63,10 @@ static void test_interop(void) {
     cslice_copy_out(to, (uint64_t)(uintptr_t)from, 4);
     CHECK(strcmp(to, "abc") == 0);
     CHECK_EQUAL(cslice_library_keep((uint64_t)(uintptr_t)&cslice_abi_version), 0);
-    CHECK_EQUAL(cslice_print((uint64_t)(uintptr_t) ""), 0);
+    CHECK_EQUAL(cslice_print(cslice_address_of("")), 0);
+    CHECK(cslice_string_at(cslice_address_of(from)) == from);
+    cslice_srandom(1);
+    CHECK(cslice_random() >= 0);
 }
 
 static void test_limit_and_failure(void) {

@@ -124,6 +124,24 @@ static void test_keep_other_addresses(void) {
     free(heap);
 }
 
+static void test_random(void) {
+    int64_t first[20];
+    cslice_srandom(7);
+    for (int i = 0; i < 20; i++) {
+        first[i] = cslice_random();
+        CHECK(first[i] >= 0 && first[i] <= INT32_MAX);
+    }
+    cslice_srandom(7);
+    for (int i = 0; i < 20; i++) CHECK_EQUAL(cslice_random(), first[i]);
+}
+
+static void test_addresses(void) {
+    char text[] = "text";
+    CHECK_EQUAL(cslice_address_of(text), ADDRESS(text));
+    CHECK_EQUAL(cslice_address_of(NULL), 0);
+    CHECK(cslice_string_at(ADDRESS(text)) == text);
+}
+
 int main(int count, char **arguments) {
     CHECK_EQUAL(count, 2);
     test_copies();
@@ -132,5 +150,7 @@ int main(int count, char **arguments) {
     test_print_fails();
     test_keep(arguments[1]);
     test_keep_other_addresses();
+    test_random();
+    test_addresses();
     return 0;
 }

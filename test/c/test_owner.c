@@ -407,6 +407,21 @@ static void test_destructors_release_slots(void) {
     }
 }
 
+/* The slot before has ended by the time that the destructor of the slot after it releases it again. */
+static void test_destructor_releases_ended_slot(void) {
+    ended_reset();
+    open_table();
+    uint32_t first = reserve(2), slots[] = {first, first + 1};
+    for (int round = 0; round < 2; round++) {
+        CHECK_EQUAL(adopt(first), 0);
+        CHECK_EQUAL(cslice_slot_adopt(first + 1, ADDRESS(&byte), 1, FUNCTION(release_context),
+                                      CSLICE_SIGNATURE_CTX_PTR, first), 0);
+        if (round == 0) cslice_slots_collect(slots, 2);
+    }
+    close_table();
+    CHECK_EQUAL(ended.times, 4);
+}
+
 /* Grows the table under the function that called the destructor, and uses a new slot. */
 static void grow_table(void *data) {
     uint32_t first = reserve(1000);
@@ -515,6 +530,7 @@ int main(void) {
     test_callback_fails();
     test_thread_end_with_callbacks();
     test_destructors_release_slots();
+    test_destructor_releases_ended_slot();
     test_destructors_grow_table();
     test_destructor_refills_slot();
     test_table_of_another_thread();
