@@ -93,7 +93,7 @@ typedef struct cslice_statistics {
 CSLICE_API void cslice_statistics_get(cslice_statistics *statistics);
 
 /* The static text for a code of CSLICE_STATUS_MAP. */
-CSLICE_API const char *cslice_status_message(int status);
+CSLICE_API const char *cslice_status_message(int32_t status);
 
 CSLICE_API uint32_t cslice_abi_version(void);
 
@@ -157,6 +157,16 @@ CSLICE_API void cslice_copy_out(void *destination, uint64_t source, uint64_t siz
 
 /* Writes a NUL-terminated string to C's stdout and flushes it. Returns 0, or the positive errno of the write. */
 CSLICE_API int32_t cslice_print(uint64_t text);
+
+/* random() and srandom() of the C library; rand() and srand() where it has none. One generator for the process. */
+CSLICE_API int64_t cslice_random(void);
+CSLICE_API void cslice_srandom(uint32_t seed);
+
+/* The C string at an address that is not 0, which the caller vouches for. */
+CSLICE_API const char *cslice_string_at(uint64_t address);
+
+/* The address as an integer. */
+CSLICE_API uint64_t cslice_address_of(const void *memory);
 
 /* For tests: the n-th allocation from here (1: the next) fails, and each one after it; 0: none fails. */
 CSLICE_API void cslice_test_fail_allocation(uint64_t n);

@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int32_t cslice_library_keep(uint64_t address) {
@@ -33,4 +34,28 @@ void cslice_copy_out(void *destination, uint64_t source, uint64_t size) {
 int32_t cslice_print(uint64_t text) {
     if (fputs((const char *)(uintptr_t)text, stdout) == EOF || fflush(stdout) == EOF) return errno;
     return 0;
+}
+
+int64_t cslice_random(void) {
+#if defined(_WIN32)
+    return rand();
+#else
+    return random();
+#endif
+}
+
+void cslice_srandom(uint32_t seed) {
+#if defined(_WIN32)
+    srand(seed);
+#else
+    srandom(seed);
+#endif
+}
+
+const char *cslice_string_at(uint64_t address) {
+    return (const char *)(uintptr_t)address;
+}
+
+uint64_t cslice_address_of(const void *memory) {
+    return (uintptr_t)memory;
 }

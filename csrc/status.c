@@ -1,7 +1,7 @@
 /* Codes and their messages, from one table, so that neither can miss the other. */
 #include "cslice.h"
 
-const char *cslice_status_message(int status) {
+const char *cslice_status_message(int32_t status) {
     switch (status) {
     case 0: return "success";
 #define X(name, value, message) \

@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 import type { Lease } from './core/lease.ts';
 import { CSliceError, show, typeError } from './errors.ts';
-import type { KoffiFunction } from './native/symbols.ts';
+import type { KoffiFunction } from './native/koffi.ts';
 import { type Pin, pin } from './pin.ts';
 import { Slice } from './slice.ts';
 

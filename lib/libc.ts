@@ -1,18 +1,18 @@
 import { checkIndex, toInteger } from './core/check.ts';
 import { CSliceError } from './errors.ts';
-import { print as printAddress, processFunction } from './native/symbols.ts';
+import { print as printAddress, random, srandom } from './native/symbols.ts';
 import { Slice } from './slice.ts';
 
-/** The functions of the C library that the article calls. Loaded from the running process, on first use. */
+/** The functions of the C library that the article calls. */
 export const libc = {
   /** C's `random()`: from 0 to 2³¹ − 1. One generator for the whole process, C code included. */
   random(): number {
-    return processFunction('long random()')();
+    return random();
   },
 
   /** C's `srandom(seed)`: the same seed gives the same numbers. @throws {CSliceError} unless it is an unsigned int */
   srandom(seed: number): void {
-    processFunction('void srandom(unsigned int seed)')(checkIndex('seed', seed, 0, 0, 0xffff_ffff));
+    srandom(checkIndex('seed', seed, 0, 0, 0xffff_ffff));
   },
 
   /**

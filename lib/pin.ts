@@ -3,7 +3,7 @@ import { bytesOf } from './core/check.ts';
 import { type Keeper, releaseKeeper, retain } from './core/lifetime.ts';
 import { guardedPrototype, keeperOf } from './core/view.ts';
 import { CSliceError, typeError } from './errors.ts';
-import { bufferAddress } from './native/symbols.ts';
+import { addressOf } from './native/symbols.ts';
 
 /** A hold on JavaScript memory that C uses in the background. Made by {@link pin}. */
 export interface Pin extends Disposable {
@@ -39,7 +39,7 @@ class BufferPin implements Pin {
     this.#keeper = keeper === undefined ? undefined : retain(keeper);
     if (keeper === undefined) holdInPlace(buffer);
     this.#buffer = buffer;
-    this.#address = bufferAddress(source);
+    this.#address = BigInt(addressOf(source));
     this.byteLength = source.byteLength;
     livePins.add(this);
   }

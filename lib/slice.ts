@@ -26,15 +26,8 @@ import {
 import { reclaim } from './core/reclaim.ts';
 import { createView, detachView } from './core/view.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
-import {
-  copyIn,
-  copyOut,
-  type Integer,
-  slotAlloc,
-  slotAllocWith,
-  slotDisown,
-  type TypeSpec,
-} from './native/symbols.ts';
+import type { TypeSpec } from './native/koffi.ts';
+import { copyIn, copyOut, type Integer, slotAlloc, slotAllocWith, slotDisown } from './native/symbols.ts';
 
 export interface AllocOptions {
   /** Fill the block with zeros. Default true. Without it the bytes are whatever the C allocator had there. */

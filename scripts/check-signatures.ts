@@ -28,6 +28,11 @@ for (const [, text = '', name = ''] of bound) {
   wrong++;
   console.error(`${name}\n  cslice.h:   ${declared.get(name) ?? '(absent)'}\n  symbols.ts: ${text}`);
 }
+const workers = readFileSync(join(root, 'csrc/bindings.c'), 'utf8');
+for (const [, , name = ''] of bound.filter(([, , name = '']) => !new RegExp(`\\b${name},`).test(workers))) {
+  wrong++;
+  console.error(`${name} is not in csrc/bindings.c, so worker threads lack it`);
+}
 const version = /CSLICE_ABI_VERSION (\d+)/.exec(header)?.[1];
 if (version === undefined || !bindings.includes(`abiVersion = ${version};`)) {
   wrong++;

@@ -2,7 +2,6 @@
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
-process.env.CSLICE_LIBRARY = '';
 const { locate } = await import('../lib/native/locate.ts');
 
 const root = join(import.meta.dirname, '..');

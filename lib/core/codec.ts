@@ -3,8 +3,10 @@
  * they segfault in a worker that is being terminated, know no bounds, and cost several times as much.
  */
 
-import { rangeError, show, typeError } from '../errors.ts';
-import { readCString, type TypeObject, type TypeSpec, typeOf } from '../native/symbols.ts';
+import { CSliceError, rangeError, show, typeError } from '../errors.ts';
+import type { TypeObject, TypeSpec } from '../native/koffi.ts';
+import { stringAt, typeByName, wideStringAt } from '../native/symbols.ts';
+import { toInteger } from './check.ts';
 
 /** Reads and writes one C type. The caller has checked that the bytes are in bounds. */
 export interface Codec {
@@ -24,19 +26,54 @@ export function codecOf(spec: TypeSpec): Codec {
   if (typeof spec === 'string') {
     let codec = codecsByName.get(spec);
     if (codec === undefined) {
-      codec = codecOfType(resolve(spec));
+      codec = compileByName(spec);
       codecsByName.set(spec, codec);
     }
     return codec;
   }
-  return codecs.get(spec as TypeObject) ?? codecOfType(resolve(spec));
+  if (!isTypeObject(spec)) throw typeError(`type must be a koffi type or its name, got ${show(spec)}`);
+  return codecOfType(spec);
 }
 
-function resolve(spec: TypeSpec): TypeObject {
+function isTypeObject(spec: unknown): spec is TypeObject {
+  return typeof spec === 'object' && spec !== null && 'primitive' in spec && 'size' in spec;
+}
+
+/** The usual names of C's own numbers, so that a worker thread need not start koffi for them. */
+const primitives: Record<string, string> = {
+  bool: 'Bool',
+  char: 'Int8',
+  'signed char': 'Int8',
+  uchar: 'UInt8',
+  'unsigned char': 'UInt8',
+  short: 'Int16',
+  ushort: 'UInt16',
+  'unsigned short': 'UInt16',
+  int: 'Int32',
+  uint: 'UInt32',
+  'unsigned int': 'UInt32',
+  float: 'Float32',
+  float32: 'Float32',
+  double: 'Float64',
+  float64: 'Float64',
+  'long long': 'Int64',
+  'unsigned long long': 'UInt64',
+};
+for (const bits of [8, 16, 32, 64]) {
+  primitives[`int${bits}`] = primitives[`int${bits}_t`] = `Int${bits}`;
+  primitives[`uint${bits}`] = primitives[`uint${bits}_t`] = `UInt${bits}`;
+}
+
+function compileByName(name: string): Codec {
+  const primitive = Object.hasOwn(primitives, name) ? primitives[name] : undefined;
+  if (primitive !== undefined) {
+    const size = primitive === 'Bool' ? 1 : Number(/\d+/.exec(primitive)) / 8;
+    return compile({ name, primitive, size } as TypeObject);
+  }
   try {
-    return typeOf(spec);
+    return codecOfType(typeByName(name));
   } catch (cause) {
-    throw typeError(`type must be a koffi type or its name, got ${show(spec)}: ${(cause as Error).message}`);
+    throw new CSliceError('ERR_CSLICE_TYPE', `type ${show(name)} is not known to koffi`, { cause });
   }
 }
 
@@ -161,7 +198,8 @@ function string(width: 1 | 2 | 4): Compiler {
     size,
     read(view, offset) {
       const address = readPointer(view, offset, size);
-      return address === 0n ? null : readCString[width](address);
+      if (address === 0n) return null;
+      return width === 1 ? stringAt(toInteger(address)) : wideStringAt(width, address);
     },
     write(view, offset, value) {
       if (typeof value === 'string') {

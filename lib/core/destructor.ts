@@ -1,9 +1,9 @@
 import { CSliceError, rangeError, show, typeError } from '../errors.ts';
-import { host } from '../native/host.ts';
+import type { KoffiLibrary } from '../native/koffi.ts';
 import {
   callbackTake,
+  host,
   type Integer,
-  type KoffiLibrary,
   libraryKeep,
   slotAdopt,
   slotAdoptCallback,

@@ -4,8 +4,7 @@
  */
 
 import { CSliceError } from '../errors.ts';
-import { host } from '../native/host.ts';
-import { slotRef, slotRelease, slotsCollect, slotsReserve, status, statusMessage } from '../native/symbols.ts';
+import { host, slotRef, slotRelease, slotsCollect, slotsReserve, status, statusMessage } from '../native/symbols.ts';
 import { runDueCallbacks } from './destructor.ts';
 
 /**

@@ -1,7 +1,5 @@
-import { isMainThread } from 'node:worker_threads';
 import { CSliceError, typeError } from '../errors.ts';
-import { host } from '../native/host.ts';
-import { type Integer, koffiView } from '../native/symbols.ts';
+import { host, type Integer, makeView } from '../native/symbols.ts';
 import type { Keeper } from './lifetime.ts';
 
 /** Constructs nothing new, so that the private field of a class that extends it lands on the object given. */
@@ -52,15 +50,6 @@ export const guardedPrototype: ArrayBuffer = Object.create(
     ]),
   ),
 );
-
-function makeView(address: Integer, byteLength: number): ArrayBuffer | undefined {
-  if (!isMainThread) return host.view(address, byteLength);
-  try {
-    return koffiView(address, byteLength);
-  } catch {
-    return undefined;
-  }
-}
 
 /**
  * An ArrayBuffer over C memory. About 1 µs at any size: what V8 and Node ask for an external buffer.

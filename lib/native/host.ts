@@ -1,5 +1,5 @@
-import { libraryError } from './locate.ts';
-import { type Integer, libraryPath } from './symbols.ts';
+import { cannotBeLoaded, libraryError, libraryPath } from './locate.ts';
+import type { Integer } from './symbols.ts';
 
 /** The second door: what csrc/host.c exports to this thread, with the reason for each function there. */
 export interface Host {
@@ -10,17 +10,15 @@ export interface Host {
   listen(callback: () => void): Integer | undefined;
 }
 
-function open(): Host {
+export function openHost(): Host {
   const module = { exports: {} as Partial<Host> };
   try {
     process.dlopen(module, libraryPath);
   } catch (cause) {
-    throw libraryError(`cannot be loaded (${(cause as Error).message})`, [libraryPath], cause);
+    throw cannotBeLoaded(cause);
   }
   if (module.exports.listen === undefined) {
     throw libraryError('found no usable Node-API in this process', [libraryPath]);
   }
   return module.exports as Host;
 }
-
-export const host: Host = open();

@@ -32,3 +32,10 @@ export function libraryError(problem: string, paths: string[], cause?: unknown):
     { cause },
   );
 }
+
+/** The error for a library that is there and that the dynamic loader, or koffi, refuses. */
+export function cannotBeLoaded(cause: unknown): CSliceError {
+  return libraryError(`cannot be loaded (${(cause as Error).message})`, [libraryPath], cause);
+}
+
+export const libraryPath: string = locate();

@@ -1,0 +1,116 @@
+/*
+ * The C functions that JavaScript calls, bound by Node-API for worker threads. koffi's start and its func() abort the
+ * whole process when the worker is terminated in the middle of them, and a terminated thread cannot be told to wait.
+ * Here every status is checked, and a call that cannot be answered returns undefined to nobody.
+ *
+ * Names, arguments and results are those of cslice.h.
+ */
+#include "internal.h"
+#include "node_api.h"
+
+#define MOST_ARGUMENTS 6
+
+static bool get_uint32_t(napi_env env, napi_value value, uint32_t *out) {
+    return cslice__napi.napi_get_value_uint32(env, value, out) == 0;
+}
+
+static bool get_uint64_t(napi_env env, napi_value value, uint64_t *out) {
+    int64_t number;
+    bool lossless;
+    if (cslice__napi.napi_get_value_int64(env, value, &number) == 0) {
+        *out = (uint64_t)number;
+        return true;
+    }
+    return cslice__napi.napi_get_value_bigint_uint64(env, value, out, &lossless) == 0;
+}
+
+typedef void *pointer;
+
+static bool get_pointer(napi_env env, napi_value value, pointer *out) {
+    return cslice__napi.napi_get_typedarray_info(env, value, NULL, NULL, out, NULL, NULL) == 0;
+}
+
+/* As koffi does it: a number where that is exact. */
+static napi_value put(napi_env env, int64_t result) {
+    const int64_t largest = (int64_t)1 << 53;
+    napi_value value = NULL;
+    if (result >= -largest && result <= largest) {
+        cslice__napi.napi_create_int64(env, result, &value);
+    } else {
+        cslice__napi.napi_create_bigint_int64(env, result, &value);
+    }
+    return value;
+}
+
+static napi_value put_text(napi_env env, const char *text) {
+    napi_value value = NULL;
+    cslice__napi.napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &value);
+    return value;
+}
+
+static bool get_arguments(napi_env env, napi_callback_info info, napi_value *values, size_t expected) {
+    size_t count = MOST_ARGUMENTS;
+    return cslice__napi.napi_get_cb_info(env, info, &count, values, NULL, NULL) == 0 && count >= expected;
+}
+
+/* One wrapper a function: get the arguments by their C types, call, and put the result. */
+#define BEGIN(name, count)                                                 \
+    static napi_value call_##name(napi_env env, napi_callback_info info) { \
+        napi_value values[MOST_ARGUMENTS];                                 \
+        if (!get_arguments(env, info, values, count)) return NULL;
+#define GET(type, i) \
+    type a##i;       \
+    if (!get_##type(env, values[i], &a##i)) return NULL;
+#define END }
+
+#define CALL1(put, name, T0) BEGIN(name, 1) GET(T0, 0) put(name(a0)) END
+#define CALL2(put, name, T0, T1) BEGIN(name, 2) GET(T0, 0) GET(T1, 1) put(name(a0, a1)) END
+#define CALL3(put, name, T0, T1, T2) BEGIN(name, 3) GET(T0, 0) GET(T1, 1) GET(T2, 2) put(name(a0, a1, a2)) END
+#define CALL4(put, name, T0, T1, T2, T3) \
+    BEGIN(name, 4) GET(T0, 0) GET(T1, 1) GET(T2, 2) GET(T3, 3) put(name(a0, a1, a2, a3)) END
+#define CALL6(put, name, T0, T1, T2, T3, T4, T5)                                   \
+    BEGIN(name, 6) GET(T0, 0) GET(T1, 1) GET(T2, 2) GET(T3, 3) GET(T4, 4) GET(T5, 5) \
+    put(name(a0, a1, a2, a3, a4, a5)) END
+
+#define RESULT(call) return put(env, call);
+#define TEXT(call) return put_text(env, call);
+#define NOTHING(call) \
+    call;             \
+    return NULL;
+
+#define BINDINGS(CALL1, CALL2, CALL3, CALL4, CALL6)                                                        \
+    CALL1(RESULT, cslice_slots_reserve, uint32_t)                                                          \
+    CALL2(RESULT, cslice_slot_alloc, uint32_t, uint64_t)                                                   \
+    CALL4(RESULT, cslice_slot_alloc_with, uint32_t, uint64_t, uint64_t, uint32_t)                          \
+    CALL6(RESULT, cslice_slot_adopt, uint32_t, uint64_t, uint64_t, uint64_t, uint32_t, uint64_t)           \
+    CALL4(RESULT, cslice_slot_adopt_callback, uint32_t, uint64_t, uint64_t, uint64_t)                      \
+    CALL2(RESULT, cslice_slot_ref, uint32_t, uint32_t)                                                     \
+    CALL1(NOTHING, cslice_slot_release, uint32_t)                                                          \
+    CALL2(NOTHING, cslice_slots_collect, pointer, uint32_t)                                                \
+    CALL1(RESULT, cslice_slot_disown, uint32_t)                                                            \
+    CALL1(RESULT, cslice_callback_take, uint64_t)                                                          \
+    CALL1(RESULT, cslice_library_keep, uint64_t)                                                           \
+    CALL1(NOTHING, cslice_limit_set, uint64_t)                                                             \
+    CALL3(NOTHING, cslice_copy, uint64_t, uint64_t, uint64_t)                                              \
+    CALL3(NOTHING, cslice_copy_in, uint64_t, pointer, uint64_t)                                            \
+    CALL3(NOTHING, cslice_copy_out, pointer, uint64_t, uint64_t)                                           \
+    CALL1(RESULT, cslice_print, uint64_t)                                                                  \
+    CALL1(NOTHING, cslice_srandom, uint32_t)                                                               \
+    CALL1(TEXT, cslice_string_at, uint64_t)                                                                \
+    CALL1(RESULT, cslice_address_of, pointer)                                                              \
+    CALL1(NOTHING, cslice_statistics_get, pointer)                                                         \
+    CALL1(TEXT, cslice_status_message, uint32_t)                                                           \
+    CALL1(NOTHING, cslice_test_fail_allocation, uint64_t)
+
+BINDINGS(CALL1, CALL2, CALL3, CALL4, CALL6)
+
+BEGIN(cslice_random, 0) RESULT(cslice_random()) END
+BEGIN(cslice_abi_version, 0) RESULT(cslice_abi_version()) END
+
+void cslice__bindings_export(napi_env env, napi_value exports) {
+#define EXPORT(put, name, ...) cslice__node_api_export(env, exports, #name, call_##name, NULL);
+    BINDINGS(EXPORT, EXPORT, EXPORT, EXPORT, EXPORT)
+    EXPORT(RESULT, cslice_random, )
+    EXPORT(RESULT, cslice_abi_version, )
+#undef EXPORT
+}
