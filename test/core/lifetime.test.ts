@@ -1,0 +1,159 @@
+import { expect } from 'chai';
+import { acquireToken, markUnviewed, markViewed, recycleToken, statusError, sweep } from '../../lib/core/lifetime.ts';
+import { Slice, stats } from '../../lib/index.ts';
+import { status } from '../../lib/native/symbols.ts';
+import { free, watched } from '../support/blocks.ts';
+import { collectManyTimes, collectUntil, settle } from '../support/collect.ts';
+
+const megabyte = 1 << 20;
+
+/** A gc() that the caller's frame leaves nothing behind for. */
+function collectNow(): void {
+  if (globalThis.gc === undefined) throw new Error('Run this with --expose-gc');
+  globalThis.gc();
+}
+
+describe('lifetime', () => {
+  beforeEach(() => settle(stats));
+
+  it('gives the token of a released slice to the next one, so that nothing is registered for it', () => {
+    const token = acquireToken(8);
+    recycleToken(token);
+    expect(acquireToken(8)).to.equal(token);
+    recycleToken(token);
+  });
+
+  it('never gives one slot to two tokens in use', () => {
+    const tokens = Array.from({ length: 2000 }, () => acquireToken(8));
+    expect(new Set(tokens.map((token) => token.slot)).size).to.equal(2000);
+    for (const token of tokens) recycleToken(token);
+  });
+
+  it('reuses the slots of collected slices, and mixes up none of their blocks', async () => {
+    const rounds = 5;
+    for (let round = 1; round <= rounds; round++) {
+      const before = stats();
+      const kept = (() => {
+        const slices = Array.from({ length: 600 }, (_, i) => {
+          const slice = Slice.alloc(8);
+          slice.write('int', 0, round * 1000 + i);
+          return slice;
+        });
+        return slices.filter((_, i) => i % 5 === 0);
+      })();
+      await collectUntil(() => stats().liveBlocks === before.liveBlocks + kept.length, 'four of five have ended');
+      kept.forEach((slice, i) => {
+        expect(slice.read('int')).to.equal(round * 1000 + i * 5);
+        slice.release();
+      });
+      expect(stats().liveBlocks).to.equal(before.liveBlocks);
+    }
+  });
+
+  it('collects handles that never had a view, and handles that had one', async () => {
+    const before = stats();
+    (() => {
+      for (let i = 0; i < 500; i++) {
+        const slice = Slice.alloc(100);
+        if (i % 2 === 0) slice.bytes[0] = 1;
+      }
+    })();
+    await collectUntil(() => stats().liveBlocks === before.liveBlocks, 'all have ended');
+    const after = stats();
+    expect(after.releasedByCollection - before.releasedByCollection).to.equal(500);
+    expect(after.liveBytes).to.equal(before.liveBytes);
+  });
+
+  it('keeps what is in reach through any number of collections', async () => {
+    const slices = Array.from({ length: 100 }, (_, i) => {
+      const slice = Slice.alloc(8);
+      slice.write('int', 0, i);
+      return slice;
+    });
+    await collectManyTimes();
+    slices.forEach((slice, i) => {
+      expect(slice.read('int')).to.equal(i);
+      slice.release();
+    });
+  });
+
+  it('collects a slice that is part of a cycle with its own views and destructor', async () => {
+    let ended = 0;
+    (() => {
+      const { slice } = watched(16);
+      const cycle = { slice, bytes: slice.bytes, self: undefined as unknown };
+      cycle.self = cycle;
+      Object.assign(slice.bytes, { cycle });
+    })();
+    const before = stats();
+    await collectUntil(() => {
+      ended = before.liveBlocks - stats().liveBlocks;
+      return ended === 1;
+    }, 'the cycle has been collected');
+  });
+
+  it('gives dead blocks back within a job that never yields', () => {
+    const before = stats();
+    const drop = (): void => {
+      Slice.alloc(megabyte, { zero: false }).bytes[0] = 1;
+    };
+    for (let i = 0; i < 200; i++) {
+      drop();
+      if (i % 20 === 19) collectNow();
+    }
+    sweep();
+    const after = stats();
+    expect(after.releasedByCollection - before.releasedByCollection).to.be.at.least(150);
+  });
+
+  it('ends blocks found within a job once: the event loop finds nothing more to end', async () => {
+    const ended: number[] = [];
+    const drop = (i: number): void => {
+      const { slice, ended: calls } = watched(megabyte / 2);
+      slice.bytes[0] = 1;
+      counts.push(calls);
+      ended.push(i);
+    };
+    const counts: [bigint, number][][] = [];
+    for (let i = 0; i < 100; i++) {
+      drop(i);
+      if (i % 10 === 9) collectNow();
+    }
+    await collectUntil(() => counts.every((calls) => calls.length > 0), 'all have ended');
+    await collectManyTimes();
+    expect(counts.every((calls) => calls.length === 1)).to.equal(true);
+    expect(ended.length).to.equal(100);
+  });
+
+  it('counts the bytes that the collector cannot see, and forgets those of blocks that have ended', () => {
+    const half = 8 * megabyte;
+    const endings: ((slice: Slice) => void)[] = [
+      (slice) => slice.release(),
+      (slice) => slice.bytes,
+      (slice) => free(slice.disown()),
+    ];
+    for (const [i, end] of endings.entries()) {
+      for (let round = 0; round < 8; round++) {
+        const slice = Slice.alloc(half, { zero: false });
+        end(slice);
+        slice.release();
+      }
+      const token = acquireToken(0);
+      const pressed = markUnviewed(token, half);
+      markViewed(token);
+      recycleToken(token);
+      expect(pressed, `ending ${i}`).to.equal(false);
+    }
+  });
+
+  it('has an error for every status of the C library', () => {
+    const codes = Object.values(status).map((code) => statusError(code, '8 bytes'));
+    expect(codes.map((error) => error.code)).to.include.members([
+      'ERR_CSLICE_NOMEM',
+      'ERR_CSLICE_LIMIT',
+      'ERR_CSLICE_SHARED',
+    ]);
+    for (const error of codes) expect(error.message).to.match(/^8 bytes: .{10,}/);
+    expect(new Set(codes.map((error) => error.message)).size).to.equal(codes.length);
+  });
+});
