@@ -3,13 +3,15 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { comparisons } from './comparisons.ts';
+import { comparisons } from './comparisons/index.ts';
 import { build } from './runner/build.ts';
+import { drawCharts } from './runner/charts.ts';
+import { writeDocument } from './runner/document.ts';
 import { describeMachine } from './runner/machine.ts';
 import { output } from './runner/paths.ts';
 import { progressOf } from './runner/progress.ts';
 import { type Result, runRounds } from './runner/rounds.ts';
-import { printHeader, printResult } from './runner/table.ts';
+import { printResult, printSummary } from './runner/table.ts';
 import { verdictsOf } from './runner/verdict.ts';
 
 const help = `npm run bench -- [options]
@@ -65,8 +67,12 @@ async function main(): Promise<void> {
     printResult(result);
   }
   const machine = describeMachine(started, load);
-  printHeader(machine);
+  printSummary(results, machine);
   mkdirSync(dirname(options.json), { recursive: true });
+  if (options.charts) {
+    await drawCharts(results);
+    writeDocument(results, machine);
+  }
   writeFileSync(options.json, `${JSON.stringify({ machine, results: results.map(plain) }, undefined, 2)}\n`);
 }
 

@@ -1,8 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, join } from 'node:path';
-import { locate } from '../../lib/native/locate.ts';
+import { dirname, join } from 'node:path';
 import { output, root, sources } from './paths.ts';
 
 /** What a command prints is of interest only if it fails. */
@@ -22,23 +21,33 @@ function installPackage(): void {
   mkdirSync(prebuilds, { recursive: true });
   copyFileSync(join(root, 'package.json'), join(target, 'package.json'));
   cpSync(join(root, 'dist'), join(target, 'dist'), { recursive: true });
-  const library = locate();
-  copyFileSync(library, join(prebuilds, basename(library)));
+  const built = join(root, 'build/release');
+  const library = readdirSync(built).find((name) => /^(lib)?cslice\.(so|dylib|dll)$/.test(name));
+  if (library === undefined) throw new Error(`no shared library in ${built}`);
+  copyFileSync(join(built, library), join(prebuilds, library));
 }
 
 function compileCases(): void {
   run(join(root, 'node_modules/.bin/tsc'), '-p', join(sources, 'tsconfig.json'));
-  writeFileSync(join(output, 'package.json'), '{ "type": "module" }\n'); // nameless: 'cslice' is the one installed here
+  // Nameless, so that 'cslice' is the one installed here. Deno resolves nothing that is not declared.
+  const manifest = { type: 'module', dependencies: { cslice: '*', koffi: '*', mitata: '*' } };
+  writeFileSync(join(output, 'package.json'), JSON.stringify(manifest));
 }
 
-function compileAddon(): void {
-  const headers = createRequire(import.meta.url)('node-api-headers').include_dir;
-  const source = join(sources, 'peers/addon/addon.c');
-  const flags = process.platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared'];
-  run('cc', '-O2', '-fPIC', ...flags, `-I${headers}`, source, '-o', join(output, 'peers/addon/addon.node'));
+function compileLibrary(source: string, target: string, ...flags: string[]): void {
+  const path = join(output, target);
+  mkdirSync(dirname(path), { recursive: true });
+  run('cc', '-O2', '-fPIC', ...flags, join(sources, source), '-o', path);
 }
 
-/** Builds the package (unless told not to), the cases and the addon. */
+function compilePeers(): void {
+  const { include_dir: headers } = createRequire(import.meta.url)('node-api-headers');
+  const module = process.platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared'];
+  compileLibrary('peers/addon/addon.c', 'peers/addon/addon.node', ...module, `-I${headers}`);
+  compileLibrary('peers/counted/counted.c', 'peers/counted/libcounted.so', '-shared');
+}
+
+/** Builds the package (unless told not to), the cases and the C peers. */
 export function build(buildPackage: boolean): void {
   if (buildPackage) {
     run('npm', 'run', '--silent', 'build');
@@ -46,5 +55,5 @@ export function build(buildPackage: boolean): void {
     installPackage();
   }
   compileCases();
-  compileAddon();
+  compilePeers();
 }

@@ -7,3 +7,5 @@ export const sources: string = join(root, 'bench');
 export const output: string = join(root, 'build/bench');
 /** Where `npm run bench:peers` puts other runtimes: not in the package's own node_modules, which `npm ci` rewrites. */
 export const peerModules: string = join(root, 'build/peers/node_modules');
+export const document: string = join(root, 'docs/benchmarks.md');
+export const charts: string = join(root, 'docs/benchmarks');

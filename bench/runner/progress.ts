@@ -1,4 +1,4 @@
-import type { Program } from '../comparisons.ts';
+import type { Program } from '../comparisons/types.ts';
 
 const { stderr } = process;
 

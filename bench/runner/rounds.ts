@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { Comparison, Program } from '../comparisons.ts';
+import type { Comparison, Program } from '../comparisons/types.ts';
 import type { Measurement } from '../harness/measure.ts';
 import { runtimeOf } from './runtimes.ts';
 

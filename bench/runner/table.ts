@@ -1,57 +1,65 @@
-import { styleText } from 'node:util';
 import Table from 'cli-table3';
-import { formatRatio, formatSpread } from './format.ts';
+import { formatBar, formatOutcome, formatRatio, formatReading, formatSpread, formatWork } from './format.ts';
 import type { Machine } from './machine.ts';
+import { paint } from './paint.ts';
 import type { Result } from './rounds.ts';
 import { ratioOf, spreadOf } from './statistics.ts';
-import { subjectOf, valuesOf, verdictsOf } from './verdict.ts';
+import { subjectOf, type Verdict, valuesOf, verdictsOf } from './verdict.ts';
 
-const color = process.stdout.isTTY === true;
-const paint = (style: 'bold' | 'dim' | 'green' | 'red', text: string): string =>
-  color ? styleText(style, text) : text;
-
-export function printHeader({ cpu, system, memory, load, date, commit, versions }: Machine): void {
-  console.log(`${date} UTC, ${cpu}, ${memory}, ${system}, load ${load}`);
-  console.log(
-    `commit ${commit}; ${Object.entries(versions)
-      .map((entry) => entry.join(' '))
-      .join(', ')}\n`,
-  );
+function tableOf(head: string[]): Table.Table {
+  return new Table({
+    head: head.map((text) => paint('bold', text)),
+    style: { head: [], border: [], compact: true },
+    colAligns: head.map((_, column) => (column === 1 || column === 2 ? 'right' : 'left')),
+  });
 }
 
-function barCell(reached: boolean, bar: string): string {
-  return reached ? paint('green', `${bar} pass`) : paint('red', `${bar} MISS`);
+function paintOutcome(verdict: Verdict): string {
+  const text = formatOutcome(verdict);
+  if (verdict.reached === undefined) return paint('dim', text);
+  return verdict.reached ? paint('green', text) : paint('red', text);
 }
 
-/** Every program of a comparison with the subject's ratio against it, and the bar where there is one. */
+/** Every program of a comparison, and how the subject compares with it. */
 export function printResult(result: Result): void {
   const { comparison, outcomes } = result;
-  const verdicts = new Map(verdictsOf(result).map((verdict) => [verdict.bar.against, verdict]));
-  const subject = valuesOf(subjectOf(result));
-  const table = new Table({
-    head: [comparison.title, `median (min–max), ${comparison.unit}`, 'ratio to it (min–max)', 'bar'],
-    style: color ? { head: ['bold'], border: ['dim'] } : { head: [], border: [] },
-    colAligns: ['left', 'right', 'right', 'left'],
-  });
-  comparison.programs.forEach(({ name }, index) => {
+  const subject = subjectOf(result);
+  const subjectValues = valuesOf(outcomes.get(subject));
+  const table = tableOf([comparison.title, `median (min–max), ${comparison.unit}`, `${subject} ÷ this`]);
+  for (const { name } of comparison.programs) {
     const outcome = outcomes.get(name);
     const values = valuesOf(outcome);
     if (values === undefined) {
       const reason = outcome !== undefined && 'skipped' in outcome ? outcome.skipped : '';
-      table.push([name, { colSpan: 3, content: paint('dim', `skipped: ${reason}`) }]);
-      return;
+      table.push([name, { colSpan: 2, content: paint('dim', `skipped: ${reason}`) }]);
+      continue;
     }
-    const verdict = verdicts.get(name);
-    table.push([
-      index === 0 ? paint('bold', name) : name,
-      formatSpread(spreadOf(values)),
-      index === 0 || subject === undefined ? '' : formatRatio(ratioOf(subject, values)),
-      verdict?.reached === undefined ? '' : barCell(verdict.reached, describeBar(verdict.bar)),
-    ]);
-  });
+    const ratio = name === subject || subjectValues === undefined ? '' : formatRatio(ratioOf(subjectValues, values));
+    table.push([name === subject ? paint('bold', name) : name, formatSpread(spreadOf(values)), ratio]);
+  }
   console.log(table.toString());
+  for (const verdict of verdictsOf(result)) {
+    const bar = formatBar(verdict, comparison.unit);
+    console.log(`  ${formatWork(verdict)}: ${formatReading(verdict)}, bar ${bar}: ${paintOutcome(verdict)}`);
+  }
+  console.log();
 }
 
-export function describeBar({ atMost, atLeast }: { atMost: number; atLeast?: number }): string {
-  return atLeast === undefined ? `≤ ${atMost}` : `${atLeast} to ${atMost}`;
+/** All bars, and where and when they were tried. */
+export function printSummary(results: readonly Result[], machine: Machine): void {
+  const table = tableOf(['comparison', 'ratio (min–max)', 'bar', 'outcome', 'of']);
+  for (const result of results) {
+    for (const verdict of verdictsOf(result)) {
+      const { id, unit } = result.comparison;
+      table.push([id, formatReading(verdict), formatBar(verdict, unit), paintOutcome(verdict), formatWork(verdict)]);
+    }
+  }
+  console.log(table.toString());
+  const { cpu, system, memory, load, date, commit, versions } = machine;
+  console.log(`${date} UTC, ${cpu}, ${memory}, ${system}, load ${load}, commit ${commit}`);
+  console.log(
+    Object.entries(versions)
+      .map((entry) => entry.join(' '))
+      .join('; '),
+  );
 }

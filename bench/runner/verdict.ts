@@ -1,11 +1,12 @@
-import type { Bar } from '../comparisons.ts';
+import type { Bar } from '../comparisons/types.ts';
 import type { Outcome, Result } from './rounds.ts';
-import { ratioOf, type Spread } from './statistics.ts';
+import { ratioOf, type Spread, spreadOf } from './statistics.ts';
 
 export interface Verdict {
+  readonly subject: string;
   readonly bar: Bar;
-  /** Of the subject to `bar.against`; undefined where one of them did not run. */
-  readonly ratio: Spread | undefined;
+  /** The ratio, or the subject's own value; undefined where a program did not run. */
+  readonly reading: Spread | undefined;
   readonly reached: boolean | undefined;
 }
 
@@ -13,17 +14,22 @@ export function valuesOf(outcome: Outcome | undefined): readonly number[] | unde
   return outcome === undefined || 'skipped' in outcome ? undefined : outcome.values;
 }
 
-export function subjectOf({ comparison, outcomes }: Result): Outcome {
-  const name = comparison.programs[0]?.name as string;
-  return outcomes.get(name) as Outcome;
+export function subjectOf({ comparison }: Result): string {
+  return comparison.programs[0]?.name as string;
 }
 
 export function verdictsOf(result: Result): Verdict[] {
-  const subject = valuesOf(subjectOf(result));
   return result.comparison.bars.map((bar) => {
-    const baseline = valuesOf(result.outcomes.get(bar.against));
-    if (subject === undefined || baseline === undefined) return { bar, ratio: undefined, reached: undefined };
-    const ratio = ratioOf(subject, baseline);
-    return { bar, ratio, reached: ratio.median <= bar.atMost && ratio.median >= (bar.atLeast ?? 0) };
+    const subject = bar.subject ?? subjectOf(result);
+    const reading = read(valuesOf(result.outcomes.get(subject)), bar, result);
+    const reached = reading && reading.median <= bar.atMost && reading.median >= (bar.atLeast ?? 0);
+    return { subject, bar, reading, reached };
   });
+}
+
+function read(subject: readonly number[] | undefined, { against }: Bar, { outcomes }: Result): Spread | undefined {
+  if (subject === undefined) return undefined;
+  if (against === undefined) return spreadOf(subject);
+  const baseline = valuesOf(outcomes.get(against));
+  return baseline && ratioOf(subject, baseline);
 }

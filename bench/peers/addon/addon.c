@@ -42,10 +42,19 @@ static napi_value count_finalized(napi_env env, napi_callback_info info) {
     return napi_create_uint32(env, finalized, &count) == napi_ok ? count : NULL;
 }
 
+static napi_value detach(napi_env env, napi_callback_info info) {
+    napi_value buffer;
+    size_t count = 1;
+    if (napi_get_cb_info(env, info, &count, &buffer, NULL, NULL) != napi_ok) return fail(env, "no arguments");
+    if (napi_detach_arraybuffer(env, buffer) != napi_ok) return fail(env, "not detachable");
+    return NULL;
+}
+
 NAPI_MODULE_INIT() {
     napi_property_descriptor functions[] = {
         {"alloc", NULL, alloc, NULL, NULL, NULL, napi_default, NULL},
+        {"detach", NULL, detach, NULL, NULL, NULL, napi_default, NULL},
         {"finalized", NULL, count_finalized, NULL, NULL, NULL, napi_default, NULL},
     };
-    return napi_define_properties(env, exports, 2, functions) == napi_ok ? exports : NULL;
+    return napi_define_properties(env, exports, 3, functions) == napi_ok ? exports : NULL;
 }

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 
 interface Addon {
   alloc(byteLength: number): ArrayBuffer;
+  detach(buffer: ArrayBuffer): void;
   finalized(): number;
 }
 

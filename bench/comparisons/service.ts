@@ -1,0 +1,98 @@
+/** What a service feels: pages, stalls, live slices, threads, start-up. */
+import { cslice, GiB, node } from './programs.ts';
+import type { Comparison } from './types.ts';
+
+const touch: Comparison = {
+  id: 'touch-1G',
+  title: 'First touch of 1 GiB: allocate, write to every page',
+  unit: 'ms',
+  programs: [cslice('touch', GiB), node('Buffer.alloc', 'peers/node/touch', GiB)],
+  bars: [{ against: 'Buffer.alloc', atMost: 0.5 }],
+};
+
+const stall: Comparison = {
+  id: 'stall-1G',
+  title: 'Longest stall of the event loop at the release of a touched 1 GiB',
+  unit: 'ms',
+  programs: [cslice('stall', GiB), node('koffi free', 'peers/koffi/stall', GiB)],
+  bars: [{ atMost: 1 }],
+};
+
+const elements = (work: 'sum' | 'fill', title: string): Comparison => ({
+  id: `elements-${work}`,
+  title,
+  unit: 'ns',
+  programs: [
+    cslice('elements', work, 10_000_000),
+    node('Float64Array of its own', 'peers/node/elements', work, 10_000_000),
+  ],
+  bars: [{ against: 'Float64Array of its own', atLeast: 0.95, atMost: 1.05 }],
+});
+
+const memory: Comparison = {
+  id: 'memory',
+  title: 'Bytes for a live block of 64 B, in both heaps',
+  unit: 'bytes',
+  programs: [
+    node('cslice with view', 'cases/memory', 'view', 64, 100_000),
+    node('cslice without view', 'cases/memory', 'handle', 64, 100_000),
+    node('Node-API addon', 'peers/addon/memory', 64, 100_000),
+    node('koffi + FinalizationRegistry', 'peers/koffi/memory', 64, 100_000),
+    node('Buffer.allocUnsafeSlow', 'peers/node/memory', 64, 100_000),
+  ],
+  bars: [
+    { against: 'Node-API addon', atMost: 1 },
+    { subject: 'cslice without view', against: 'Node-API addon', atMost: 1 },
+  ],
+};
+
+const population = (id: string, title: string, peer: boolean): Comparison => ({
+  id,
+  title,
+  unit: 'ns',
+  programs: [
+    ...[1_000_000, 100_000, 1000].map((count) => node(`cslice, ${count} live`, `cases/${id}`, 64, count)),
+    ...(peer ? [1_000_000, 1000] : []).map((count) => node(`koffi, ${count} live`, `peers/koffi/${id}`, 64, count)),
+  ],
+  bars: [
+    { against: 'cslice, 1000 live', atMost: 1.5 },
+    { subject: 'cslice, 100000 live', against: 'cslice, 1000 live', atMost: 1.5 },
+  ],
+});
+
+const threads = (id: string, title: string, work: 'own' | 'view'): Comparison => ({
+  id,
+  title,
+  unit: 'ns',
+  programs: [
+    ...[8, 2, 1].map((count) => node(`cslice, ${count} thread${count > 1 ? 's' : ''}`, 'cases/threads', work, count)),
+    ...(work === 'own' ? [2, 1] : []).map((count) =>
+      node(`koffi, ${count} thread${count > 1 ? 's' : ''}`, 'peers/koffi/threads', count),
+    ),
+  ],
+  bars: [
+    { against: 'cslice, 1 thread', atMost: 1.25 },
+    { subject: 'cslice, 2 threads', against: 'cslice, 1 thread', atMost: 1.25 },
+  ],
+});
+
+const start: Comparison = {
+  id: 'import',
+  title: 'Import, in a process of its own',
+  unit: 'ms',
+  programs: [cslice('import', 'cslice'), node('koffi', 'cases/import', 'koffi')],
+  bars: [{ against: 'koffi', atMost: 1.15 }],
+};
+
+export const serviceComparisons: readonly Comparison[] = [
+  touch,
+  stall,
+  elements('sum', 'Read 10 million doubles through a view: one sum'),
+  elements('fill', 'Write 10 million doubles through a view'),
+  memory,
+  population('scale', 'Allocate and release 64 B beside live slices', false),
+  population('turnover', 'Release the oldest of the live slices for each new one', true),
+  threads('threads', 'Allocate and release 64 B in worker threads: processor time for one', 'own'),
+  threads('threads-view', 'The same with a view', 'view'),
+  start,
+];

@@ -1,0 +1,19 @@
+/** The same two loops over whatever memory the array has. */
+import { do_not_optimize } from 'mitata';
+import { type Measurement, perOperation } from './measure.ts';
+
+function sum(array: Float64Array): number {
+  let total = 0;
+  for (let i = 0; i < array.length; i++) total += array[i] as number;
+  return total;
+}
+
+function fill(array: Float64Array): void {
+  for (let i = 0; i < array.length; i++) array[i] = i;
+}
+
+/** Nanoseconds for one pass over the array. */
+export async function perPass(work: 'sum' | 'fill', array: Float64Array): Promise<Measurement> {
+  fill(array);
+  return perOperation(work === 'sum' ? () => do_not_optimize(sum(array)) : () => fill(array));
+}
