@@ -9,6 +9,7 @@ typedef void free_ctx_ptr(void *context, void *data);
 
 static struct {
     atomic_uint_fast64_t limit; /* 0: none */
+    atomic_uint_fast64_t claimed_bytes; /* allocations under way, where there is a limit */
     atomic_uint_fast64_t live_bytes;
     atomic_uint_fast64_t peak_bytes;
     atomic_uint_fast64_t allocated;
@@ -32,19 +33,22 @@ static void raise_peak(uint64_t live) {
     }
 }
 
-/* The bytes are claimed before they are asked for, so that threads racing for the last of a limit cannot both win. */
-static int claim(size_t size) {
-    uint64_t live = atomic_fetch_add_explicit(&counts.live_bytes, size, memory_order_relaxed) + size;
-    uint64_t limit = get(&counts.limit);
-    if (limit != 0 && live > limit) {
-        atomic_fetch_sub_explicit(&counts.live_bytes, size, memory_order_relaxed);
-        return CSLICE_ELIMIT;
-    }
+/*
+ * Under a limit, bytes are claimed before they are asked for, so that threads racing for the last of it cannot both win,
+ * and apart from live_bytes, so that a claim that comes to nothing is in no statistics.
+ */
+static int claim(uint64_t limit, size_t size) {
+    uint_fast64_t claimed = get(&counts.claimed_bytes);
+    do {
+        uint64_t taken = get(&counts.live_bytes) + claimed;
+        if (taken > limit || size > limit - taken) return CSLICE_ELIMIT;
+    } while (!atomic_compare_exchange_weak_explicit(&counts.claimed_bytes, &claimed, claimed + size,
+                                                    memory_order_relaxed, memory_order_relaxed));
     return 0;
 }
 
-static void unclaim(size_t size) {
-    atomic_fetch_sub_explicit(&counts.live_bytes, size, memory_order_relaxed);
+static void subtract(atomic_uint_fast64_t *counter, uint64_t n) {
+    atomic_fetch_sub_explicit(counter, n, memory_order_relaxed);
 }
 
 static cslice_block *header_new(cslice__kind kind, void *data, size_t size) {
@@ -59,36 +63,40 @@ static cslice_block *header_new(cslice__kind kind, void *data, size_t size) {
     return block;
 }
 
-static void count_new(void) {
+static void count_new(size_t size) {
     add(&counts.allocated, 1);
-    raise_peak(get(&counts.live_bytes));
+    raise_peak(atomic_fetch_add_explicit(&counts.live_bytes, size, memory_order_relaxed) + size);
+}
+
+static cslice_block *allocate(size_t size, size_t alignment, bool zero) {
+    void *data = cslice__mem_alloc(size, alignment, zero);
+    if (data == NULL) return NULL;
+    cslice_block *block = header_new(CSLICE__HEAP, data, size);
+    if (block == NULL) cslice__mem_free(data);
+    return block;
 }
 
 int cslice__block_alloc(size_t size, size_t alignment, bool zero, cslice_block **block) {
     if (size > PTRDIFF_MAX) return CSLICE_ENOMEM;
-    int status = claim(size);
+    uint64_t limit = get(&counts.limit);
+    int status = limit == 0 ? 0 : claim(limit, size);
     if (status != 0) return status;
-    void *data = cslice__mem_alloc(size, alignment, zero);
-    cslice_block *made = data == NULL ? NULL : header_new(CSLICE__HEAP, data, size);
-    if (made == NULL) {
-        cslice__mem_free(data);
-        unclaim(size);
-        return CSLICE_ENOMEM;
-    }
-    count_new();
+    cslice_block *made = allocate(size, alignment, zero);
+    if (made != NULL) count_new(size);
+    if (limit != 0) subtract(&counts.claimed_bytes, size);
+    if (made == NULL) return CSLICE_ENOMEM;
     *block = made;
     return 0;
 }
 
 int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context,
                         cslice_block **block) {
+    if (size > PTRDIFF_MAX) return CSLICE_EINVAL;
     cslice_block *made = header_new(kind, data, size);
     if (made == NULL) return CSLICE_ENOMEM;
     made->destructor.function = function;
     made->with.context = context;
-    /* No limit here: the memory is in use whether it is adopted or not. */
-    add(&counts.live_bytes, size);
-    count_new();
+    count_new(size); /* whatever the limit: the memory is in use, adopted or not */
     *block = made;
     return 0;
 }
@@ -102,9 +110,8 @@ int cslice__block_adopt_callback(cslice__mailbox *mailbox, void *data, size_t si
     return 0;
 }
 
-/* Ends a block whose destructor is native. A destructor may change errno, which then belongs to nobody. */
+/* Ends a block whose destructor is native. */
 static void destroy(cslice_block *block) {
-    int saved = errno;
     uintptr_t function = block->destructor.function;
     switch ((cslice__kind)block->kind) {
     case CSLICE__HEAP: cslice__mem_free(block->data); break;
@@ -116,7 +123,6 @@ static void destroy(cslice_block *block) {
         break;
     case CSLICE__CALLBACK: break;
     }
-    errno = saved;
     cslice__mem_free(block);
 }
 
@@ -132,18 +138,20 @@ static void hand_over(cslice_block *block) {
 void cslice__block_drop(cslice_block *block, cslice__reason reason) {
     /* Release, so that every thread's writes are done; acquire, so that the last one sees them before it frees. */
     if (atomic_fetch_sub_explicit(&block->references, 1, memory_order_acq_rel) != 1) return;
-    unclaim(block->size);
+    subtract(&counts.live_bytes, block->size);
     add(&counts.released[reason], 1);
+    int saved = errno; /* a destructor, or a wake, may change it */
     if (block->kind == CSLICE__CALLBACK) {
         hand_over(block);
     } else {
         destroy(block);
     }
+    errno = saved;
 }
 
 int cslice__block_disown(cslice_block *block) {
     if (atomic_load_explicit(&block->references, memory_order_acquire) != 1) return CSLICE_EINVAL;
-    unclaim(block->size);
+    subtract(&counts.live_bytes, block->size);
     add(&counts.disowned, 1);
     if (block->kind == CSLICE__CALLBACK) cslice__mailbox_unref(block->with.mailbox);
     cslice__mem_free(block);

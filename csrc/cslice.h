@@ -121,7 +121,7 @@ CSLICE_API int32_t cslice_slot_adopt(uint32_t slot, uint64_t address, uint64_t s
                                      uint32_t signature, uint64_t context);
 
 /* The same with a destructor in JavaScript, which the owner of `mailbox` runs when cslice_callback_take names it.
-   Returns that name, a positive number. A mailbox is what the second door's listen() returns. */
+   Returns that name, a positive number. A mailbox is what the second door's listen() returned to this thread. */
 CSLICE_API int64_t cslice_slot_adopt_callback(uint32_t slot, uint64_t address, uint64_t size, uint64_t mailbox);
 
 /* Fills an empty slot with one more reference to the block in the slot `from`. */
@@ -134,8 +134,8 @@ CSLICE_API void cslice_slot_release(uint32_t slot);
 CSLICE_API void cslice_slots_collect(const uint32_t *slots, uint32_t count);
 
 /* Empties a slot whose block has no other reference, without giving the memory back: C owns that from here.
-   CSLICE_EINVAL: there are other references. */
-CSLICE_API int32_t cslice_slot_disown(uint32_t slot);
+   CSLICE_EINVAL: there are other references. Returns the name of a JavaScript destructor that will not run, else 0. */
+CSLICE_API int64_t cslice_slot_disown(uint32_t slot);
 
 /* The name of the next JavaScript destructor that is due, or 0. */
 CSLICE_API int64_t cslice_callback_take(uint64_t mailbox);

@@ -20,14 +20,17 @@ int32_t cslice_library_keep(uint64_t address) {
 }
 
 void cslice_copy(uint64_t destination, uint64_t source, uint64_t size) {
+    if (size == 0) return; /* an empty array may be at NULL, which memmove must not be given */
     memmove((void *)(uintptr_t)destination, (const void *)(uintptr_t)source, (size_t)size);
 }
 
 void cslice_copy_in(uint64_t destination, const void *source, uint64_t size) {
+    if (size == 0) return;
     memcpy((void *)(uintptr_t)destination, source, (size_t)size);
 }
 
 void cslice_copy_out(void *destination, uint64_t source, uint64_t size) {
+    if (size == 0) return;
     memcpy(destination, (const void *)(uintptr_t)source, (size_t)size);
 }
 

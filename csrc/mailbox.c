@@ -71,6 +71,7 @@ uint64_t cslice__mailbox_close(cslice__mailbox *mailbox) {
 }
 
 int64_t cslice_callback_take(uint64_t mailbox) {
+    if (mailbox == 0) return 0;
     cslice_block *block = cslice__mailbox_take((cslice__mailbox *)(uintptr_t)mailbox);
     if (block == NULL) return 0;
     int64_t number = block->destructor.number;

@@ -56,11 +56,12 @@ void *cslice__mem_alloc(size_t size, size_t alignment, bool zero) {
         /* calloc knows which memory is fresh from the kernel, and does not touch it again. */
         memory = zero ? calloc(1, size) : malloc(size);
     } else {
-        if (size > SIZE_MAX - alignment) return NULL;
+        if (alignment > PTRDIFF_MAX || size > PTRDIFF_MAX - alignment) return NULL;
         if (posix_memalign(&memory, alignment, size) != 0) return NULL;
-        if (zero) memset(memory, 0, size);
     }
-    if (memory != NULL) advise_huge_pages(memory, size);
+    if (memory == NULL) return NULL;
+    advise_huge_pages(memory, size); /* before the first touch */
+    if (zero && !malloc_aligns(alignment)) memset(memory, 0, size);
     return memory;
 }
 

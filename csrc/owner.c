@@ -52,7 +52,8 @@ int64_t cslice_slots_reserve(uint32_t count) {
 }
 
 static int check_empty(uint32_t slot) {
-    if (table == NULL) return CSLICE_EOWNER;
+    /* No users: the table is being closed, and a destructor that fills a slot now would never see it dropped. */
+    if (table == NULL || table->users == 0) return CSLICE_EOWNER;
     return slot < table->reserved && table->blocks[slot] == NULL ? 0 : CSLICE_ESLOT;
 }
 
@@ -88,6 +89,7 @@ int32_t cslice_slot_adopt(uint32_t slot, uint64_t address, uint64_t size, uint64
     };
     int status = check_empty(slot);
     if (status != 0) return status;
+    if (size > PTRDIFF_MAX) return CSLICE_EINVAL; /* before a narrower size_t cuts it */
     if (address == 0 || function == 0 || signature >= sizeof kinds / sizeof *kinds) return CSLICE_EINVAL;
     return cslice__block_adopt(kinds[signature], (void *)(uintptr_t)address, (size_t)size, (uintptr_t)function,
                                (void *)(uintptr_t)context, &table->blocks[slot]);
@@ -96,7 +98,7 @@ int32_t cslice_slot_adopt(uint32_t slot, uint64_t address, uint64_t size, uint64
 int64_t cslice_slot_adopt_callback(uint32_t slot, uint64_t address, uint64_t size, uint64_t mailbox) {
     int status = check_empty(slot);
     if (status != 0) return status;
-    if (address == 0 || mailbox == 0) return CSLICE_EINVAL;
+    if (address == 0 || mailbox == 0 || size > PTRDIFF_MAX) return CSLICE_EINVAL;
     status = cslice__block_adopt_callback((cslice__mailbox *)(uintptr_t)mailbox, (void *)(uintptr_t)address,
                                           (size_t)size, &table->blocks[slot]);
     return status != 0 ? status : table->blocks[slot]->destructor.number;
@@ -122,10 +124,13 @@ void cslice_slots_collect(const uint32_t *slots, uint32_t count) {
     }
 }
 
-int32_t cslice_slot_disown(uint32_t slot) {
+int64_t cslice_slot_disown(uint32_t slot) {
     if (table == NULL) return CSLICE_EOWNER;
     if (slot >= table->reserved || table->blocks[slot] == NULL) return CSLICE_ESLOT;
-    int status = cslice__block_disown(table->blocks[slot]);
-    if (status == 0) table->blocks[slot] = NULL;
-    return status;
+    cslice_block *block = table->blocks[slot];
+    int64_t callback = block->kind == CSLICE__CALLBACK ? block->destructor.number : 0;
+    int status = cslice__block_disown(block);
+    if (status != 0) return status;
+    table->blocks[slot] = NULL;
+    return callback;
 }

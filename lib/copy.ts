@@ -30,7 +30,7 @@ interface Sized {
 
 function checkLengthOfCopy(byteLength: number | undefined, destination: Sized, source: Sized): number {
   const most = Math.min(destination.byteLength, source.byteLength);
-  return checkIndex('byteLength', byteLength ?? source.byteLength, 0, 0, most);
+  return checkIndex('byteLength', byteLength === undefined ? source.byteLength : byteLength, 0, 0, most);
 }
 
 /**

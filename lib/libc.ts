@@ -1,4 +1,4 @@
-import { checkIndex, toInteger } from './core/check.ts';
+import { checkInteger, toInteger } from './core/check.ts';
 import { CSliceError } from './errors.ts';
 import { print as printAddress, random, srandom } from './native/symbols.ts';
 import { Slice } from './slice.ts';
@@ -12,7 +12,7 @@ export const libc = {
 
   /** C's `srandom(seed)`: the same seed gives the same numbers. @throws {CSliceError} unless it is an unsigned int */
   srandom(seed: number): void {
-    srandom(checkIndex('seed', seed, 0, 0, 0xffff_ffff));
+    srandom(checkInteger('seed', seed, 0, 0xffff_ffff));
   },
 
   /**

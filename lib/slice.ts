@@ -9,11 +9,12 @@ import {
   toInteger,
 } from './core/check.ts';
 import { codecOf } from './core/codec.ts';
-import { adoptWithCallback, type Destructor, NativeDestructor } from './core/destructor.ts';
+import { adoptWithCallback, type Destructor, forgetCallback, NativeDestructor } from './core/destructor.ts';
 import { Lease } from './core/lease.ts';
 import {
   acquireToken,
   Borrowed,
+  forgetToken,
   type Keeper,
   markUnviewed,
   markViewed,
@@ -51,7 +52,10 @@ function allocate(token: Token, byteLength: number, options: AllocOptions | unde
   return slotAllocWith(token.slot, byteLength, alignment, zero ? 1 : 0);
 }
 
-function checkOptions({ zero, alignment }: AllocOptions): void {
+function checkOptions(options: AllocOptions): void {
+  if (typeof options !== 'object' || options === null)
+    throw typeError(`options must be an object, got ${show(options)}`);
+  const { zero, alignment } = options;
   if (zero !== undefined && typeof zero !== 'boolean') throw typeError(`zero must be a boolean, got ${show(zero)}`);
   if (alignment === undefined) return;
   if (typeof alignment !== 'number') throw typeError(`alignment must be a number, got ${show(alignment)}`);
@@ -327,8 +331,10 @@ export class Slice implements Disposable {
     if (!(keeper instanceof Token)) throw typeError('a borrowed slice does not own its memory, so it cannot disown it');
     const result = slotDisown(keeper.slot);
     if (result < 0) throw statusError(result, 'disowning a block that has other references');
+    if (result > 0) forgetCallback(result);
     this.#keeper = undefined;
-    if (this.#dropView()) recycleToken(keeper);
+    this.#dropView();
+    forgetToken(keeper);
     return BigInt(this.#address);
   }
 

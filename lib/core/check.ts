@@ -17,7 +17,10 @@ export function checkLength(name: string, value: unknown): number {
 
 /** An integer from `lowest` to `highest`; `undefined` stands for `fallback`. */
 export function checkIndex(name: string, value: unknown, fallback: number, lowest: number, highest: number): number {
-  if (value === undefined) return fallback;
+  return value === undefined ? fallback : checkInteger(name, value, lowest, highest);
+}
+
+export function checkInteger(name: string, value: unknown, lowest: number, highest: number): number {
   if (typeof value !== 'number') throw typeError(`${name} must be a number, got ${show(value)}`);
   if (!Number.isInteger(value) || value < lowest || value > highest) {
     throw rangeError(`${name} must be an integer from ${lowest} to ${highest}, got ${value}`);
@@ -70,9 +73,28 @@ export function bytesOf(name: string, source: unknown): Uint8Array {
   throw typeError(`${name} must be an ArrayBuffer or a view of one, got ${show(source)}`);
 }
 
+/** A getter that no subclass and no own property of the view can shadow: C will read as far as it says. */
+function getterOf<T>(prototype: object, key: string): (view: ArrayBufferView) => T {
+  const get = Object.getOwnPropertyDescriptor(prototype, key)?.get as () => T;
+  return (view) => get.call(view);
+}
+
+function gettersOf(prototype: object) {
+  return {
+    buffer: getterOf<ArrayBuffer>(prototype, 'buffer'),
+    byteOffset: getterOf<number>(prototype, 'byteOffset'),
+    byteLength: getterOf<number>(prototype, 'byteLength'),
+  };
+}
+
+const ofTypedArray = gettersOf(Object.getPrototypeOf(Uint8Array.prototype));
+const ofDataView = gettersOf(DataView.prototype);
+
 function asBytes(source: unknown): Uint8Array | undefined {
-  if (source instanceof Uint8Array) return source;
-  if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+  if (ArrayBuffer.isView(source)) {
+    const { buffer, byteOffset, byteLength } = types.isDataView(source) ? ofDataView : ofTypedArray;
+    return new Uint8Array(buffer(source), byteOffset(source), byteLength(source));
+  }
   return types.isAnyArrayBuffer(source) ? new Uint8Array(source) : undefined;
 }
 

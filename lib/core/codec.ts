@@ -70,8 +70,12 @@ function compileByName(name: string): Codec {
     const size = primitive === 'Bool' ? 1 : Number(/\d+/.exec(primitive)) / 8;
     return compile({ name, primitive, size } as TypeObject);
   }
+  return codecOfType(knownType(name));
+}
+
+function knownType(name: string): TypeObject {
   try {
-    return codecOfType(typeByName(name));
+    return typeByName(name);
   } catch (cause) {
     throw new CSliceError('ERR_CSLICE_TYPE', `type ${show(name)} is not known to koffi`, { cause });
   }
@@ -298,6 +302,7 @@ function readerByHint(
     case 'Buffer':
       return (view, offset) => Buffer.from(copyBytes(view, offset).buffer);
     case 'String':
+      if (!/^Int(8|16|32)$/.test(primitive)) return readAll; // texts, not the characters of one
       return (view, offset) => untilNul(copyBytes(view, offset), width);
     default:
       return readAll;
@@ -313,7 +318,7 @@ function untilNul(bytes: Uint8Array<ArrayBufferLike>, width: number): string {
   let text = '';
   for (const unit of units) {
     if (unit === 0) break;
-    text += width === 2 ? String.fromCharCode(unit) : String.fromCodePoint(unit);
+    text += width === 2 ? String.fromCharCode(unit) : String.fromCodePoint(unit > 0x10ffff ? 0xfffd : unit);
   }
   return text;
 }
@@ -329,16 +334,31 @@ function charactersOf(text: string, width: number, length: number): number[] {
   return units;
 }
 
-/** C does not say which member is the live one: reading gives all, writing takes one. */
+/**
+ * C does not say which member is the live one. Reading gives an object that decodes a member when it is asked for, from
+ * a copy of the bytes: a pointer that is none must not be followed. Writing takes an object with one member.
+ */
 function union(type: TypeObject): Codec {
-  const { read, write, name, size } = record(type);
+  const { name, size } = type;
+  const members = Object.values(type.members ?? {});
+  const { write } = record(type);
   return {
     name,
     size,
-    read,
+    read(view, offset) {
+      const copy = new DataView(view.buffer.slice(view.byteOffset + offset, view.byteOffset + offset + size));
+      const value = {};
+      for (const member of members) {
+        const get = (): unknown => codecOfType(member.type).read(copy, 0);
+        Object.defineProperty(value, member.name, { get, enumerable: true });
+      }
+      return value;
+    },
     write(view, offset, value) {
-      if (typeof value === 'object' && value !== null && Object.keys(value).length !== 1) {
-        throw typeError(`a ${name} must be an object with one member, got ${Object.keys(value).length}`);
+      const given = typeof value === 'object' && value !== null ? Object.keys(value) : [];
+      if (given.length !== 1) throw typeError(`a ${name} must be an object with one member, got ${given.length}`);
+      if (!members.some((member) => member.name === given[0])) {
+        throw typeError(`a ${name} has no member ${show(given[0])}`);
       }
       write(view, offset, value);
     },

@@ -57,6 +57,8 @@ export function destructor(lib: KoffiLibrary, symbol: string, options: Destructo
     throw typeError(`lib must be a library loaded by koffi, got ${show(lib)}`);
   }
   if (typeof symbol !== 'string') throw typeError(`symbol must be a string, got ${show(symbol)}`);
+  if (typeof options !== 'object' || options === null)
+    throw typeError(`options must be an object, got ${show(options)}`);
   const { signature = 'ptr', context } = options;
   if (!Object.hasOwn(signatures, signature)) {
     throw rangeError(`signature must be one of ${Object.keys(signatures).join(' | ')}, got ${show(signature)}`);
@@ -100,6 +102,11 @@ export function adoptWithCallback(slot: number, run: Callback['run'], address: b
   if (name < 0) return name;
   callbacks.set(name, { run, address, byteLength });
   return 0;
+}
+
+/** The block went to C, so this destructor will never run. */
+export function forgetCallback(name: number): void {
+  callbacks.delete(name);
 }
 
 /** Runs the JavaScript destructors of blocks that have ended, each once. Costs nothing where there are none. */

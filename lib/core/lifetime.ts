@@ -76,6 +76,12 @@ export function recycleToken(token: Token): void {
   if (idle.length < mostIdleTokens) idle.push(token);
 }
 
+/** Takes back a token whose slot has been emptied by other means than a release. */
+export function forgetToken(token: Token): void {
+  markGone(token.slot);
+  recycleToken(token);
+}
+
 /** Release by scope: drops the slot's reference. The caller has detached the view and lets the token go. */
 export function releaseToken(token: Token): void {
   markGone(token.slot);
