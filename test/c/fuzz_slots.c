@@ -253,14 +253,17 @@ static void op_collect(uint64_t failing) {
 static void op_disown(uint64_t failing) {
     (void)failing;
     uint32_t slot = read_slot();
-    int status = cslice_slot_disown(slot);
+    int64_t status = cslice_slot_disown(slot);
     if (!full(slot)) {
         CHECK_EQUAL(status, CSLICE_ESLOT);
         return;
     }
     model_block *block = &model.blocks[model.slots[slot]];
-    CHECK_EQUAL(status, block->references == 1 ? 0 : CSLICE_EINVAL);
-    if (status != 0) return;
+    if (block->references != 1) {
+        CHECK_EQUAL(status, CSLICE_EINVAL);
+        return;
+    }
+    CHECK(block->kind == CSLICE__CALLBACK ? status > 0 : status == 0);
     if (block->kind == CSLICE__HEAP) free(block->data);
     model_forget(block);
     model.counts.disowned_blocks++;

@@ -422,9 +422,16 @@ static void test_destructor_releases_ended_slot(void) {
     CHECK_EQUAL(ended.times, 4);
 }
 
-/* Grows the table under the function that called the destructor, and uses a new slot. */
+static bool closing;
+
+/* Grows the table under the function that called the destructor, and uses a new slot; not in a table that closes. */
 static void grow_table(void *data) {
     uint32_t first = reserve(1000);
+    if (closing) {
+        CHECK_EQUAL(adopt(first + 999), CSLICE_EOWNER);
+        end_ptr(data);
+        return;
+    }
     CHECK_EQUAL(adopt(first + 999), 0);
     CHECK(cslice_slot_alloc(first, 8) > 0);
     cslice_slot_release(first);
@@ -442,8 +449,9 @@ static void test_destructors_grow_table(void) {
         if (round == 0) cslice_slots_collect(slots, 3);
     }
     CHECK_EQUAL(ended.times, 3);
+    closing = true;
     close_table();
-    CHECK_EQUAL(ended.times, 6 + 6);
+    CHECK_EQUAL(ended.times, 6 + 3);
 }
 
 /* The slot is empty as soon as its destructor runs. */

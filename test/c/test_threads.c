@@ -125,7 +125,7 @@ static void fill_ref(worker *self, uint32_t i) {
 }
 
 static void disown(worker *self, holding *held, uint32_t slot) {
-    if (cslice_slot_disown(slot) != 0) return;
+    if (cslice_slot_disown(slot) < 0) return;
     held->full = false;
     if (held->callback) self->callbacks_made--; /* nobody will hear of it */
     if (held->owned != NULL) {
