@@ -68,6 +68,8 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
 #define CALL3(put, name, T0, T1, T2) BEGIN(name, 3) GET(T0, 0) GET(T1, 1) GET(T2, 2) put(name(a0, a1, a2)) END
 #define CALL4(put, name, T0, T1, T2, T3) \
     BEGIN(name, 4) GET(T0, 0) GET(T1, 1) GET(T2, 2) GET(T3, 3) put(name(a0, a1, a2, a3)) END
+#define CALL5(put, name, T0, T1, T2, T3, T4) \
+    BEGIN(name, 5) GET(T0, 0) GET(T1, 1) GET(T2, 2) GET(T3, 3) GET(T4, 4) put(name(a0, a1, a2, a3, a4)) END
 #define CALL6(put, name, T0, T1, T2, T3, T4, T5)                                   \
     BEGIN(name, 6) GET(T0, 0) GET(T1, 1) GET(T2, 2) GET(T3, 3) GET(T4, 4) GET(T5, 5) \
     put(name(a0, a1, a2, a3, a4, a5)) END
@@ -78,13 +80,22 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
     call;             \
     return NULL;
 
-#define BINDINGS(CALL1, CALL2, CALL3, CALL4, CALL6)                                                        \
+#define BINDINGS(CALL1, CALL2, CALL3, CALL4, CALL5, CALL6)                                                  \
     CALL1(RESULT, cslice_slots_reserve, uint32_t)                                                          \
     CALL2(RESULT, cslice_slot_alloc, uint32_t, uint64_t)                                                   \
     CALL4(RESULT, cslice_slot_alloc_with, uint32_t, uint64_t, uint64_t, uint32_t)                          \
     CALL6(RESULT, cslice_slot_adopt, uint32_t, uint64_t, uint64_t, uint64_t, uint32_t, uint64_t)           \
     CALL4(RESULT, cslice_slot_adopt_callback, uint32_t, uint64_t, uint64_t, uint64_t)                      \
     CALL2(RESULT, cslice_slot_ref, uint32_t, uint32_t)                                                     \
+    CALL5(NOTHING, cslice_give_back, uint64_t, uint64_t, uint64_t, uint32_t, uint64_t)                     \
+    CALL1(NOTHING, cslice_block_drop, uint64_t)                                                            \
+    CALL2(RESULT, cslice_slot_take, uint32_t, uint64_t)                                                    \
+    CALL1(RESULT, cslice_slot_block, uint32_t)                                                             \
+    CALL1(RESULT, cslice_slot_address, uint32_t)                                                           \
+    CALL1(RESULT, cslice_slot_size, uint32_t)                                                              \
+    CALL2(RESULT, cslice_slot_resize, uint32_t, uint64_t)                                                  \
+    CALL4(RESULT, cslice_slot_share, uint32_t, uint64_t, uint32_t, uint32_t)                               \
+    CALL3(RESULT, cslice_slot_attach, uint32_t, uint64_t, uint64_t)                                        \
     CALL1(NOTHING, cslice_slot_release, uint32_t)                                                          \
     CALL2(NOTHING, cslice_slots_collect, pointer, uint32_t)                                                \
     CALL1(RESULT, cslice_slot_disown, uint32_t)                                                            \
@@ -102,14 +113,16 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
     CALL1(TEXT, cslice_status_message, uint32_t)                                                           \
     CALL1(NOTHING, cslice_test_fail_allocation, uint64_t)
 
-BINDINGS(CALL1, CALL2, CALL3, CALL4, CALL6)
+BINDINGS(CALL1, CALL2, CALL3, CALL4, CALL5, CALL6)
 
+BEGIN(cslice_shares_expire, 0) NOTHING(cslice_shares_expire()) END
 BEGIN(cslice_random, 0) RESULT(cslice_random()) END
 BEGIN(cslice_abi_version, 0) RESULT(cslice_abi_version()) END
 
 void cslice__bindings_export(napi_env env, napi_value exports) {
 #define EXPORT(put, name, ...) cslice__node_api_export(env, exports, #name, call_##name, NULL);
-    BINDINGS(EXPORT, EXPORT, EXPORT, EXPORT, EXPORT)
+    BINDINGS(EXPORT, EXPORT, EXPORT, EXPORT, EXPORT, EXPORT)
+    EXPORT(NOTHING, cslice_shares_expire, )
     EXPORT(RESULT, cslice_random, )
     EXPORT(RESULT, cslice_abi_version, )
 #undef EXPORT

@@ -72,7 +72,11 @@ static cslice_block *allocate(size_t size, size_t alignment, bool zero) {
     void *data = cslice__mem_alloc(size, alignment, zero);
     if (data == NULL) return NULL;
     cslice_block *block = header_new(CSLICE__HEAP, data, size);
-    if (block == NULL) cslice__mem_free(data);
+    if (block == NULL) {
+        cslice__mem_free(data);
+        return NULL;
+    }
+    block->with.alignment = alignment;
     return block;
 }
 
@@ -110,19 +114,23 @@ int cslice__block_adopt_callback(cslice__mailbox *mailbox, void *data, size_t si
     return 0;
 }
 
-/* Ends a block whose destructor is native. */
-static void destroy(cslice_block *block) {
-    uintptr_t function = block->destructor.function;
-    switch ((cslice__kind)block->kind) {
-    case CSLICE__HEAP: cslice__mem_free(block->data); break;
-    case CSLICE__PTR: ((free_ptr *)function)(block->data); break;
-    case CSLICE__PTR_SIZE: ((free_ptr_size *)function)(block->data, block->size); break;
-    case CSLICE__CTX_PTR: ((free_ctx_ptr *)function)(block->with.context, block->data); break;
+void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context) {
+    switch (kind) {
+    case CSLICE__HEAP: cslice__mem_free(data); break;
+    case CSLICE__PTR: ((free_ptr *)function)(data); break;
+    case CSLICE__PTR_SIZE: ((free_ptr_size *)function)(data, size); break;
+    case CSLICE__CTX_PTR: ((free_ctx_ptr *)function)(context, data); break;
     case CSLICE__FREE_FUNCTION:
-        if (function != 0) ((cslice_free_function *)function)(block->data, block->size, block->with.context);
+        if (function != 0) ((cslice_free_function *)function)(data, size, context);
         break;
     case CSLICE__CALLBACK: break;
     }
+}
+
+/* Ends a block whose destructor is native. */
+static void destroy(cslice_block *block) {
+    cslice__block_give_back((cslice__kind)block->kind, block->data, block->size, block->destructor.function,
+                      block->with.context);
     cslice__mem_free(block);
 }
 
@@ -149,8 +157,29 @@ void cslice__block_drop(cslice_block *block, cslice__reason reason) {
     errno = saved;
 }
 
+static bool is_shared(const cslice_block *block) {
+    return atomic_load_explicit(&block->references, memory_order_acquire) != 1;
+}
+
+int64_t cslice__block_resize(cslice_block *block, size_t size) {
+    if (block->kind != CSLICE__HEAP || is_shared(block)) return CSLICE_EINVAL;
+    if (size > PTRDIFF_MAX) return CSLICE_ENOMEM;
+    size_t gained = size > block->size ? size - block->size : 0;
+    uint64_t limit = gained == 0 ? 0 : get(&counts.limit);
+    int status = limit == 0 ? 0 : claim(limit, gained);
+    if (status != 0) return status;
+    void *data = cslice__mem_resize(block->data, block->size, size, block->with.alignment);
+    if (limit != 0) subtract(&counts.claimed_bytes, gained);
+    if (data == NULL) return CSLICE_ENOMEM;
+    subtract(&counts.live_bytes, block->size);
+    raise_peak(atomic_fetch_add_explicit(&counts.live_bytes, size, memory_order_relaxed) + size);
+    block->data = data;
+    block->size = size;
+    return (int64_t)(uintptr_t)data;
+}
+
 int cslice__block_disown(cslice_block *block) {
-    if (atomic_load_explicit(&block->references, memory_order_acquire) != 1) return CSLICE_EINVAL;
+    if (is_shared(block)) return CSLICE_EINVAL;
     subtract(&counts.live_bytes, block->size);
     add(&counts.disowned, 1);
     if (block->kind == CSLICE__CALLBACK) cslice__mailbox_unref(block->with.mailbox);
@@ -193,7 +222,7 @@ void cslice_limit_set(uint64_t bytes) {
 }
 
 void cslice_statistics_get(cslice_statistics *statistics) {
-    uint64_t ended = get(&counts.disowned);
+    uint64_t ended = get(&counts.disowned); /* before what is allocated, which so is never the smaller */
     for (int reason = 0; reason < CSLICE__REASONS; reason++) ended += get(&counts.released[reason]);
     *statistics = (cslice_statistics){
         .live_blocks = get(&counts.allocated) - ended,

@@ -127,6 +127,38 @@ CSLICE_API int64_t cslice_slot_adopt_callback(uint32_t slot, uint64_t address, u
 /* Fills an empty slot with one more reference to the block in the slot `from`. */
 CSLICE_API int32_t cslice_slot_ref(uint32_t slot, uint32_t from);
 
+/* Gives memory back that no block holds, as cslice_slot_adopt's destructor would. */
+CSLICE_API void cslice_give_back(uint64_t address, uint64_t size, uint64_t function, uint32_t signature,
+                                 uint64_t context);
+
+/* cslice_block_unref. */
+CSLICE_API void cslice_block_drop(uint64_t block);
+
+/* Fills an empty slot with a block that C made: the caller's reference becomes the slot's. `block` is its address. */
+CSLICE_API int32_t cslice_slot_take(uint32_t slot, uint64_t block);
+
+/* The block in a slot, the address of its first byte, and its size. The slot keeps its reference. */
+CSLICE_API int64_t cslice_slot_block(uint32_t slot);
+CSLICE_API int64_t cslice_slot_address(uint32_t slot);
+CSLICE_API int64_t cslice_slot_size(uint32_t slot);
+
+/* Changes the size of the block in a slot, which came from cslice_slot_alloc… and has no other reference; the bytes
+   that it gains are zero. Returns the new address. CSLICE_EINVAL: other references, or memory of another origin. */
+CSLICE_API int64_t cslice_slot_resize(uint32_t slot, uint64_t size);
+
+/*
+ * Offers the block in a slot to other threads, under a name and a secret that the caller picks. The offer has a
+ * reference of its own. It stands while the slot is full, and from then on until `attachments` attachments have been
+ * made in all, or `patience_ms` milliseconds have passed. Returns the name, a positive number.
+ */
+CSLICE_API int64_t cslice_slot_share(uint32_t slot, uint64_t secret, uint32_t attachments, uint32_t patience_ms);
+
+/* Fills an empty slot with one more reference to an offered block. CSLICE_ESHARED: no such offer stands. */
+CSLICE_API int32_t cslice_slot_attach(uint32_t slot, uint64_t name, uint64_t secret);
+
+/* Ends the offers that have waited too long. Every share, attach and statistics call does that first. */
+CSLICE_API void cslice_shares_expire(void);
+
 /* Empties a slot: its reference is dropped and counted as released by scope. An empty slot stays empty. */
 CSLICE_API void cslice_slot_release(uint32_t slot);
 

@@ -55,7 +55,7 @@ static napi_value view(napi_env env, napi_callback_info info) {
 static bool make_room(host_door *door) {
     if (door->tracked_count < door->tracked_capacity) return true;
     size_t capacity = door->tracked_capacity == 0 ? 64 : 2 * door->tracked_capacity;
-    struct tracked *grown = cslice__mem_resize(door->tracked, capacity * sizeof *grown);
+    struct tracked *grown = cslice__mem_resize(door->tracked, door->tracked_count * sizeof *grown, capacity * sizeof *grown, 16);
     if (grown == NULL) return false;
     door->tracked = grown;
     door->tracked_capacity = capacity;

@@ -12,7 +12,8 @@
 
 /* NULL when memory is exhausted, or when a test asked for that. Alignment is a power of two. */
 void *cslice__mem_alloc(size_t size, size_t alignment, bool zero);
-void *cslice__mem_resize(void *memory, size_t size);
+/* realloc that zeroes what is gained and keeps the alignment. On failure the memory stays as it is. */
+void *cslice__mem_resize(void *memory, size_t old_size, size_t size, size_t alignment);
 void cslice__mem_free(void *memory);
 
 /* ---- mailbox.c --------------------------------------------------------------------------------------------- */
@@ -77,6 +78,7 @@ struct cslice_block {
     } destructor;
     union {
         void *context;
+        size_t alignment; /* CSLICE__HEAP: for a resize */
         cslice__mailbox *mailbox;
         cslice_block *next; /* while it waits in the mailbox */
     } with;
@@ -88,8 +90,21 @@ int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t fu
 int cslice__block_adopt_callback(cslice__mailbox *mailbox, void *data, size_t size, cslice_block **block);
 void cslice__block_drop(cslice_block *block, cslice__reason reason);
 int cslice__block_disown(cslice_block *block);
+/* Runs a native destructor. */
+void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context);
+/* The new address of a resized block, or a negative code. */
+int64_t cslice__block_resize(cslice_block *block, size_t size);
 /* Counts destructors that nobody will run. */
 void cslice__block_count_lost(uint64_t count);
+
+/* ---- share.c ----------------------------------------------------------------------------------------------- */
+
+/* Offers a block under a new name, with a reference of its own. The rest as cslice_slot_share says. */
+int64_t cslice__share_new(cslice_block *block, uint64_t secret, uint32_t attachments, uint32_t patience_ms);
+/* One more reference to an offered block, or NULL. */
+cslice_block *cslice__share_attach(uint64_t name, uint64_t secret);
+/* The slot that an offer was made from is empty: the offer now waits for its attachments, and not for ever. */
+void cslice__share_orphan(uint64_t name);
 
 /* ---- owner.c ----------------------------------------------------------------------------------------------- */
 

@@ -65,9 +65,26 @@ void *cslice__mem_alloc(size_t size, size_t alignment, bool zero) {
     return memory;
 }
 
-void *cslice__mem_resize(void *memory, size_t size) {
+static void *move(void *memory, size_t old_size, size_t size, size_t alignment) {
+    void *moved = cslice__mem_alloc(size, alignment, false);
+    if (moved == NULL) return NULL;
+    memcpy(moved, memory, size < old_size ? size : old_size);
+    free(memory);
+    return moved;
+}
+
+static void *reallocate(void *memory, size_t size) {
     if (must_fail()) return NULL;
-    return realloc(memory, size == 0 ? 1 : size);
+    void *resized = realloc(memory, size == 0 ? 1 : size);
+    if (resized != NULL) advise_huge_pages(resized, size);
+    return resized;
+}
+
+void *cslice__mem_resize(void *memory, size_t old_size, size_t size, size_t alignment) {
+    void *resized =
+        malloc_aligns(alignment) ? reallocate(memory, size) : move(memory, old_size, size, alignment);
+    if (resized != NULL && size > old_size) memset((char *)resized + old_size, 0, size - old_size);
+    return resized;
 }
 
 void cslice__mem_free(void *memory) {

@@ -2,7 +2,7 @@ import { totalmem } from 'node:os';
 import { destructorFailures } from './core/destructor.ts';
 import { trackAlways } from './core/lifetime.ts';
 import { rangeError, show, typeError } from './errors.ts';
-import { limitSet, statisticsGet } from './native/symbols.ts';
+import { limitSet, sharesExpire, statisticsGet } from './native/symbols.ts';
 
 /** Counts of the whole process, all threads and C included, since it started. */
 export interface Stats {
@@ -47,6 +47,7 @@ const counters = new BigUint64Array(fields.length);
 
 /** What is allocated now and what has become of the rest. About 1 µs; copies nothing else. */
 export function stats(): Stats {
+  sharesExpire();
   statisticsGet(counters);
   const counts = Object.fromEntries(fields.map((field, i) => [field, Number(counters[i])]));
   return { ...(counts as Omit<Stats, 'failedDestructors'>), failedDestructors: destructorFailures() };

@@ -7,7 +7,8 @@ export type ErrorCode =
   | 'ERR_CSLICE_LIMIT'
   | 'ERR_CSLICE_NO_VIEW'
   | 'ERR_CSLICE_LIBRARY'
-  | 'ERR_CSLICE_SHARED';
+  | 'ERR_CSLICE_SHARED'
+  | 'ERR_CSLICE_CALL';
 
 /** What every function of this package throws. The code is stable; the message names the argument and its value. */
 export class CSliceError extends Error {
@@ -17,6 +18,20 @@ export class CSliceError extends Error {
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
+  }
+}
+
+/** A C function said that it failed. */
+export class CCallError extends CSliceError {
+  /** What the function returned. */
+  readonly result: unknown;
+  /** C's errno right after the call; it means something only if the function sets it. */
+  readonly errno: number;
+
+  constructor(message: string, result: unknown, errno: number) {
+    super('ERR_CSLICE_CALL', message);
+    this.result = result;
+    this.errno = errno;
   }
 }
 

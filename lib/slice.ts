@@ -1,6 +1,7 @@
 import {
   advance,
   bytesOf,
+  checkAddress,
   checkIndex,
   checkLength,
   checkRegion,
@@ -15,26 +16,52 @@ import {
   acquireToken,
   Borrowed,
   forgetToken,
+  isKeeper,
   type Keeper,
   markUnviewed,
   markViewed,
+  Rented,
   recycleToken,
   releaseToken,
+  retain,
   statusError,
   strandToken,
   Token,
+  tokenOf,
 } from './core/lifetime.ts';
 import { reclaim } from './core/reclaim.ts';
+import { attach, expireAfter, offer, type SharedSlice } from './core/shared.ts';
+import { StructArray } from './core/structs.ts';
 import { createView, detachView } from './core/view.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import type { TypeSpec } from './native/koffi.ts';
-import { copyIn, copyOut, type Integer, slotAlloc, slotAllocWith, slotDisown } from './native/symbols.ts';
+import {
+  copyIn,
+  copyOut,
+  type Integer,
+  slotAddress,
+  slotAlloc,
+  slotAllocWith,
+  slotBlock,
+  slotDisown,
+  slotResize,
+  slotSize,
+  slotTake,
+  status,
+} from './native/symbols.ts';
 
 export interface AllocOptions {
   /** Fill the block with zeros. Default true. Without it the bytes are whatever the C allocator had there. */
   zero?: boolean;
   /** A power of two in bytes. Default 16, which is also what smaller ones get. */
   alignment?: number;
+}
+
+export interface ShareOptions {
+  /** Attachments that are still awaited after the end of the slice. Default 1. */
+  attachments?: number;
+  /** How long, in milliseconds. Default 30,000. */
+  patience?: number;
 }
 
 /** A typed array class, such as `Float64Array`, or `DataView`. */
@@ -64,6 +91,12 @@ function checkOptions(options: AllocOptions): void {
   }
 }
 
+/** For the pool alone: a handle over a block whose view is made already. */
+export let makeRented: (keeper: Rented, address: Integer, buffer: ArrayBuffer, bytes: Uint8Array<ArrayBuffer>) => Slice;
+
+/** For streams alone: ends a handle and leaves its views alive, so that the block goes when the last of them does. */
+export let leaveToCollector: (slice: Slice) => void;
+
 /**
  * A handle that owns (or borrows) a run of bytes in C memory.
  *
@@ -76,14 +109,16 @@ function checkOptions(options: AllocOptions): void {
  */
 export class Slice implements Disposable {
   #keeper: Keeper | undefined;
-  readonly #address: Integer;
-  readonly #byteLength: number;
+  #address: Integer;
+  #byteLength: number;
   #buffer: ArrayBuffer | undefined;
   #bytes: Uint8Array<ArrayBuffer> | undefined;
   #dataView: DataView | undefined;
+  /** The longest that an offer of this slice waits after its end; -1 without one. */
+  #patience = -1;
 
   private constructor(keeper: Keeper, address: Integer, byteLength: number) {
-    if (!(keeper instanceof Token || keeper instanceof Borrowed)) {
+    if (!isKeeper(keeper)) {
       throw typeError('A Slice is made by Slice.alloc, adopt, borrow, fromBytes or fromString');
     }
     this.#keeper = keeper;
@@ -176,6 +211,68 @@ export class Slice implements Disposable {
       throw typeError(`owner must be an object, got ${show(owner)}`);
     }
     return new Slice(new Borrowed(owner), toInteger(address), byteLength);
+  }
+
+  /**
+   * Takes over a reference to a block that C made with `csrc/cslice.h`. Copies nothing.
+   *
+   * @param block a `cslice_block *`, whose reference this slice gives back at its release
+   * @throws {CSliceError} `ERR_CSLICE_NOMEM`
+   */
+  static fromBlock(block: bigint): Slice {
+    const pointer = toInteger(checkAddress('block', block));
+    const token = acquireToken(0);
+    const result = slotTake(token.slot, pointer);
+    if (result < 0) {
+      recycleToken(token);
+      throw statusError(result, 'taking a block');
+    }
+    return Slice.#own(token, slotAddress(token.slot), slotSize(token.slot));
+  }
+
+  /**
+   * A slice of this thread over the same bytes as the one that was shared, with a reference of its own. Copies
+   * nothing; constant time at any size.
+   *
+   * @throws {CSliceError} `ERR_CSLICE_SHARED` for a value that is stale or that `share()` did not make
+   */
+  static attach(shared: SharedSlice): Slice {
+    const { token, address, byteLength } = attach(shared);
+    return Slice.#own(token, address, byteLength);
+  }
+
+  /**
+   * A new block with the bytes of all parts, in order.
+   *
+   * @throws {CSliceError} as {@link Slice.alloc}
+   */
+  static concat(parts: readonly (Slice | ArrayBuffer | ArrayBufferView)[]): Slice {
+    if (!Array.isArray(parts)) throw typeError(`parts must be an array, got ${show(parts)}`);
+    const sources = parts.map((part) => (part instanceof Slice ? part.bytes : bytesOf('part', part)));
+    const whole = Slice.alloc(
+      sources.reduce((sum, { byteLength }) => sum + byteLength, 0),
+      uninitialized,
+    );
+    let at = 0;
+    for (const source of sources) {
+      copyIn(advance(whole.#address, at), source, source.byteLength);
+      at += source.byteLength;
+    }
+    return whole;
+  }
+
+  static {
+    makeRented = (keeper, address, buffer, bytes) => {
+      const slice = new Slice(keeper, address, bytes.byteLength);
+      slice.#buffer = buffer;
+      slice.#bytes = bytes;
+      return slice;
+    };
+    leaveToCollector = (slice) => {
+      slice.#live();
+      slice.#keeper = undefined;
+      slice.#forgetView();
+    };
   }
 
   /** An owning slice over the block in the token's slot. */
@@ -289,6 +386,87 @@ export class Slice implements Disposable {
   }
 
   /**
+   * A slice over the bytes from `start` (default 0) to before `end` (default all), with a reference and a life of its
+   * own: it outlives this one. Copies nothing; one call into C.
+   *
+   * @throws {CSliceError} `ERR_CSLICE_NOMEM`
+   */
+  subslice(start?: number, end?: number): Slice {
+    const [from, to] = this.#range(start, end);
+    return new Slice(retain(this.#live()), advance(this.#address, from), to - from);
+  }
+
+  /**
+   * An array of C structs in place from `byteOffset` (default 0): elements are read and written one by one. Copies
+   * nothing.
+   *
+   * @param type a koffi type or its name
+   * @param length elements; default: all that fit
+   */
+  structs<T = unknown>(type: TypeSpec, byteOffset?: number, length?: number): StructArray<T> {
+    this.#live();
+    const codec = codecOf(type);
+    const start = checkIndex('byteOffset', byteOffset, 0, 0, this.#byteLength);
+    const fitting = Math.floor((this.#byteLength - start) / codec.size);
+    const count = checkIndex('length', length, fitting, 0, fitting);
+    return new StructArray<T>(codec, () => this.#cells, start, count);
+  }
+
+  /**
+   * The `cslice_block *` under this slice, for C code that takes a reference of its own with `cslice_block_ref` while
+   * the slice lives. It keeps nothing alive by itself.
+   *
+   * @throws {CSliceError} `ERR_CSLICE_TYPE` for a borrowed slice
+   */
+  get block(): bigint {
+    return BigInt(slotBlock(this.#owned('has no block').slot));
+  }
+
+  /**
+   * Offers the bytes to other threads of this process: send the value by `postMessage` or `workerData`, and
+   * {@link Slice.attach} it there. Copies nothing.
+   *
+   * The offer stands while this slice lives, for any number of attachments. After that it waits for `attachments` of
+   * them in all (default 1), `patience` milliseconds at the most (default 30,000), and ends.
+   *
+   * @throws {CSliceError} `ERR_CSLICE_TYPE` for a borrowed slice, `ERR_CSLICE_NOMEM`
+   */
+  share(options: ShareOptions = {}): SharedSlice {
+    const token = this.#owned('cannot be shared');
+    if (typeof options !== 'object' || options === null) {
+      throw typeError(`options must be an object, got ${show(options)}`);
+    }
+    const attachments = checkIndex('attachments', options.attachments, 1, 0, 0xffff_ffff);
+    const patience = checkIndex('patience', options.patience, 30_000, 0, 0x7fff_0000);
+    const byteOffset = Number(BigInt(this.#address) - BigInt(slotAddress(token.slot)));
+    const shared = offer(token, byteOffset, this.#byteLength, attachments, patience);
+    this.#patience = Math.max(this.#patience, patience);
+    return shared;
+  }
+
+  /**
+   * Changes the size with C's `realloc`: the bytes are kept as far as they fit, new ones are zero, and the address may
+   * change. Every view dies.
+   *
+   * @throws {CSliceError} `ERR_CSLICE_RANGE` for memory that `alloc` did not make or while others hold the block too,
+   *   `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; the slice is as it was then
+   */
+  resize(byteLength: number): void {
+    const keeper = this.#live();
+    checkLength('byteLength', byteLength);
+    if (!(keeper instanceof Token)) throw typeError('a borrowed or rented slice cannot be resized');
+    let address = slotResize(keeper.slot, byteLength);
+    if ((address === status.ENOMEM || address === status.ELIMIT) && reclaim()) {
+      address = slotResize(keeper.slot, byteLength);
+    }
+    if (address < 0) throw statusError(Number(address), `resizing to ${byteLength} bytes`);
+    this.#dropView(); // no code ran since C moved the bytes, so nobody has seen the old ones
+    this.#address = address;
+    this.#byteLength = byteLength;
+    markUnviewed(keeper, byteLength);
+  }
+
+  /**
    * Holds the block while C works on it in the background: a `release()` in the meantime still kills the views at
    * once, and the memory goes when the last lease ends. Copies nothing; one call into C.
    *
@@ -309,10 +487,16 @@ export class Slice implements Disposable {
     const keeper = this.#keeper;
     if (keeper === undefined) return;
     this.#keeper = undefined;
+    if (keeper instanceof Rented) {
+      this.#forgetView();
+      keeper.giveBack();
+      return;
+    }
     const ours = this.#dropView();
-    if (!(keeper instanceof Token)) return;
+    if (keeper instanceof Borrowed) return;
     if (ours) releaseToken(keeper);
     else strandToken(keeper);
+    if (this.#patience >= 0) expireAfter(this.#patience);
   }
 
   [Symbol.dispose](): void {
@@ -328,7 +512,7 @@ export class Slice implements Disposable {
    */
   disown(): bigint {
     const keeper = this.#live();
-    if (!(keeper instanceof Token)) throw typeError('a borrowed slice does not own its memory, so it cannot disown it');
+    if (!(keeper instanceof Token)) throw typeError('a borrowed or rented slice cannot disown what it does not own');
     const result = slotDisown(keeper.slot);
     if (result < 0) throw statusError(result, 'disowning a block that has other references');
     if (result > 0) forgetCallback(result);
@@ -354,10 +538,21 @@ export class Slice implements Disposable {
   #dropView(): boolean {
     if (this.#buffer === undefined) return true;
     const ours = detachView(this.#buffer, this.#byteLength);
+    this.#forgetView();
+    return ours;
+  }
+
+  #forgetView(): void {
     this.#buffer = undefined;
     this.#bytes = undefined;
     this.#dataView = undefined;
-    return ours;
+  }
+
+  /** The token under a slice that owns a reference. */
+  #owned(why: string): Token {
+    const token = tokenOf(this.#live());
+    if (token === undefined) throw typeError(`a borrowed slice ${why}`);
+    return token;
   }
 
   /** A view for the collector's sake: where the runtime forbids it, the slice works without. */

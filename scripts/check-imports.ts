@@ -17,7 +17,8 @@ const layersOfOneFile = new Set([0, 2, 5]);
 
 /** What each C file may call, beside the C library and its own functions. */
 const calls: Record<string, string[]> = {
-  'owner.c': ['block', 'mem'],
+  'owner.c': ['share', 'block', 'mem'],
+  'share.c': ['block', 'mem'],
   'host.c': ['owner', 'mailbox', 'block', 'mem', 'node', 'bindings'],
   'bindings.c': ['node'],
   'node_api.c': ['node'],

@@ -8,12 +8,16 @@ import type { TypeObject, TypeSpec } from '../native/koffi.ts';
 import { stringAt, typeByName, wideStringAt } from '../native/symbols.ts';
 import { toInteger } from './check.ts';
 
+/** Finds memory for what a pointer is given that is no address: text, a view. `undefined`: it cannot. */
+export type Place = (value: unknown) => bigint | undefined;
+
 /** Reads and writes one C type. The caller has checked that the bytes are in bounds. */
 export interface Codec {
   readonly name: string;
   readonly size: number;
+  readonly alignment: number;
   read(view: DataView, offset: number): unknown;
-  write(view: DataView, offset: number, value: unknown): void;
+  write(view: DataView, offset: number, value: unknown, place?: Place): void;
 }
 
 const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
@@ -68,7 +72,7 @@ function compileByName(name: string): Codec {
   const primitive = Object.hasOwn(primitives, name) ? primitives[name] : undefined;
   if (primitive !== undefined) {
     const size = primitive === 'Bool' ? 1 : Number(/\d+/.exec(primitive)) / 8;
-    return compile({ name, primitive, size } as TypeObject);
+    return compile({ name, primitive, size, alignment: size } as TypeObject);
   }
   return codecOfType(knownType(name));
 }
@@ -99,9 +103,10 @@ function integer(bits: 8 | 16 | 32, signed: boolean, swapped = false): Compiler 
   const method = `${signed ? 'Int' : 'Uint'}${bits}` as const;
   const get = DataView.prototype[`get${method}`];
   const set = DataView.prototype[`set${method}`];
-  return ({ name, size }) => ({
+  return ({ name, size, alignment }) => ({
     name,
     size,
+    alignment,
     read: (view, offset) => get.call(view, offset, order),
     write(view, offset, value) {
       if (typeof value !== 'number') throw typeError(`a ${name} must be a number, got ${show(value)}`);
@@ -120,9 +125,10 @@ function integer64(signed: boolean, swapped = false): Compiler {
   const set = signed ? DataView.prototype.setBigInt64 : DataView.prototype.setBigUint64;
   const lowest = signed ? -(1n << 63n) : 0n;
   const highest = signed ? (1n << 63n) - 1n : (1n << 64n) - 1n;
-  return ({ name, size }) => ({
+  return ({ name, size, alignment }) => ({
     name,
     size,
+    alignment,
     read(view, offset) {
       const value = get.call(view, offset, order);
       const number = Number(value);
@@ -151,9 +157,10 @@ function toBigInt(name: string, value: unknown, lowest: bigint, highest: bigint)
 function float(bits: 32 | 64): Compiler {
   const get = DataView.prototype[`getFloat${bits}`];
   const set = DataView.prototype[`setFloat${bits}`];
-  return ({ name, size }) => ({
+  return ({ name, size, alignment }) => ({
     name,
     size,
+    alignment,
     read: (view, offset) => get.call(view, offset, littleEndian),
     write(view, offset, value) {
       if (typeof value !== 'number') throw typeError(`a ${name} must be a number, got ${show(value)}`);
@@ -162,10 +169,11 @@ function float(bits: 32 | 64): Compiler {
   });
 }
 
-function boolean({ name, size }: TypeObject): Codec {
+function boolean({ name, size, alignment }: TypeObject): Codec {
   return {
     name,
     size,
+    alignment,
     read: (view, offset) => view.getUint8(offset) !== 0,
     write(view, offset, value) {
       if (typeof value !== 'boolean') throw typeError(`a ${name} must be a boolean, got ${show(value)}`);
@@ -186,36 +194,39 @@ function writePointer(view: DataView, offset: number, size: number, name: string
 }
 
 /** An address, or null. Where it points is not looked at. */
-function pointer({ name, size }: TypeObject): Codec {
+function pointer({ name, size, alignment }: TypeObject): Codec {
   return {
     name,
     size,
+    alignment,
     read: (view, offset) => readPointer(view, offset, size) || null,
-    write: (view, offset, value) => writePointer(view, offset, size, name, value),
+    write: (view, offset, value, place) => writePointer(view, offset, size, name, place?.(value) ?? value),
   };
 }
 
 /** Reads the C string that the pointer points to; only an address can be written, since someone must own the bytes. */
 function string(width: 1 | 2 | 4): Compiler {
-  return ({ name, size }) => ({
+  return ({ name, size, alignment }) => ({
     name,
     size,
+    alignment,
     read(view, offset) {
       const address = readPointer(view, offset, size);
       if (address === 0n) return null;
       return width === 1 ? stringAt(toInteger(address)) : wideStringAt(width, address);
     },
-    write(view, offset, value) {
-      if (typeof value === 'string') {
-        throw typeError(`a ${name} must be the address of a C string that outlives it, got ${show(value)}`);
+    write(view, offset, value, place) {
+      const address = place?.(value) ?? value;
+      if (typeof address === 'string') {
+        throw typeError(`a ${name} must be the address of a C string that outlives it, got ${show(address)}`);
       }
-      writePointer(view, offset, size, name, value);
+      writePointer(view, offset, size, name, address);
     },
   });
 }
 
 function record(type: TypeObject): Codec {
-  const { name, size } = type;
+  const { name, size, alignment } = type;
   const members = Object.values(type.members ?? {}).map((member) => ({
     name: member.name,
     offset: member.offset,
@@ -224,19 +235,20 @@ function record(type: TypeObject): Codec {
   return {
     name,
     size,
+    alignment,
     read(view, offset) {
       const value: Record<string, unknown> = {};
       for (const member of members) value[member.name] = member.codec.read(view, offset + member.offset);
       return value;
     },
     /** Members that the value lacks keep their bytes. */
-    write(view, offset, value) {
+    write(view, offset, value, place) {
       if (typeof value !== 'object' || value === null)
         throw typeError(`a ${name} must be an object, got ${show(value)}`);
       const given = value as Record<string, unknown>;
       for (const member of members) {
         const part = given[member.name];
-        if (part !== undefined) member.codec.write(view, offset + member.offset, part);
+        if (part !== undefined) member.codec.write(view, offset + member.offset, part, place);
       }
     },
   };
@@ -259,25 +271,26 @@ const typedArrays: Record<string, TypedArrayClass> = {
 
 /** Decodes to what koffi decodes to: a copy as typed array, Buffer, string or plain array. */
 function array(type: TypeObject): Codec {
-  const { name, size, hint, ref, length = 0 } = type;
+  const { name, size, alignment, hint, ref, length = 0 } = type;
   const element = codecOfType(ref as TypeObject);
   const readAll = (view: DataView, offset: number): unknown[] =>
     Array.from({ length }, (_, i) => element.read(view, offset + i * element.size));
-  const writeAll = (view: DataView, offset: number, values: ArrayLike<unknown>): void => {
+  const writeAll = (view: DataView, offset: number, values: ArrayLike<unknown>, place?: Place): void => {
     if (values.length > length) throw rangeError(`a ${name} has ${length} elements, got ${values.length}`);
-    for (let i = 0; i < values.length; i++) element.write(view, offset + i * element.size, values[i]);
+    for (let i = 0; i < values.length; i++) element.write(view, offset + i * element.size, values[i], place);
   };
   const read = readerByHint(hint, (ref as TypeObject).primitive, size, readAll, element.size);
   return {
     name,
     size,
+    alignment,
     read,
     /** Elements that the value lacks keep their bytes; a string is followed by a NUL where there is room. */
-    write(view, offset, value) {
+    write(view, offset, value, place) {
       if (typeof value === 'string' && hint === 'String') {
         writeAll(view, offset, charactersOf(value, element.size, length));
       } else if (typeof value === 'object' && value !== null && 'length' in value) {
-        writeAll(view, offset, value as ArrayLike<unknown>);
+        writeAll(view, offset, value as ArrayLike<unknown>, place);
       } else {
         throw typeError(`a ${name} must be an array, got ${show(value)}`);
       }
@@ -339,12 +352,13 @@ function charactersOf(text: string, width: number, length: number): number[] {
  * a copy of the bytes: a pointer that is none must not be followed. Writing takes an object with one member.
  */
 function union(type: TypeObject): Codec {
-  const { name, size } = type;
+  const { name, size, alignment } = type;
   const members = Object.values(type.members ?? {});
   const { write } = record(type);
   return {
     name,
     size,
+    alignment,
     read(view, offset) {
       const copy = new DataView(view.buffer.slice(view.byteOffset + offset, view.byteOffset + offset + size));
       const value = {};
@@ -354,13 +368,13 @@ function union(type: TypeObject): Codec {
       }
       return value;
     },
-    write(view, offset, value) {
+    write(view, offset, value, place) {
       const given = typeof value === 'object' && value !== null ? Object.keys(value) : [];
       if (given.length !== 1) throw typeError(`a ${name} must be an object with one member, got ${given.length}`);
       if (!members.some((member) => member.name === given[0])) {
         throw typeError(`a ${name} has no member ${show(given[0])}`);
       }
-      write(view, offset, value);
+      write(view, offset, value, place);
     },
   };
 }

@@ -2,6 +2,7 @@ import { CSliceError, rangeError, show, typeError } from '../errors.ts';
 import type { KoffiLibrary } from '../native/koffi.ts';
 import {
   callbackTake,
+  giveBack,
   host,
   type Integer,
   libraryKeep,
@@ -38,6 +39,11 @@ export class NativeDestructor {
   /** Fills `slot`. Returns 0 or a negative status. */
   adopt(slot: number, address: Integer, byteLength: number): number {
     return slotAdopt(slot, address, byteLength, this.#function, this.#signature, this.#context);
+  }
+
+  /** Gives memory back that no block holds. */
+  run(address: Integer, byteLength: number): void {
+    giveBack(address, byteLength, this.#function, this.#signature, this.#context);
   }
 }
 

@@ -1,6 +1,6 @@
 import { CSliceError, typeError } from '../errors.ts';
 import type { Integer } from '../native/symbols.ts';
-import { Borrowed, type Keeper, releaseKeeper, retain, Token } from './lifetime.ts';
+import { isKeeper, type Keeper, releaseKeeper, retain } from './lifetime.ts';
 
 /**
  * A hold on a block that delays its destructor while C works on it. Made by `slice.lease()`. Leases end in any order,
@@ -12,7 +12,7 @@ export class Lease implements Disposable {
   readonly byteLength: number;
 
   constructor(keeper: Keeper, address: Integer, byteLength: number) {
-    if (!(keeper instanceof Token || keeper instanceof Borrowed)) throw typeError('A Lease is made by slice.lease()');
+    if (!isKeeper(keeper)) throw typeError('A Lease is made by slice.lease()');
     this.#keeper = retain(keeper);
     this.#address = address;
     this.byteLength = byteLength;

@@ -33,8 +33,28 @@ export class Borrowed {
   }
 }
 
+/** Stands where a token stands in what a pool lends: its release gives the block back to the pool. */
+export abstract class Rented {
+  abstract readonly token: Token;
+  /** Somebody else may reach the block after the return, so it must not be lent again. */
+  shared = false;
+  abstract giveBack(): void;
+}
+
 /** What keeps the memory under a handle, a lease or a view. */
-export type Keeper = Token | Borrowed;
+export type Keeper = Token | Borrowed | Rented;
+
+export function isKeeper(value: unknown): value is Keeper {
+  return value instanceof Token || value instanceof Borrowed || value instanceof Rented;
+}
+
+/** The token of what owns a reference; undefined where nothing is owned. */
+export function tokenOf(keeper: Keeper): Token | undefined {
+  if (keeper instanceof Token) return keeper;
+  if (keeper instanceof Borrowed) return undefined;
+  keeper.shared = true; // whoever asks wants a further reference
+  return keeper.token;
+}
 
 const registry = new FinalizationRegistry<number>(collect);
 
@@ -92,9 +112,10 @@ export function releaseToken(token: Token): void {
 
 /** One more reference to what `keeper` keeps, to be released on its own. */
 export function retain(keeper: Keeper): Keeper {
-  if (!(keeper instanceof Token)) return keeper;
+  const kept = tokenOf(keeper);
+  if (kept === undefined) return keeper;
   const token = acquireToken(0);
-  const result = slotRef(token.slot, keeper.slot);
+  const result = slotRef(token.slot, kept.slot);
   if (result < 0) {
     recycleToken(token);
     throw statusError(result, 'one more reference to a block');

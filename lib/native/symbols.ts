@@ -75,6 +75,37 @@ export const slotRef: (slot: number, from: number) => number = bind(
   'int32_t cslice_slot_ref(uint32_t slot, uint32_t from)',
 );
 
+export const slotTake: (slot: number, block: Integer) => number = bind(
+  'int32_t cslice_slot_take(uint32_t slot, uint64_t block)',
+);
+
+export const slotBlock: (slot: number) => Integer = bind('int64_t cslice_slot_block(uint32_t slot)');
+
+export const slotAddress: (slot: number) => Integer = bind('int64_t cslice_slot_address(uint32_t slot)');
+
+export const slotSize: (slot: number) => number = bind('int64_t cslice_slot_size(uint32_t slot)');
+
+export const slotResize: (slot: number, size: number) => Integer = bind(
+  'int64_t cslice_slot_resize(uint32_t slot, uint64_t size)',
+);
+
+export const slotShare: (slot: number, secret: Integer, attachments: number, patience: number) => number = bind(
+  'int64_t cslice_slot_share(uint32_t slot, uint64_t secret, uint32_t attachments, uint32_t patience_ms)',
+);
+
+export const slotAttach: (slot: number, name: number, secret: Integer) => number = bind(
+  'int32_t cslice_slot_attach(uint32_t slot, uint64_t name, uint64_t secret)',
+);
+
+export const sharesExpire: () => void = bind('void cslice_shares_expire()');
+
+export const blockUnref: (block: Integer) => void = bind('void cslice_block_drop(uint64_t block)');
+
+export const giveBack: (address: Integer, size: number, fn: Integer, signature: number, context: Integer) => void =
+  bind(
+    'void cslice_give_back(uint64_t address, uint64_t size, uint64_t function, uint32_t signature, uint64_t context)',
+  );
+
 export const slotRelease: (slot: number) => void = bind('void cslice_slot_release(uint32_t slot)');
 
 export const slotsCollect: (slots: Uint32Array, count: number) => void = bind(
@@ -136,6 +167,11 @@ function viewByKoffi(address: Integer, length: number): ArrayBuffer | undefined 
 export function wideStringAt(width: 2 | 4, address: Integer): string {
   const { decode } = koffi();
   return width === 2 ? decode.string16(address) : decode.string32(address);
+}
+
+/** C's errno as the last koffi call of this thread left it. */
+export function lastErrno(): number {
+  return koffi().errno();
 }
 
 /** The layout of a type, from its name. @throws what koffi throws for a name that it does not know */

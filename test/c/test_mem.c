@@ -53,16 +53,16 @@ static void test_too_large(void) {
 }
 
 static void test_resize(void) {
-    char *memory = cslice__mem_resize(NULL, 8);
+    char *memory = cslice__mem_resize(NULL, 0, 8, 16);
     CHECK(memory != NULL);
     memcpy(memory, "1234567", 8);
-    memory = cslice__mem_resize(memory, 100000);
+    memory = cslice__mem_resize(memory, 8, 100000, 16);
     CHECK(memory != NULL && strcmp(memory, "1234567") == 0);
     cslice_test_fail_allocation(1);
-    CHECK(cslice__mem_resize(memory, 200000) == NULL);
+    CHECK(cslice__mem_resize(memory, 100000, 200000, 16) == NULL);
     cslice_test_fail_allocation(0);
     CHECK(strcmp(memory, "1234567") == 0);
-    memory = cslice__mem_resize(memory, 0);
+    memory = cslice__mem_resize(memory, 100000, 0, 16);
     CHECK(memory != NULL);
     cslice__mem_free(memory);
     cslice__mem_free(NULL);

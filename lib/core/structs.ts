@@ -1,0 +1,38 @@
+import { checkInteger } from './check.ts';
+import type { Codec } from './codec.ts';
+
+/**
+ * C structs (or other values) one after the other in a slice, in place. Made by `slice.structs()`. Nothing is decoded
+ * but what is asked for. Every use throws `ERR_CSLICE_RELEASED` once the slice is released.
+ */
+export class StructArray<T = unknown> implements Iterable<T> {
+  readonly #codec: Codec;
+  readonly #view: () => DataView;
+  readonly #start: number;
+  readonly length: number;
+
+  constructor(codec: Codec, view: () => DataView, start: number, length: number) {
+    this.#codec = codec;
+    this.#view = view;
+    this.#start = start;
+    this.length = length;
+  }
+
+  /** A copy of one element. @throws {CSliceError} `ERR_CSLICE_RANGE` */
+  get(index: number): T {
+    return this.#codec.read(this.#view(), this.#offsetOf(index)) as T;
+  }
+
+  /** Overwrites one element; struct members that `value` lacks keep their bytes. @throws {CSliceError} */
+  set(index: number, value: Partial<T>): void {
+    this.#codec.write(this.#view(), this.#offsetOf(index), value);
+  }
+
+  *[Symbol.iterator](): Iterator<T> {
+    for (let i = 0; i < this.length; i++) yield this.get(i);
+  }
+
+  #offsetOf(index: number): number {
+    return this.#start + checkInteger('index', index, 0, this.length - 1) * this.#codec.size;
+  }
+}

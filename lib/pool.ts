@@ -1,0 +1,161 @@
+import { checkIndex, checkLength, toInteger } from './core/check.ts';
+import { Rented, releaseToken, strandToken, type Token, tokenOf } from './core/lifetime.ts';
+import { detachView, keeperOf } from './core/view.ts';
+import { CSliceError, show, typeError } from './errors.ts';
+import type { Integer } from './native/symbols.ts';
+import { leaveToCollector, makeRented, Slice } from './slice.ts';
+
+export interface PoolOptions {
+  /** The size of every block. */
+  byteLength: number;
+  /** The most blocks that the pool has at a time, rented and waiting. Default 64. */
+  capacity?: number;
+  /** Blocks to make at once, so that the first rents need none. Default 0. */
+  warmUp?: number;
+}
+
+export interface PoolStats {
+  /** Rents that were served by a waiting block. */
+  hits: number;
+  /** Rents that made a block. */
+  misses: number;
+  /** Blocks that wait. */
+  idle: number;
+  /** Blocks that the pool has made and that are neither released nor lost. */
+  blocks: number;
+}
+
+/** One block with its view, which it keeps for life. Waits in the pool, or is held by the handle that rents it. */
+class PooledBlock extends Rented {
+  readonly token: Token;
+  readonly address: Integer;
+  readonly buffer: ArrayBuffer;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly #home: Home;
+
+  constructor(home: Home) {
+    super();
+    const slice = Slice.alloc(home.byteLength);
+    this.address = toInteger(slice.address);
+    this.bytes = slice.bytes;
+    this.buffer = slice.buffer;
+    this.token = tokenOf(keeperOf(this.buffer) as Token) as Token;
+    this.#home = home;
+    leaveToCollector(slice); // from here the token belongs to this object
+  }
+
+  giveBack(): void {
+    this.#home.take(this);
+  }
+
+  /** Gives the memory back to C. */
+  end(): void {
+    if (detachView(this.buffer, this.bytes.byteLength)) releaseToken(this.token);
+    else strandToken(this.token);
+  }
+
+  get usable(): boolean {
+    return !this.shared && this.bytes.byteLength === this.#home.byteLength;
+  }
+}
+
+/** What the pool and its blocks share: a dropped pool must not be kept by a block that is still rented. */
+class Home {
+  readonly byteLength: number;
+  readonly idle: PooledBlock[] = [];
+  blocks = 0;
+  closed = false;
+  /** A block that was dropped while rented frees its place. */
+  readonly #dropped = new FinalizationRegistry<undefined>(() => {
+    this.blocks--;
+  });
+
+  constructor(byteLength: number) {
+    this.byteLength = byteLength;
+  }
+
+  make(): PooledBlock {
+    const block = new PooledBlock(this);
+    this.#dropped.register(block, undefined, block);
+    this.blocks++;
+    return block;
+  }
+
+  take(block: PooledBlock): void {
+    if (!this.closed && block.usable) this.idle.push(block);
+    else this.discard(block);
+  }
+
+  discard(block: PooledBlock): void {
+    this.#dropped.unregister(block);
+    this.blocks--;
+    block.end();
+  }
+}
+
+/**
+ * Blocks of one size, used again and again with the views that they have. A rent hands out a slice; its `release()`
+ * brings the block back rather than to C.
+ *
+ * The handle throws `ERR_CSLICE_RELEASED` after its return, but a view that was kept past the return is not detached:
+ * it sees the bytes of whoever rents the block next, until the pool is released. Contents are not cleared: a rented
+ * block has the bytes of its last user. A rented slice that is dropped is collected, and its place in the pool freed.
+ * One with leases, subslices or shares is not used again; C gets it back when the last of them ends.
+ *
+ * @example
+ * using pool = new Pool({ byteLength: 65536, capacity: 8 });
+ * using rented = pool.rent();
+ */
+export class Pool implements Disposable {
+  readonly #home: Home;
+  readonly #capacity: number;
+  #hits = 0;
+  #misses = 0;
+
+  /** @throws {CSliceError} `ERR_CSLICE_RANGE`, `ERR_CSLICE_TYPE`, `ERR_CSLICE_NOMEM` */
+  constructor(options: PoolOptions) {
+    if (typeof options !== 'object' || options === null) {
+      throw typeError(`options must be an object, got ${show(options)}`);
+    }
+    this.#home = new Home(checkLength('byteLength', options.byteLength));
+    this.#capacity = checkIndex('capacity', options.capacity, 64, 1, 2 ** 24);
+    const warmUp = checkIndex('warmUp', options.warmUp, 0, 0, this.#capacity);
+    for (let i = 0; i < warmUp; i++) this.#home.idle.push(this.#home.make());
+  }
+
+  /**
+   * A slice of the pool's size. No call into C where a block waits.
+   *
+   * @throws {CSliceError} `ERR_CSLICE_LIMIT` when all blocks are rented, `ERR_CSLICE_RELEASED`, `ERR_CSLICE_NOMEM`
+   */
+  rent(): Slice {
+    const waiting = this.#home.idle.pop();
+    if (waiting !== undefined) this.#hits++;
+    const block = waiting ?? this.#grow();
+    return makeRented(block, block.address, block.buffer, block.bytes);
+  }
+
+  #grow(): PooledBlock {
+    if (this.#home.closed) throw new CSliceError('ERR_CSLICE_RELEASED', 'This pool has been released');
+    if (this.#home.blocks >= this.#capacity) {
+      throw new CSliceError('ERR_CSLICE_LIMIT', `All ${this.#capacity} blocks of the pool are rented`);
+    }
+    this.#misses++;
+    return this.#home.make();
+  }
+
+  stats(): PoolStats {
+    const { idle, blocks } = this.#home;
+    return { hits: this.#hits, misses: this.#misses, idle: idle.length, blocks };
+  }
+
+  /** Gives waiting blocks back to C; rented ones go when they return. Does nothing the second time. */
+  release(): void {
+    this.#home.closed = true;
+    for (const block of this.#home.idle.splice(0)) this.#home.discard(block);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}

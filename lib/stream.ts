@@ -1,0 +1,171 @@
+import { Readable, Writable } from 'node:stream';
+import { bytesOf, checkIndex } from './core/check.ts';
+import { CSliceError, show, typeError } from './errors.ts';
+import { leaveToCollector, Slice } from './slice.ts';
+
+export interface SliceWriterOptions {
+  /** Bytes to start with; the memory doubles from there. Default 64 KiB. */
+  byteLength?: number;
+}
+
+const defaultCapacity = 64 * 1024;
+const mostBytes = Number.MAX_SAFE_INTEGER;
+
+/**
+ * C memory that grows as data arrives: write to it directly, or through {@link SliceWriter.writable} (Node) or
+ * {@link SliceWriter.webWritable}. Each byte is copied once into C, and moved when `realloc` moves it.
+ *
+ * @example
+ * const writer = new SliceWriter();
+ * await pipeline(createReadStream(path), writer.writable());
+ * using slice = writer.finish();
+ */
+export class SliceWriter implements Disposable {
+  #slice: Slice | undefined;
+  #length = 0;
+
+  /** @throws {CSliceError} as {@link Slice.alloc} */
+  constructor(options: SliceWriterOptions = {}) {
+    if (typeof options !== 'object' || options === null) {
+      throw typeError(`options must be an object, got ${show(options)}`);
+    }
+    this.#slice = Slice.alloc(checkIndex('byteLength', options.byteLength, defaultCapacity, 1, mostBytes));
+  }
+
+  /** Bytes written so far. */
+  get byteLength(): number {
+    return this.#length;
+  }
+
+  /** @throws {CSliceError} `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; what was written before is still there */
+  write(chunk: ArrayBuffer | ArrayBufferView): void {
+    const slice = this.#open();
+    const bytes = bytesOf('chunk', chunk);
+    const end = this.#length + bytes.byteLength;
+    if (end > slice.byteLength) slice.resize(Math.max(end, 2 * slice.byteLength));
+    slice.bytes.set(bytes, this.#length);
+    this.#length = end;
+  }
+
+  /** Ends the writing: a slice of exactly the bytes written, which the caller owns. */
+  finish(): Slice {
+    const slice = this.#open();
+    slice.resize(this.#length);
+    this.#slice = undefined;
+    return slice;
+  }
+
+  /** A Node stream into this writer. Destroying it with an error releases what was written. */
+  writable(): Writable {
+    return new Writable({
+      write: (chunk, encoding, done) => {
+        attempt(() => this.write(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk), done);
+      },
+      destroy: (error, done) => {
+        if (error !== null) this.release();
+        done(error);
+      },
+    });
+  }
+
+  /** A web stream into this writer. Aborting it releases what was written. */
+  webWritable(): WritableStream<ArrayBuffer | ArrayBufferView> {
+    return new WritableStream({
+      write: (chunk) => this.write(chunk),
+      abort: () => this.release(),
+    });
+  }
+
+  /** Gives the memory back, unless `finish()` has handed it over. */
+  release(): void {
+    this.#slice?.release();
+    this.#slice = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  #open(): Slice {
+    if (this.#slice === undefined) throw new CSliceError('ERR_CSLICE_RELEASED', 'This writer has finished');
+    return this.#slice;
+  }
+}
+
+function attempt(action: () => void, done: (error?: Error | null) => void): void {
+  try {
+    action();
+  } catch (error) {
+    done(error as Error);
+    return;
+  }
+  done();
+}
+
+export interface ReadOptions {
+  /** The size of the chunks. Default 64 KiB. */
+  chunkBytes?: number;
+}
+
+/**
+ * A Node stream of the slice's own bytes: its chunks are views, nothing is copied. It takes the slice over, which is
+ * released at the end, or when the stream is destroyed. Since a chunk may still be on its way to a file or a socket
+ * then, its views stay valid, and the memory goes once the last of them has been collected.
+ *
+ * @throws {CSliceError} `ERR_CSLICE_RELEASED`, `ERR_CSLICE_TYPE`, `ERR_CSLICE_RANGE`
+ */
+export function readable(slice: Slice, options: ReadOptions = {}): Readable {
+  const chunks = chunksOf(slice, options);
+  return new Readable({
+    read() {
+      this.push(chunks.next());
+    },
+    destroy(error, done) {
+      chunks.end();
+      done(error);
+    },
+  });
+}
+
+/** The same as a web stream. */
+export function webReadable(slice: Slice, options: ReadOptions = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const chunks = chunksOf(slice, options);
+  return new ReadableStream({
+    pull(controller) {
+      const chunk = chunks.next();
+      if (chunk === null) controller.close();
+      else controller.enqueue(chunk);
+    },
+    cancel: () => chunks.end(),
+  });
+}
+
+interface Chunks {
+  next(): Buffer<ArrayBuffer> | null;
+  end(): void;
+}
+
+function chunksOf(slice: Slice, options: ReadOptions): Chunks {
+  if (!(slice instanceof Slice)) throw typeError(`slice must be a Slice, got ${show(slice)}`);
+  if (typeof options !== 'object' || options === null)
+    throw typeError(`options must be an object, got ${show(options)}`);
+  const chunkBytes = checkIndex('chunkBytes', options.chunkBytes, defaultCapacity, 1, mostBytes);
+  const whole = slice.toBuffer();
+  let at = 0;
+  const end = (): void => {
+    at = whole.byteLength;
+    if (!slice.released) leaveToCollector(slice);
+  };
+  return {
+    next() {
+      if (at >= whole.byteLength) {
+        end();
+        return null;
+      }
+      const chunk = whole.subarray(at, at + chunkBytes);
+      at += chunk.byteLength;
+      return chunk;
+    },
+    end,
+  };
+}
