@@ -1,0 +1,44 @@
+/** What differs between the runtimes that run `core.ts`: their name, their collector, their command line. */
+
+interface Globals {
+  readonly Bun?: { readonly version: string; gc(force: boolean): void };
+  readonly Deno?: { readonly version: { readonly deno: string } };
+  readonly gc?: () => void;
+}
+
+const globals = globalThis as Globals;
+
+export type RuntimeName = 'node' | 'bun' | 'deno';
+
+export const runtime: RuntimeName = globals.Bun ? 'bun' : globals.Deno ? 'deno' : 'node';
+
+export const version: string = globals.Bun?.version ?? globals.Deno?.version.deno ?? process.versions.node;
+
+/** What stands before the script on the command line of each runtime. */
+export const flags: Readonly<Record<RuntimeName, readonly string[]>> = {
+  node: ['--expose-gc', '--import', 'tsx'],
+  bun: ['--expose-gc'],
+  deno: ['run', '--allow-all', '--v8-flags=--expose-gc'],
+};
+
+export function collect(): void {
+  if (globals.Bun !== undefined) globals.Bun.gc(true);
+  else if (globals.gc !== undefined) globals.gc();
+  else throw new Error('Run this with --expose-gc');
+}
+
+/** One turn of the event loop, after which registries have been told what the last collection found. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** Collects until `condition` holds. One collection proves nothing: engines may keep garbage through several. */
+export async function collectUntil(condition: () => boolean, what: string, limitMs = 20_000): Promise<void> {
+  const end = Date.now() + limitMs;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`not within ${limitMs} ms of collections: ${what}`);
+    await turn();
+    collect();
+    await turn();
+  }
+}
