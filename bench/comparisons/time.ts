@@ -120,6 +120,44 @@ const adoptAnySize: Comparison = {
   bars: [{ against: 'cslice, 1 KiB', atMost: 1.5 }],
 };
 
+const arena: Comparison = {
+  id: 'arena-64',
+  title: '64 B with a view from an arena, its release included',
+  unit: 'ns',
+  programs: [
+    cslice('arena', 64),
+    node('Buffer.allocUnsafe', 'peers/node/buffer-alloc-unsafe', 64),
+    node('Buffer.alloc', 'peers/node/buffer-alloc', 64),
+    bun('bun:ffi with deallocator', 'peers/bun/view-owned', 64, 100_000),
+    cffi('view', 64),
+    go(64),
+  ],
+  bars: [
+    { against: 'Buffer.allocUnsafe', atMost: 0.8 },
+    { against: 'bun:ffi with deallocator', atMost: 0.3 },
+  ],
+};
+
+const pool: Comparison = {
+  id: 'pool-64K',
+  title: 'Rent 64 KiB with a view from a pool, give it back',
+  unit: 'ns',
+  programs: [
+    cslice('pool', 64 * KiB),
+    node('Slice.alloc, view, release', 'cases/own-view', 64 * KiB),
+    node('Buffer.allocUnsafeSlow', 'peers/node/buffer-alloc-unsafe-slow', 64 * KiB),
+  ],
+  bars: [],
+};
+
+const share: Comparison = {
+  id: 'share-1M',
+  title: 'Hand 1 MiB to another owner: share, clone the message, attach, release',
+  unit: 'ns',
+  programs: [cslice('share', MiB), node('structuredClone (copies)', 'peers/node/clone', MiB)],
+  bars: [],
+};
+
 export const timeComparisons: readonly Comparison[] = [
   own,
   viewSmall,
@@ -128,5 +166,7 @@ export const timeComparisons: readonly Comparison[] = [
   drop('drop-64K', '64 KiB', 64 * KiB),
   adopt,
   adoptAnySize,
-  // The arena's (64 B with view against allocUnsafe and bun's owned view), the pool's and attach's place is here.
+  arena,
+  pool,
+  share,
 ];

@@ -26,17 +26,3 @@ declare module 'node:ffi' {
   ): { functions: Record<Name, Fn> };
   export function toArrayBuffer(address: bigint, byteLength: number, copy: boolean): ArrayBuffer;
 }
-
-declare namespace Deno {
-  interface PointerObject {
-    readonly __pointer: unique symbol;
-  }
-  type Fn = (...args: (bigint | number | PointerObject)[]) => PointerObject;
-  function dlopen<Name extends string>(
-    path: string,
-    symbols: Record<Name, { parameters: string[]; result: string }>,
-  ): { symbols: Record<Name, Fn> };
-  const UnsafePointerView: {
-    getArrayBuffer(pointer: PointerObject, byteLength: number): ArrayBuffer;
-  };
-}

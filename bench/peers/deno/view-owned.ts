@@ -1,12 +1,12 @@
 /** Deno has no deallocator: a FinalizationRegistry frees what is dropped. */
 import { do_not_optimize } from 'mitata';
 import { numberArgument, perDropped, report } from '../../harness/measure.ts';
-import { free, malloc } from './libc.ts';
+import { free, malloc, type Pointer, UnsafePointerView } from './libc.ts';
 
 const [byteLength, count] = [numberArgument(), numberArgument(1)];
 const size = BigInt(byteLength);
 let collected = 0;
-const registry = new FinalizationRegistry<Deno.PointerObject>((pointer) => {
+const registry = new FinalizationRegistry<Pointer>((pointer) => {
   free(pointer);
   collected++;
 });
@@ -15,7 +15,7 @@ report(
     count,
     () => {
       const pointer = malloc(size);
-      const buffer = Deno.UnsafePointerView.getArrayBuffer(pointer, byteLength);
+      const buffer = UnsafePointerView.getArrayBuffer(pointer, byteLength);
       registry.register(buffer, pointer);
       do_not_optimize(new Uint8Array(buffer));
     },
