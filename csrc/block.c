@@ -52,7 +52,7 @@ static void subtract(atomic_uint_fast64_t *counter, uint64_t n) {
 }
 
 static cslice_block *header_new(cslice__kind kind, void *data, size_t size) {
-    cslice_block *block = cslice__mem_alloc(sizeof *block, 16, false);
+    cslice_block *block = cslice__mem_cell_alloc();
     if (block == NULL) return NULL;
     atomic_init(&block->references, 1);
     block->kind = kind;
@@ -131,14 +131,14 @@ void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr
 static void destroy(cslice_block *block) {
     cslice__block_give_back((cslice__kind)block->kind, block->data, block->size, block->destructor.function,
                       block->with.context);
-    cslice__mem_free(block);
+    cslice__mem_cell_free(block);
 }
 
 static void hand_over(cslice_block *block) {
     cslice__mailbox *mailbox = block->with.mailbox;
     if (!cslice__mailbox_post(mailbox, block)) {
         cslice__block_count_lost(1);
-        cslice__mem_free(block);
+        cslice__mem_cell_free(block);
     }
     cslice__mailbox_unref(mailbox);
 }
@@ -183,7 +183,7 @@ int cslice__block_disown(cslice_block *block) {
     subtract(&counts.live_bytes, block->size);
     add(&counts.disowned, 1);
     if (block->kind == CSLICE__CALLBACK) cslice__mailbox_unref(block->with.mailbox);
-    cslice__mem_free(block);
+    cslice__mem_cell_free(block);
     return 0;
 }
 

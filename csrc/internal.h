@@ -16,6 +16,13 @@ void *cslice__mem_alloc(size_t size, size_t alignment, bool zero);
 void *cslice__mem_resize(void *memory, size_t old_size, size_t size, size_t alignment);
 void cslice__mem_free(void *memory);
 
+/* Memory for block headers, kept by the calling thread between open and close. Any thread may free any cell. */
+#define CSLICE__CELL_SIZE 64
+void cslice__mem_cells_open(void);
+void cslice__mem_cells_close(void);
+void *cslice__mem_cell_alloc(void);
+void cslice__mem_cell_free(void *cell);
+
 /* ---- mailbox.c --------------------------------------------------------------------------------------------- */
 
 typedef void cslice__wake_function(void *target);
@@ -83,6 +90,8 @@ struct cslice_block {
         cslice_block *next; /* while it waits in the mailbox */
     } with;
 };
+
+_Static_assert(sizeof(cslice_block) <= CSLICE__CELL_SIZE, "a header must fit in a cell");
 
 int cslice__block_alloc(size_t size, size_t alignment, bool zero, cslice_block **block);
 int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context,

@@ -42,6 +42,7 @@ int cslice__owner_open(void) {
         owner_table *opened = cslice__mem_alloc(sizeof *opened, 16, true);
         if (opened == NULL) return CSLICE_ENOMEM;
         table = opened;
+        cslice__mem_cells_open();
     }
     table->users++;
     return 0;
@@ -55,6 +56,7 @@ void cslice__owner_close(void) {
         if (block != NULL) cslice__block_drop(block, CSLICE__BY_THREAD_END);
     }
     table = NULL;
+    cslice__mem_cells_close();
     cslice__mem_free(closing->offers);
     cslice__mem_free(closing->blocks);
     cslice__mem_free(closing);

@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 import type { Lease } from './core/lease.ts';
 import { CSliceError, show, typeError } from './errors.ts';
-import type { KoffiFunction } from './native/koffi.ts';
+import type { KoffiFunction, TypeObject } from './native/koffi.ts';
 import { type Pin, pin } from './pin.ts';
 import { Slice } from './slice.ts';
 
@@ -9,7 +9,7 @@ type Hold = Lease | Pin;
 
 /**
  * Calls a koffi function on another thread, and keeps what it works on until C returns: slices are leased and passed
- * by address, buffers and typed arrays are pinned, also inside arrays and objects. koffi's own `.async()` keeps
+ * by address, buffers and typed arrays are pinned, also inside arrays and structs. koffi's own `.async()` keeps
  * neither, so memory that is dropped or released in the meantime is freed under the running function.
  *
  * Copies what koffi copies (strings, structs). The promise rejects if koffi refuses the call, and all holds end.
@@ -28,7 +28,8 @@ export function callAsync(fn: KoffiFunction, ...args: unknown[]): Promise<any> {
       for (const hold of holds) hold.release();
     };
     try {
-      const passed = args.map((argument) => prepare(argument, holds));
+      const parameters = fn.info.arguments as unknown as Parameter[];
+      const passed = args.map((argument, i) => prepare(argument, parameters[i] as Parameter, holds));
       fn.async(...passed, (error: Error | null, result: unknown) => {
         end();
         if (error) reject(failure(error));
@@ -51,28 +52,56 @@ function checkCall(fn: KoffiFunction, args: unknown[]): void {
   }
 }
 
+interface Parameter {
+  readonly direction: string;
+  readonly type: TypeObject;
+}
+
 /** The argument as koffi takes it, with what it reaches held. */
-function prepare(argument: unknown, holds: Hold[]): unknown {
-  if (argument instanceof Slice) {
-    const lease = argument.lease();
-    holds.push(lease);
-    return lease.address;
-  }
-  holdNested(argument, holds, 0);
+function prepare(argument: unknown, { direction, type }: Parameter, holds: Hold[]): unknown {
+  if (direction === 'Input') return snapshot(argument, type, holds, 0);
+  if (argument instanceof Slice) return leased(argument, holds);
+  snapshot(argument, type, holds, 0); // for the holds: koffi fills the argument itself
   return argument;
 }
 
-const deepest = 8;
+function leased(slice: Slice, holds: Hold[]): bigint {
+  const lease = slice.lease();
+  holds.push(lease);
+  return lease.address;
+}
 
-function holdNested(value: unknown, holds: Hold[], depth: number): void {
-  if (typeof value !== 'object' || value === null || depth > deepest) return;
-  if (ArrayBuffer.isView(value) || types.isArrayBuffer(value)) {
-    holds.push(pin(value));
-  } else if (value instanceof Slice) {
-    throw typeError('a slice inside an object cannot be passed: hold a lease and pass its address');
-  } else if (!types.isExternal(value)) {
-    for (const part of Object.values(value)) holdNested(part, holds, depth + 1);
+const deepest = 64;
+
+/**
+ * What koffi would read of a value, read once: a getter may give koffi another buffer than the one that is held. Only
+ * the containers are new; buffers are the caller's.
+ */
+function snapshot(value: unknown, type: TypeObject | undefined, holds: Hold[], depth: number): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Slice) return leased(value, holds);
+  if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) {
+    holds.push(pin(value as ArrayBuffer));
+    return value;
   }
+  if (types.isExternal(value)) throw typeError('a value of koffi.as() cannot be held: pin its buffer, and pass that');
+  if (depth === deepest) throw typeError(`an argument must not be nested deeper than ${deepest} levels`);
+  const part = type?.primitive === 'Pointer' || type?.primitive === 'Array' ? type.ref : type;
+  if (Array.isArray(value)) return value.map((element) => snapshot(element, part, holds, depth + 1));
+  const members = part?.members;
+  if (members === undefined || part?.primitive === 'Union') return withHeldParts(value, holds, depth);
+  const copy: Record<string, unknown> = {};
+  for (const { name, type: memberType } of Object.values(members)) {
+    const member = (value as Record<string, unknown>)[name];
+    if (member !== undefined) copy[name] = snapshot(member, memberType, holds, depth + 1);
+  }
+  return copy;
+}
+
+/** A union knows which of its members it holds, so koffi must get the very object. */
+function withHeldParts(value: object, holds: Hold[], depth: number): object {
+  for (const part of Object.values(value)) snapshot(part, undefined, holds, depth + 1);
+  return value;
 }
 
 function failure(cause: Error): CSliceError {

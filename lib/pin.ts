@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { markAsUntransferable } from 'node:worker_threads';
 import { bytesOf } from './core/check.ts';
 import { type Keeper, releaseKeeper, retain } from './core/lifetime.ts';
@@ -27,9 +28,9 @@ const pinned = new WeakMap<ArrayBufferLike, Pinned>();
 const livePins = new Set<BufferPin>();
 
 class BufferPin implements Pin {
-  readonly #buffer: ArrayBufferLike;
+  #buffer: ArrayBufferLike | undefined;
   /** Of a view of ours: a reference of its own to the block. */
-  readonly #keeper: Keeper | undefined;
+  #keeper: Keeper | undefined;
   readonly #address: bigint;
   readonly byteLength: number;
 
@@ -55,8 +56,10 @@ class BufferPin implements Pin {
 
   release(): void {
     if (!livePins.delete(this)) return;
-    if (this.#keeper === undefined) letGo(this.#buffer);
-    else releaseKeeper(this.#keeper);
+    if (this.#keeper !== undefined) releaseKeeper(this.#keeper);
+    else if (this.#buffer !== undefined) letGo(this.#buffer);
+    this.#keeper = undefined;
+    this.#buffer = undefined;
   }
 
   [Symbol.dispose](): void {
@@ -64,14 +67,19 @@ class BufferPin implements Pin {
   }
 }
 
+/** The language's own getter, which no prototype of a buffer can hide; undefined before Node 20. */
+const isResizable = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'resizable')?.get as
+  | (() => boolean)
+  | undefined;
+
 function holdInPlace(buffer: ArrayBufferLike): void {
-  if (!(buffer instanceof ArrayBuffer)) return; // shared memory neither moves nor shrinks
+  if (!types.isArrayBuffer(buffer)) return; // shared memory neither moves nor shrinks
   const known = pinned.get(buffer);
   if (known !== undefined) {
     known.count++;
     return;
   }
-  if ((buffer as { resizable?: boolean }).resizable === true) {
+  if (isResizable?.call(buffer)) {
     throw typeError('source must not be resizable: its memory can go while C uses it');
   }
   const prototype = Object.getPrototypeOf(buffer);

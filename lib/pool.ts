@@ -1,9 +1,9 @@
 import { checkIndex, checkLength, toInteger } from './core/check.ts';
-import { Rented, releaseToken, strandToken, type Token, tokenOf } from './core/lifetime.ts';
+import { Rented, releaseToken, strandToken, type Token } from './core/lifetime.ts';
 import { detachView, keeperOf } from './core/view.ts';
 import { CSliceError, show, typeError } from './errors.ts';
 import type { Integer } from './native/symbols.ts';
-import { leaveToCollector, makeRented, Slice } from './slice.ts';
+import { leaveToCollector, makeRented, Slice, type Views } from './slice.ts';
 
 export interface PoolOptions {
   /** The size of every block. */
@@ -29,17 +29,15 @@ export interface PoolStats {
 class PooledBlock extends Rented {
   readonly token: Token;
   readonly address: Integer;
-  readonly buffer: ArrayBuffer;
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly views: Views;
   readonly #home: Home;
 
   constructor(home: Home) {
     super();
     const slice = Slice.alloc(home.byteLength);
     this.address = toInteger(slice.address);
-    this.bytes = slice.bytes;
-    this.buffer = slice.buffer;
-    this.token = tokenOf(keeperOf(this.buffer) as Token) as Token;
+    this.views = { buffer: slice.buffer, bytes: slice.bytes, cells: undefined };
+    this.token = keeperOf(slice.buffer) as Token;
     this.#home = home;
     leaveToCollector(slice); // from here the token belongs to this object
   }
@@ -50,12 +48,12 @@ class PooledBlock extends Rented {
 
   /** Gives the memory back to C. */
   end(): void {
-    if (detachView(this.buffer, this.bytes.byteLength)) releaseToken(this.token);
+    if (detachView(this.views.buffer, this.#home.byteLength)) releaseToken(this.token);
     else strandToken(this.token);
   }
 
   get usable(): boolean {
-    return !this.shared && this.bytes.byteLength === this.#home.byteLength;
+    return !this.shared && this.views.buffer.byteLength === this.#home.byteLength;
   }
 }
 
@@ -132,7 +130,7 @@ export class Pool implements Disposable {
     const waiting = this.#home.idle.pop();
     if (waiting !== undefined) this.#hits++;
     const block = waiting ?? this.#grow();
-    return makeRented(block, block.address, block.buffer, block.bytes);
+    return makeRented(block, block.address, block.views);
   }
 
   #grow(): PooledBlock {

@@ -30,7 +30,7 @@ import {
   tokenOf,
 } from './core/lifetime.ts';
 import { reclaim } from './core/reclaim.ts';
-import { attach, expireAfter, offer, type SharedSlice } from './core/shared.ts';
+import { attach, awaitExpiry, offer, type SharedSlice } from './core/shared.ts';
 import { StructArray } from './core/structs.ts';
 import { createView, detachView } from './core/view.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
@@ -64,6 +64,13 @@ export interface ShareOptions {
   patience?: number;
 }
 
+/** The views of one block. They are made on first use, and die together. */
+export interface Views {
+  readonly buffer: ArrayBuffer;
+  bytes: Uint8Array<ArrayBuffer> | undefined;
+  cells: DataView | undefined;
+}
+
 /** A typed array class, such as `Float64Array`, or `DataView`. */
 export interface ViewConstructor<T> {
   new (buffer: ArrayBuffer, byteOffset: number, length: number): T;
@@ -92,7 +99,7 @@ function checkOptions(options: AllocOptions): void {
 }
 
 /** For the pool alone: a handle over a block whose view is made already. */
-export let makeRented: (keeper: Rented, address: Integer, buffer: ArrayBuffer, bytes: Uint8Array<ArrayBuffer>) => Slice;
+export let makeRented: (keeper: Rented, address: Integer, views: Views) => Slice;
 
 /** For streams alone: ends a handle and leaves its views alive, so that the block goes when the last of them does. */
 export let leaveToCollector: (slice: Slice) => void;
@@ -111,11 +118,8 @@ export class Slice implements Disposable {
   #keeper: Keeper | undefined;
   #address: Integer;
   #byteLength: number;
-  #buffer: ArrayBuffer | undefined;
-  #bytes: Uint8Array<ArrayBuffer> | undefined;
-  #dataView: DataView | undefined;
-  /** The longest that an offer of this slice waits after its end; -1 without one. */
-  #patience = -1;
+  /** Few fields: a slice without a view is to be as small as it can be. */
+  #views: Views | undefined;
 
   private constructor(keeper: Keeper, address: Integer, byteLength: number) {
     if (!isKeeper(keeper)) {
@@ -262,16 +266,15 @@ export class Slice implements Disposable {
   }
 
   static {
-    makeRented = (keeper, address, buffer, bytes) => {
-      const slice = new Slice(keeper, address, bytes.byteLength);
-      slice.#buffer = buffer;
-      slice.#bytes = bytes;
+    makeRented = (keeper, address, views) => {
+      const slice = new Slice(keeper, address, views.buffer.byteLength);
+      slice.#views = views;
       return slice;
     };
     leaveToCollector = (slice) => {
       slice.#live();
       slice.#keeper = undefined;
-      slice.#forgetView();
+      slice.#views = undefined;
     };
   }
 
@@ -304,19 +307,14 @@ export class Slice implements Disposable {
    * @throws {CSliceError} `ERR_CSLICE_NO_VIEW` where the runtime forbids ArrayBuffers over C memory
    */
   get buffer(): ArrayBuffer {
-    const keeper = this.#live();
-    if (this.#buffer === undefined) {
-      this.#buffer = createView(this.#address, this.#byteLength, keeper);
-      if (keeper instanceof Token) markViewed(keeper);
-    }
-    return this.#buffer;
+    return this.#viewed().buffer;
   }
 
   /** The block's own bytes as a Uint8Array, the same object every time. Copies nothing. */
   get bytes(): Uint8Array<ArrayBuffer> {
-    this.#live();
-    this.#bytes ??= new Uint8Array(this.buffer);
-    return this.#bytes;
+    const views = this.#viewed();
+    views.bytes ??= new Uint8Array(views.buffer);
+    return views.bytes;
   }
 
   /**
@@ -439,9 +437,7 @@ export class Slice implements Disposable {
     const attachments = checkIndex('attachments', options.attachments, 1, 0, 0xffff_ffff);
     const patience = checkIndex('patience', options.patience, 30_000, 0, 0x7fff_0000);
     const byteOffset = Number(BigInt(this.#address) - BigInt(slotAddress(token.slot)));
-    const shared = offer(token, byteOffset, this.#byteLength, attachments, patience);
-    this.#patience = Math.max(this.#patience, patience);
-    return shared;
+    return offer(token, byteOffset, this.#byteLength, attachments, patience);
   }
 
   /**
@@ -488,15 +484,15 @@ export class Slice implements Disposable {
     if (keeper === undefined) return;
     this.#keeper = undefined;
     if (keeper instanceof Rented) {
-      this.#forgetView();
+      this.#views = undefined;
       keeper.giveBack();
       return;
     }
     const ours = this.#dropView();
     if (keeper instanceof Borrowed) return;
+    awaitExpiry(keeper);
     if (ours) releaseToken(keeper);
     else strandToken(keeper);
-    if (this.#patience >= 0) expireAfter(this.#patience);
   }
 
   [Symbol.dispose](): void {
@@ -523,8 +519,18 @@ export class Slice implements Disposable {
   }
 
   get #cells(): DataView {
-    this.#dataView ??= new DataView(this.buffer);
-    return this.#dataView;
+    const views = this.#viewed();
+    views.cells ??= new DataView(views.buffer);
+    return views.cells;
+  }
+
+  #viewed(): Views {
+    const keeper = this.#live();
+    if (this.#views === undefined) {
+      this.#views = { buffer: createView(this.#address, this.#byteLength, keeper), bytes: undefined, cells: undefined };
+      if (keeper instanceof Token) markViewed(keeper);
+    }
+    return this.#views;
   }
 
   #live(): Keeper {
@@ -536,16 +542,10 @@ export class Slice implements Disposable {
 
   /** False if the view had been taken away from us before. */
   #dropView(): boolean {
-    if (this.#buffer === undefined) return true;
-    const ours = detachView(this.#buffer, this.#byteLength);
-    this.#forgetView();
-    return ours;
-  }
-
-  #forgetView(): void {
-    this.#buffer = undefined;
-    this.#bytes = undefined;
-    this.#dataView = undefined;
+    const views = this.#views;
+    if (views === undefined) return true;
+    this.#views = undefined;
+    return detachView(views.buffer, this.#byteLength);
   }
 
   /** The token under a slice that owns a reference. */

@@ -13,7 +13,7 @@ export interface SharedSlice {
   readonly byteLength: number;
 }
 
-/** Offers a range of the token's block. The offer that nobody takes up ends by itself, at the latest by this timer. */
+/** Offers a range of the token's block. An offer that nobody takes up ends by itself. */
 export function offer(
   token: Token,
   byteOffset: number,
@@ -24,11 +24,19 @@ export function offer(
   const secret = randomBytes(8).readBigUInt64LE();
   const name = slotShare(token.slot, secret, attachments, patience);
   if (name < 0) throw statusError(name, 'sharing a block');
+  patienceOf ??= new WeakMap();
+  patienceOf.set(token, Math.max(patience, patienceOf.get(token) ?? 0));
   return { cslice: 'shared', name, secret, byteOffset, byteLength };
 }
 
-/** Ends the offers whose patience is over, once the patience of a new one must be. */
-export function expireAfter(patience: number): void {
+/** How long the offers of a token's slot wait after its end. */
+let patienceOf: WeakMap<Token, number> | undefined;
+
+/** The slot of `token` is about to end: sees to it that its offers do so too in time. */
+export function awaitExpiry(token: Token): void {
+  const patience = patienceOf?.get(token);
+  if (patience === undefined) return;
+  patienceOf?.delete(token); // the token serves another slice next
   setTimeout(sharesExpire, patience + 10).unref();
 }
 
