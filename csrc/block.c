@@ -116,7 +116,13 @@ int cslice__block_adopt_callback(cslice__mailbox *mailbox, void *data, size_t si
 
 void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context) {
     switch (kind) {
-    case CSLICE__HEAP: cslice__mem_free(data); break;
+    case CSLICE__HEAP:
+        if (size >= CSLICE__RECLAIM_THRESHOLD) {
+            cslice__reclaim_free(data, size);
+        } else {
+            cslice__mem_free(data);
+        }
+        break;
     case CSLICE__PTR: ((free_ptr *)function)(data); break;
     case CSLICE__PTR_SIZE: ((free_ptr_size *)function)(data, size); break;
     case CSLICE__CTX_PTR: ((free_ctx_ptr *)function)(context, data); break;

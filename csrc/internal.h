@@ -23,6 +23,16 @@ void cslice__mem_cells_close(void);
 void *cslice__mem_cell_alloc(void);
 void cslice__mem_cell_free(void *cell);
 
+/* ---- reclaim.c --------------------------------------------------------------------------------------------- */
+
+/* From this size on the kernel takes long enough over a block to be felt. */
+#define CSLICE__RECLAIM_THRESHOLD ((size_t)4 << 20)
+
+/* cslice__mem_free, on another thread as far as that is of use. */
+void cslice__reclaim_free(void *memory, size_t size);
+/* Until nothing waits to be freed. For tests. */
+void cslice__reclaim_wait(void);
+
 /* ---- mailbox.c --------------------------------------------------------------------------------------------- */
 
 typedef void cslice__wake_function(void *target);
