@@ -73,7 +73,8 @@ static void start(void) {
 static bool enqueue(void *memory, size_t size) {
     if (state == IDLE) start();
     if (state != RUNNING || waiting == MOST_BLOCKS) return false;
-    if (waiting_bytes != 0 && size > MOST_BYTES - waiting_bytes) return false;
+    size_t room = waiting_bytes < MOST_BYTES ? MOST_BYTES - waiting_bytes : 0;
+    if (waiting_bytes != 0 && size > room) return false;
     unsigned last = (first + waiting++) % MOST_BLOCKS;
     queue[last].memory = memory;
     queue[last].size = size;
