@@ -5,7 +5,8 @@ import { countPins } from '../lib/pin.ts';
 import { watched } from './support/blocks.ts';
 import { collectManyTimes, collectUntil } from './support/collect.ts';
 import { expectError, wrong } from './support/expect-error.ts';
-import { compileThreads, type Library, openThreads } from './support/threads/library.ts';
+import { compileThreads } from './support/threads/compile.ts';
+import { type Library, openThreads } from './support/threads/library.ts';
 import { inContext } from './support/threads/realm.ts';
 
 /** ArrayBuffer has these from Node 22 on; a pinned buffer has them everywhere, and they throw. */
@@ -19,6 +20,11 @@ interface Transferable {
 const untransferableForGood = Number(process.versions.node.split('.')[0]) >= 24;
 
 const asTransferable = (buffer: ArrayBufferLike): Transferable => buffer as unknown as Transferable;
+
+/** The types of Node know nothing of WebAssembly. */
+function webAssemblyMemory(): ArrayBuffer {
+  return new (wrong(globalThis).WebAssembly.Memory)({ initial: 1 }).buffer;
+}
 
 /** Everything that has bytes of JavaScript's own, all of them 7. */
 const sources: Record<string, () => ArrayBuffer | ArrayBufferView> = {
@@ -34,7 +40,7 @@ const sources: Record<string, () => ArrayBuffer | ArrayBufferView> = {
   'a view of a SharedArrayBuffer': () => new Uint8Array(new SharedArrayBuffer(16)).fill(7),
   'a view of a growable SharedArrayBuffer': () =>
     new Uint8Array(new (wrong(SharedArrayBuffer))(16, { maxByteLength: 64 }) as ArrayBuffer).fill(7),
-  'a view of WebAssembly memory': () => new Uint8Array(new WebAssembly.Memory({ initial: 1 }).buffer, 100, 50).fill(7),
+  'a view of WebAssembly memory': () => new Uint8Array(webAssemblyMemory(), 100, 50).fill(7),
   "a slice's view": () => Slice.fromBytes(new Uint8Array(16).fill(7)).bytes,
   'a typed array of another realm': () => inContext('new Uint8Array(16).fill(7)'),
 };

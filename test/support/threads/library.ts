@@ -1,8 +1,7 @@
-/** The library of threads.c, for a test and for the processes and threads that it starts. */
+/** The library of threads.c, which compile.ts makes, for a test and for the processes and threads that it starts. */
 import koffi from 'koffi';
 import type { Destructor } from '../../../lib/index.ts';
 import { destructor, Slice } from '../../../lib/index.ts';
-import { compile } from '../fixture.ts';
 
 type Func = ReturnType<ReturnType<typeof koffi.load>['func']>;
 
@@ -22,6 +21,8 @@ export interface Library {
   /** Waits, then fills, then returns the sum of the bytes. */
   fillLater: Func;
   fillJobLater: Func;
+  /** Looks at memory, all of one byte, for some microseconds. Returns how often it saw another byte. */
+  look: Func;
   free: Destructor;
   counts(): Counts;
   /** What fillLater waits for where it is told to wait for a negative time. */
@@ -30,13 +31,6 @@ export interface Library {
   peek(address: bigint): number;
   /** A slice over memory of C that this library gives back. */
   adopt(byteLength: number): Slice;
-}
-
-let compiled: string | undefined;
-
-export function compileThreads(): string {
-  compiled ??= compile('threads/threads.c', 'threads.so');
-  return compiled;
 }
 
 export function openThreads(path: string): Library {
@@ -49,6 +43,7 @@ export function openThreads(path: string): Library {
     path,
     fillLater: library.func('uint64_t threads_fill_later(uint8_t *memory, size_t size, int byte, int milliseconds)'),
     fillJobLater: library.func('threads_fill_job_later', 'uint64_t', [job]),
+    look: library.func('uint64_t threads_look(const uint8_t *memory, size_t size, int byte, int microseconds)'),
     free,
     counts() {
       const numbers = new BigUint64Array(4);

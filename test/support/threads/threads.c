@@ -50,7 +50,19 @@ uint64_t threads_fill_later(uint8_t *memory, size_t size, int byte, int millisec
     return sum;
 }
 
-/* The same, with the memory in a struct. */
+/* Looks at the memory, all of it `byte`, for some time. Returns how often it saw something else. */
+uint64_t threads_look(const uint8_t *memory, size_t size, int byte, int microseconds) {
+    unsigned use = begin_use((void *)(uintptr_t)memory);
+    uint64_t wrong = 0;
+    for (int passed = 0; passed <= microseconds; passed += 50) {
+        for (size_t i = 0; i < size; i++) wrong += memory[i] != byte;
+        usleep(50);
+    }
+    end_use(use);
+    return wrong;
+}
+
+/* threads_fill_later with the memory in a struct. */
 struct threads_job {
     uint8_t *memory;
     size_t size;
@@ -62,8 +74,11 @@ uint64_t threads_fill_job_later(struct threads_job job) {
     return threads_fill_later(job.memory, job.size, job.byte, job.milliseconds);
 }
 
+/* The size stands in front of the memory, so that the destructor can spoil it. */
 void *threads_make(size_t size) {
-    return calloc(1, size == 0 ? 1 : size);
+    size_t *memory = calloc(1, size + 2 * sizeof(size_t));
+    memory[0] = size;
+    return memory + 2;
 }
 
 void threads_free(void *memory) {
@@ -71,7 +86,8 @@ void threads_free(void *memory) {
         if (atomic_load(&in_use[i]) == (uintptr_t)memory) atomic_fetch_add(&freed_in_use, 1);
     }
     atomic_fetch_add(&freed, 1);
-    free(memory);
+    memset(memory, 0xdd, *((size_t *)memory - 2));
+    free((size_t *)memory - 2);
 }
 
 void threads_counts(uint64_t *started_finished_freed_freed_in_use) {
