@@ -1,6 +1,6 @@
 /** What a service feels: pages, stalls, live slices, threads, start-up. */
 import { cslice, GiB, node } from './programs.ts';
-import type { Comparison } from './types.ts';
+import type { Comparison, Program } from './types.ts';
 
 const touch: Comparison = {
   id: 'touch-1G',
@@ -18,15 +18,20 @@ const stall: Comparison = {
   bars: [{ atMost: 1 }],
 };
 
+const ownArray = (work: string, state: string): Program =>
+  node(`Float64Array, ${state}`, 'peers/node/elements', work, 10_000_000, state);
+
+/** Both in the state of a process that has detached a buffer, as any that uses cslice; the other state for information. */
 const elements = (work: 'sum' | 'fill', title: string): Comparison => ({
   id: `elements-${work}`,
   title,
   unit: 'ns',
   programs: [
     cslice('elements', work, 10_000_000),
-    node('Float64Array of its own', 'peers/node/elements', work, 10_000_000),
+    ownArray(work, 'after a detach'),
+    ownArray(work, 'before any detach'),
   ],
-  bars: [{ against: 'Float64Array of its own', atLeast: 0.95, atMost: 1.05 }],
+  bars: [{ against: 'Float64Array, after a detach', atLeast: 0.95, atMost: 1.05 }],
 });
 
 const memory: Comparison = {

@@ -1,11 +1,9 @@
 /** The generated part of docs/benchmarks.md; what stands around it is written by hand. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { formatBar, formatOutcome, formatRatio, formatReading, formatSpread, formatWork } from './format.ts';
 import type { Machine } from './machine.ts';
 import { document } from './paths.ts';
 import type { Result } from './rounds.ts';
-import { ratioOf, spreadOf } from './statistics.ts';
-import { subjectOf, valuesOf, verdictsOf } from './verdict.ts';
+import { barRowsOf, headOf, rowsOf } from './rows.ts';
 
 const start = '<!-- results: from here to the end mark, `npm run bench -- --charts` writes this -->';
 const end = '<!-- results: end -->';
@@ -23,32 +21,27 @@ function machineSection({ cpu, memory, system, load, date, commit, versions }: M
 
 function barsSection(results: readonly Result[]): string {
   const rows = results.flatMap((result) =>
-    verdictsOf(result).map((verdict) => [
+    barRowsOf(result).map(({ work, reading, processor, bar, outcome }) => [
       `[${result.comparison.title}](#${result.comparison.id})`,
-      formatWork(verdict),
-      formatReading(verdict),
-      formatBar(verdict, result.comparison.unit),
-      formatOutcome(verdict),
+      work,
+      reading,
+      processor,
+      bar,
+      outcome,
     ]),
   );
-  return tableOf(['work', 'ratio of', 'median (min–max)', 'bar', ''], rows);
+  return tableOf(['work', 'ratio of', 'median (min–max)', 'of processor time', 'bar', ''], rows);
 }
 
 function resultSection(result: Result): string {
-  const { comparison, outcomes } = result;
-  const subject = subjectOf(result);
-  const subjectValues = valuesOf(outcomes.get(subject));
-  const rows = comparison.programs.map(({ name }) => {
-    const outcome = outcomes.get(name);
-    const values = valuesOf(outcome);
-    if (values === undefined) return [name, outcome !== undefined && 'skipped' in outcome ? outcome.skipped : '', ''];
-    const ratio = name === subject || subjectValues === undefined ? '' : formatRatio(ratioOf(subjectValues, values));
-    return [name, formatSpread(spreadOf(values)), ratio];
-  });
+  const { id, title } = result.comparison;
+  const rows = rowsOf(result).map(({ name, subject, skipped, cells }) =>
+    skipped === undefined ? [subject ? `**${name}**` : name, ...cells] : [name, `skipped: ${skipped}`, '', '', ''],
+  );
   return [
-    `<a id="${comparison.id}"></a>\n\n### ${comparison.title}`,
-    `![${comparison.title}](benchmarks/${comparison.id}.svg)`,
-    tableOf(['', `median (min–max), ${comparison.unit}`, `${subject} ÷ this`], rows),
+    `<a id="${id}"></a>\n\n### ${title}`,
+    `![${title}](benchmarks/${id}.svg)`,
+    tableOf(['', ...headOf(result)], rows),
   ].join('\n\n');
 }
 

@@ -9,6 +9,8 @@ export interface Machine {
   readonly system: string;
   readonly memory: string;
   readonly load: string;
+  /** Whether other processes took part of the processors when the runs began. */
+  readonly busy: boolean;
   readonly date: string;
   readonly commit: string;
   readonly versions: Readonly<Record<string, string>>;
@@ -33,6 +35,7 @@ export function describeMachine(started: Date, loadAtStart: number): Machine {
     system: `${type()} ${release()} ${arch()}`,
     memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
     load: `${loadAtStart.toFixed(1)} before, ${(loadavg()[0] as number).toFixed(1)} after`,
+    busy: loadAtStart > processors.length / 4,
     date: started.toISOString().slice(0, 16).replace('T', ' '),
     commit: commit(),
     versions: {

@@ -1,65 +1,50 @@
 import Table from 'cli-table3';
-import { formatBar, formatOutcome, formatRatio, formatReading, formatSpread, formatWork } from './format.ts';
 import type { Machine } from './machine.ts';
 import { paint } from './paint.ts';
 import type { Result } from './rounds.ts';
-import { ratioOf, spreadOf } from './statistics.ts';
-import { subjectOf, type Verdict, valuesOf, verdictsOf } from './verdict.ts';
+import { barRowsOf, headOf, rowsOf } from './rows.ts';
+import type { Verdict } from './verdict.ts';
 
 function tableOf(head: string[]): Table.Table {
   return new Table({
     head: head.map((text) => paint('bold', text)),
     style: { head: [], border: [], compact: true },
-    colAligns: head.map((_, column) => (column === 1 || column === 2 ? 'right' : 'left')),
+    colAligns: head.map((_, column) => (column === 0 ? 'left' : 'right')),
   });
 }
 
-function paintOutcome(verdict: Verdict): string {
-  const text = formatOutcome(verdict);
-  if (verdict.reached === undefined) return paint('dim', text);
-  return verdict.reached ? paint('green', text) : paint('red', text);
+function paintOutcome({ reached }: Verdict, text: string): string {
+  if (reached === undefined) return paint('dim', text);
+  return paint(reached ? 'green' : 'red', text);
 }
 
 /** Every program of a comparison, and how the subject compares with it. */
 export function printResult(result: Result): void {
-  const { comparison, outcomes } = result;
-  const subject = subjectOf(result);
-  const subjectValues = valuesOf(outcomes.get(subject));
-  const table = tableOf([comparison.title, `median (min–max), ${comparison.unit}`, `${subject} ÷ this`]);
-  for (const { name } of comparison.programs) {
-    const outcome = outcomes.get(name);
-    const values = valuesOf(outcome);
-    if (values === undefined) {
-      const reason = outcome !== undefined && 'skipped' in outcome ? outcome.skipped : '';
-      table.push([name, { colSpan: 2, content: paint('dim', `skipped: ${reason}`) }]);
-      continue;
-    }
-    const ratio = name === subject || subjectValues === undefined ? '' : formatRatio(ratioOf(subjectValues, values));
-    table.push([name === subject ? paint('bold', name) : name, formatSpread(spreadOf(values)), ratio]);
+  const table = tableOf([result.comparison.title, ...headOf(result)]);
+  for (const { name, subject, skipped, cells } of rowsOf(result)) {
+    if (skipped === undefined) table.push([subject ? paint('bold', name) : name, ...cells]);
+    else table.push([name, { colSpan: 4, content: paint('dim', `skipped: ${skipped}`), hAlign: 'left' }]);
   }
   console.log(table.toString());
-  for (const verdict of verdictsOf(result)) {
-    const bar = formatBar(verdict, comparison.unit);
-    console.log(`  ${formatWork(verdict)}: ${formatReading(verdict)}, bar ${bar}: ${paintOutcome(verdict)}`);
+  for (const { verdict, work, reading, bar, outcome } of barRowsOf(result)) {
+    console.log(`  ${work}: ${reading}, bar ${bar}: ${paintOutcome(verdict, outcome)}`);
   }
   console.log();
 }
 
 /** All bars, and where and when they were tried. */
 export function printSummary(results: readonly Result[], machine: Machine): void {
-  const table = tableOf(['comparison', 'ratio (min–max)', 'bar', 'outcome', 'of']);
+  const table = tableOf(['bars', 'ratio (min–max)', 'of processor time', 'bar', '']);
   for (const result of results) {
-    for (const verdict of verdictsOf(result)) {
-      const { id, unit } = result.comparison;
-      table.push([id, formatReading(verdict), formatBar(verdict, unit), paintOutcome(verdict), formatWork(verdict)]);
+    for (const { verdict, work, reading, processor, bar, outcome } of barRowsOf(result)) {
+      const name = `${result.comparison.id}: ${work}`;
+      table.push([name, reading, processor, bar, paintOutcome(verdict, outcome)]);
     }
   }
   console.log(table.toString());
   const { cpu, system, memory, load, date, commit, versions } = machine;
   console.log(`${date} UTC, ${cpu}, ${memory}, ${system}, load ${load}, commit ${commit}`);
-  console.log(
-    Object.entries(versions)
-      .map((entry) => entry.join(' '))
-      .join('; '),
-  );
+  const parts = Object.entries(versions).map((entry) => entry.join(' '));
+  console.log(parts.join('; '));
+  if (machine.busy) console.log('The machine was busy with other things: trust the ratios of processor time.');
 }

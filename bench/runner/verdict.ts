@@ -7,29 +7,49 @@ export interface Verdict {
   readonly bar: Bar;
   /** The ratio, or the subject's own value; undefined where a program did not run. */
   readonly reading: Spread | undefined;
+  /** The same ratio of processor time, which a busy machine disturbs less. Undefined where it was not taken. */
+  readonly processor: Spread | undefined;
   readonly reached: boolean | undefined;
 }
 
-export function valuesOf(outcome: Outcome | undefined): readonly number[] | undefined {
+type Values = readonly number[] | undefined;
+
+export function valuesOf(outcome: Outcome | undefined): Values {
   return outcome === undefined || 'skipped' in outcome ? undefined : outcome.values;
+}
+
+/** Processor time for one operation, of all threads of the process. */
+export function processorOf(outcome: Outcome | undefined): Values {
+  if (outcome === undefined || 'skipped' in outcome) return undefined;
+  const times = outcome.details.flatMap((details) => details?.cpu ?? []);
+  return times.length === outcome.values.length ? times : undefined;
 }
 
 export function subjectOf({ comparison }: Result): string {
   return comparison.programs[0]?.name as string;
 }
 
+export function ratioIfBoth(subject: Values, baseline: Values): Spread | undefined {
+  return subject && baseline && ratioOf(subject, baseline);
+}
+
 export function verdictsOf(result: Result): Verdict[] {
-  return result.comparison.bars.map((bar) => {
+  const { comparison, outcomes } = result;
+  return comparison.bars.map((bar) => {
     const subject = bar.subject ?? subjectOf(result);
-    const reading = read(valuesOf(result.outcomes.get(subject)), bar, result);
-    const reached = reading && reading.median <= bar.atMost && reading.median >= (bar.atLeast ?? 0);
-    return { subject, bar, reading, reached };
+    const ours = outcomes.get(subject);
+    const values = valuesOf(ours);
+    if (bar.against === undefined) {
+      const reading = values && spreadOf(values);
+      return { subject, bar, reading, processor: undefined, reached: reached(reading, bar) };
+    }
+    const theirs = outcomes.get(bar.against);
+    const reading = ratioIfBoth(values, valuesOf(theirs));
+    const processor = ratioIfBoth(processorOf(ours), processorOf(theirs));
+    return { subject, bar, reading, processor, reached: reached(reading, bar) };
   });
 }
 
-function read(subject: readonly number[] | undefined, { against }: Bar, { outcomes }: Result): Spread | undefined {
-  if (subject === undefined) return undefined;
-  if (against === undefined) return spreadOf(subject);
-  const baseline = valuesOf(outcomes.get(against));
-  return baseline && ratioOf(subject, baseline);
+function reached(reading: Spread | undefined, { atMost, atLeast = 0 }: Bar): boolean | undefined {
+  return reading && reading.median <= atMost && reading.median >= atLeast;
 }

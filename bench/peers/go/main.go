@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unsafe"
 )
@@ -86,6 +87,14 @@ func number(text string) int {
 	return n
 }
 
+func processorTime() int64 {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		panic(err)
+	}
+	return usage.Utime.Nano() + usage.Stime.Nano()
+}
+
 func main() {
 	byteLength := number(os.Args[1])
 	budget := time.Duration(number(os.Getenv("CSLICE_BENCH_MS"))) * time.Millisecond
@@ -95,11 +104,12 @@ func main() {
 	}
 	sample(count, byteLength)
 	operations := 0
-	start := time.Now()
+	start, processor := time.Now(), processorTime()
 	for time.Since(start) < budget {
 		sample(count, byteLength)
 		operations += count
 	}
-	perOperation := float64(time.Since(start).Nanoseconds()) / float64(operations)
-	fmt.Printf("{\"value\": %g, \"details\": {\"operations\": %d}}\n", perOperation, operations)
+	value := float64(time.Since(start).Nanoseconds()) / float64(operations)
+	cpu := float64(processorTime()-processor) / float64(operations)
+	fmt.Printf("{\"value\": %g, \"details\": {\"cpu\": %g, \"operations\": %d}}\n", value, cpu, operations)
 }
