@@ -1,5 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
@@ -111,6 +120,23 @@ describe('the installed C interface', function () {
     expect(find(`${major}.${minor}`)).to.equal(0);
     expect(find(`${major}.${minor + 1}`)).to.equal(1);
     expect(find(`${major + 1}`)).to.equal(1);
+  });
+
+  it('is what the example of docs/c-interface.md is built with, which prints what it says', function () {
+    if (process.platform !== 'linux') this.skip();
+    const text = readFileSync(join(root, 'docs/c-interface.md'), 'utf8');
+    const [, c = '', js = '', output] = /```c\n(.*?)```.*?```js\n(.*?)```\n+```text\n(.*?)```/s.exec(text) ?? [];
+    const directory = mkdtempSync(join(root, 'build', 'snippet-')); // inside the package, which it imports by name
+    try {
+      writeFileSync(join(directory, 'ramp.c'), c);
+      writeFileSync(join(directory, 'main.mjs'), js);
+      const library = ['-o', join(directory, 'libramp.so'), join(directory, 'ramp.c')];
+      run('cc', ['-Wall', '-Wextra', '-Werror', '-shared', '-fPIC', ...library, ...flags('--cflags', '--libs')]);
+      const args = ['--conditions=@cslice/source', '--import=tsx', 'main.mjs'];
+      expect(execFileSync(process.execPath, args, { cwd: directory, encoding: 'utf8' })).to.equal(output);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   describe('in a Node process', () => {
