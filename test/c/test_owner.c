@@ -518,6 +518,161 @@ static void test_errno_kept(void) {
     CHECK_EQUAL(errno, EDOM);
 }
 
+static void test_take(void) {
+    open_table();
+    uint32_t first = reserve(2);
+    cslice_block *block = NULL;
+    ended_reset();
+    CHECK_EQUAL(cslice_block_adopt(&byte, 9, end_free, NULL, &block), 0);
+    cslice_test_fail_allocation(1);
+    CHECK_EQUAL(cslice_slot_take(first, 0), CSLICE_EINVAL);
+    CHECK_EQUAL(cslice_slot_take(first, ADDRESS(block)), 0); /* needs no memory */
+    cslice_test_fail_allocation(0);
+    CHECK_EQUAL(cslice_slot_take(first, ADDRESS(block)), CSLICE_ESLOT);
+    CHECK_EQUAL(cslice_slot_take(first + 2, ADDRESS(block)), CSLICE_ESLOT);
+    CHECK_EQUAL(cslice_slot_block(first), ADDRESS(block));
+    CHECK_EQUAL(cslice_slot_address(first), ADDRESS(&byte));
+    CHECK_EQUAL(cslice_slot_size(first), 9);
+    CHECK_EQUAL(cslice_slot_resize(first, 5), CSLICE_EINVAL);
+    cslice_block_ref(block);
+    cslice_slot_release(first);
+    CHECK_EQUAL(ended.times, 0);
+    cslice_block_drop(ADDRESS(block));
+    CHECK_EQUAL(ended.times, 1);
+    cslice_block_drop(0);
+    CHECK_EQUAL(cslice_block_new(3, &block), 0);
+    CHECK_EQUAL(cslice_slot_take(first + 1, ADDRESS(block)), 0);
+    CHECK(cslice_slot_resize(first + 1, 300) > 0); /* as good as a block of cslice_slot_alloc */
+    close_table();
+}
+
+static void test_full_slots_alone(void) {
+    CHECK_EQUAL(cslice_slot_take(0, ADDRESS(&byte)), CSLICE_EOWNER);
+    CHECK_EQUAL(cslice_slot_block(0), CSLICE_EOWNER);
+    CHECK_EQUAL(cslice_slot_address(0), CSLICE_EOWNER);
+    CHECK_EQUAL(cslice_slot_size(0), CSLICE_EOWNER);
+    CHECK_EQUAL(cslice_slot_resize(0, 8), CSLICE_EOWNER);
+    open_table();
+    uint32_t slots[] = {reserve(1), 1, UINT32_MAX};
+    for (size_t i = 0; i < 3; i++) {
+        CHECK_EQUAL(cslice_slot_block(slots[i]), CSLICE_ESLOT);
+        CHECK_EQUAL(cslice_slot_address(slots[i]), CSLICE_ESLOT);
+        CHECK_EQUAL(cslice_slot_size(slots[i]), CSLICE_ESLOT);
+        CHECK_EQUAL(cslice_slot_resize(slots[i], 8), CSLICE_ESLOT);
+    }
+    close_table();
+}
+
+static unsigned char *at(int64_t address) {
+    CHECK(address > 0);
+    return (unsigned char *)(uintptr_t)address;
+}
+
+static void test_resize(void) {
+    static const uint64_t alignments[] = {16, 64, 4096};
+    static const uint64_t sizes[] = {1, 100, 0, 5000, 17, (uint64_t)3 << 20, 8};
+    open_table();
+    uint32_t slot = reserve(1);
+    for (size_t i = 0; i < 3; i++) {
+        uint64_t size = 10;
+        memset(at(cslice_slot_alloc_with(slot, size, alignments[i], 0)), 0x5a, (size_t)size);
+        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
+            unsigned char *data = at(cslice_slot_resize(slot, sizes[j]));
+            uint64_t kept = size < sizes[j] ? size : sizes[j];
+            CHECK_EQUAL((uintptr_t)data % alignments[i], 0);
+            for (uint64_t k = 0; k < kept; k++) CHECK_EQUAL(data[k], 0x5a);
+            CHECK(all_zero(data + kept, (size_t)(sizes[j] - kept)));
+            memset(data, 0x5a, (size_t)sizes[j]);
+            size = sizes[j];
+            CHECK_EQUAL(cslice_slot_size(slot), size);
+            CHECK_EQUAL(cslice_slot_address(slot), ADDRESS(data));
+            CHECK_EQUAL(counts().live_bytes, size);
+            CHECK_EQUAL(counts().live_blocks, 1);
+            check_invariant();
+        }
+        cslice_slot_release(slot);
+    }
+    close_table();
+}
+
+static void test_resize_refused(void) {
+    static const uint64_t huge[] = {UINT64_MAX, (uint64_t)PTRDIFF_MAX + 1, PTRDIFF_MAX, PTRDIFF_MAX - 4096};
+    open_table();
+    uint32_t first = reserve(2);
+    for (uint64_t alignment = 16; alignment <= 4096; alignment *= 256) {
+        unsigned char *data = at(cslice_slot_alloc_with(first, 10, alignment, 1));
+        cslice_statistics before = counts();
+        for (size_t i = 0; i < 4; i++) CHECK_EQUAL(cslice_slot_resize(first, huge[i]), CSLICE_ENOMEM);
+        CHECK_EQUAL(cslice_slot_ref(first + 1, first), 0);
+        for (uint64_t size = 0; size < 100; size += 10) CHECK_EQUAL(cslice_slot_resize(first, size), CSLICE_EINVAL);
+        cslice_slot_release(first + 1);
+        cslice_limit_set(20);
+        CHECK_EQUAL(cslice_slot_resize(first, 21), CSLICE_ELIMIT);
+        CHECK_COUNTS_KEPT(before);
+        CHECK_EQUAL(cslice_slot_address(first), ADDRESS(data));
+        CHECK_EQUAL(cslice_slot_size(first), 10);
+        CHECK(cslice_slot_resize(first, 20) > 0);
+        CHECK(cslice_slot_resize(first, 2) > 0); /* never refused, whatever the limit */
+        cslice_limit_set(1);
+        CHECK(cslice_slot_resize(first, 1) > 0);
+        cslice_limit_set(0);
+        cslice_slot_release(first);
+    }
+    CHECK_EQUAL(adopt(first), 0);
+    CHECK_EQUAL(cslice_slot_resize(first, 1), CSLICE_EINVAL);
+    close_table();
+}
+
+static int64_t resize_attempt(void *argument) {
+    return cslice_slot_resize(*(uint32_t *)argument, 5000);
+}
+
+static void test_resize_fails(void) {
+    open_table();
+    uint32_t first = reserve(2), aligned = first + 1;
+    memset(at(cslice_slot_alloc(first, 10)), 1, 10);
+    memset(at(cslice_slot_alloc_with(aligned, 10, 4096, 1)), 1, 10);
+    for (uint32_t slot = first; slot <= aligned; slot++) {
+        CHECK_EQUAL(fail_each_allocation(resize_attempt, &slot, NULL), 1);
+        CHECK_EQUAL(*at(cslice_slot_address(slot)), 1);
+    }
+    errno = EDOM;
+    CHECK(cslice_slot_resize(first, (uint64_t)64 << 20) > 0);
+    CHECK_EQUAL(errno, EDOM);
+    close_table();
+}
+
+static void test_resized_memory_is_malloced(void) {
+    static const uint64_t alignments[] = {1, 16, 4096};
+    open_table();
+    uint32_t slot = reserve(1);
+    for (size_t i = 0; i < 3; i++) {
+        CHECK(cslice_slot_alloc_with(slot, 10, alignments[i], 1) > 0);
+        unsigned char *data = at(cslice_slot_resize(slot, 1000));
+        CHECK_EQUAL(cslice_slot_disown(slot), 0);
+        free(data);
+    }
+    close_table();
+}
+
+static void test_give_back(void) {
+    cslice_statistics before = counts();
+    ended_reset();
+    cslice_test_fail_allocation(1); /* it is for memory that could not be adopted, so it must not need any */
+    cslice_give_back(ADDRESS(&byte), 7, FUNCTION(end_ptr), CSLICE_SIGNATURE_PTR, 0);
+    CHECK(ended.times == 1 && ended.data == &byte);
+    cslice_give_back(ADDRESS(&byte), 7, FUNCTION(end_ptr_size), CSLICE_SIGNATURE_PTR_SIZE, 0);
+    CHECK(ended.times == 2 && ended.size == 7);
+    cslice_give_back(ADDRESS(&byte), 7, FUNCTION(end_ctx_ptr), CSLICE_SIGNATURE_CTX_PTR, 55);
+    CHECK(ended.times == 3 && (uintptr_t)ended.context == 55);
+    cslice_test_fail_allocation(0);
+    cslice_give_back(ADDRESS(&byte), 7, 0, CSLICE_SIGNATURE_PTR, 0);
+    cslice_give_back(ADDRESS(&byte), 7, FUNCTION(end_ptr), CSLICE_SIGNATURE_CTX_PTR + 1, 0);
+    cslice_give_back(ADDRESS(&byte), 7, FUNCTION(end_ptr), UINT32_MAX, 0);
+    CHECK_EQUAL(ended.times, 3);
+    CHECK_COUNTS_KEPT(before);
+}
+
 int main(void) {
     test_without_table();
     test_open_fails();
@@ -543,5 +698,12 @@ int main(void) {
     test_destructor_refills_slot();
     test_table_of_another_thread();
     test_errno_kept();
+    test_take();
+    test_full_slots_alone();
+    test_resize();
+    test_resize_refused();
+    test_resize_fails();
+    test_resized_memory_is_malloced();
+    test_give_back();
     return 0;
 }

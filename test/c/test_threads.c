@@ -1,7 +1,7 @@
 /*
- * Threads with an owner table and a mailbox each work at random on slots and on blocks that they exchange. In the end
- * no block lives and each destructor has run once. The sanitizers watch: every thread writes to a block while it holds
- * a reference, and the destructor reads all of that.
+ * Threads with an owner table and a mailbox each work at random on slots and on blocks that they exchange and share.
+ * In the end no block lives and each destructor has run once. The sanitizers watch: every thread writes to a block
+ * while it holds a reference, and the destructor reads all of that.
  *
  * Arguments: the seed and the steps in one life of a thread, both optional.
  */
@@ -38,6 +38,7 @@ typedef struct worker {
 } worker;
 
 static _Atomic(cslice_block *) shared[SHARED];
+static _Atomic uint64_t offered[SHARED]; /* names of shares, many of them stale */
 static uint32_t steps = 1500;
 
 static uint32_t pick(worker *self, uint32_t below) {
@@ -124,6 +125,28 @@ static void fill_ref(worker *self, uint32_t i) {
     mark(self, self->slots[i].marks);
 }
 
+enum { SECRET = 123 };
+
+static void fill_attach(worker *self, uint32_t i) {
+    uint32_t slot = self->first_slot + i;
+    int32_t status = cslice_slot_attach(slot, atomic_load(&offered[pick(self, SHARED)]), SECRET);
+    if (status == CSLICE_ESHARED) return;
+    CHECK_EQUAL(status, 0);
+    void *data = (void *)(uintptr_t)cslice_slot_address(slot);
+    const cslice_block *block = (cslice_block *)(uintptr_t)cslice_slot_block(slot);
+    payload *owned = block->kind == CSLICE__HEAP ? NULL : data;
+    hold(self, i, owned, owned == NULL ? data : owned->marks);
+    self->slots[i].callback = block->kind == CSLICE__CALLBACK;
+}
+
+static void offer_slot(worker *self) {
+    uint32_t i = pick(self, SLOTS);
+    if (!self->slots[i].full) return;
+    int64_t name = cslice_slot_share(self->first_slot + i, SECRET, pick(self, 3), pick(self, 2));
+    CHECK(name > 0);
+    atomic_store(&offered[pick(self, SHARED)], (uint64_t)name);
+}
+
 static void disown(worker *self, holding *held, uint32_t slot) {
     if (cslice_slot_disown(slot) < 0) return;
     held->full = false;
@@ -152,12 +175,12 @@ static void empty(worker *self, uint32_t i) {
 }
 
 static void use_slot(worker *self) {
-    static void (*const fillings[])(worker *, uint32_t) = {fill_alloc, fill_adopt, fill_ref, fill_callback};
+    static void (*const fillings[])(worker *, uint32_t) = {fill_alloc, fill_adopt, fill_ref, fill_callback, fill_attach};
     uint32_t i = pick(self, SLOTS);
     if (self->slots[i].full) {
         empty(self, i);
     } else {
-        fillings[pick(self, 4)](self, i);
+        fillings[pick(self, 5)](self, i);
     }
 }
 
@@ -216,9 +239,13 @@ static void delay(worker *self) {
 }
 
 static void step(worker *self) {
-    uint32_t choice = pick(self, 16);
+    uint32_t choice = pick(self, 18);
     if (choice < 8) {
         use_slot(self);
+    } else if (choice == 16) {
+        offer_slot(self);
+    } else if (choice == 17) {
+        cslice_shares_expire();
     } else if (choice < 13) {
         exchange(self);
     } else if (choice == 13) {
@@ -285,6 +312,8 @@ int main(int count, char **arguments) {
     for (int i = 0; i < THREADS; i++) CHECK_EQUAL(pthread_create(&threads[i], NULL, run, &workers[i]), 0);
     for (int i = 0; i < THREADS; i++) CHECK_EQUAL(pthread_join(threads[i], NULL), 0);
     for (int i = 0; i < SHARED; i++) cslice_block_unref(atomic_load(&shared[i]));
+    nanosleep(&(struct timespec){0, 10000000}, NULL); /* the patience of the last shares */
+    cslice_shares_expire();
     check_ends(workers);
     for (int i = 0; i < THREADS; i++) {
         free(workers[i].payloads);
