@@ -3,11 +3,13 @@ import { availableParallelism } from 'node:os';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { type Measurement, report, turn } from './measure.ts';
 
-const milliseconds = Number(process.env.CSLICE_BENCH_MS ?? 500);
+const budget = Number(process.env.CSLICE_BENCH_MS ?? 500);
 
 interface Message {
   operations: number;
   milliseconds: number;
+  /** Processor time of the whole process meanwhile, in nanoseconds. */
+  processor: number;
 }
 
 /** Waits until every thread is ready, so that none of them measures while another one still starts. */
@@ -17,6 +19,7 @@ function meet(gate: Int32Array, threads: number): void {
 }
 
 async function work(operation: () => void, { gate, threads }: { gate: Int32Array; threads: number }): Promise<Message> {
+  const milliseconds = budget * Math.max(1, threads / availableParallelism()); // each thread compiles its own code
   const batch = async (until: number): Promise<number> => {
     let operations = 0;
     for (; performance.now() < until; operations += 1000) {
@@ -25,11 +28,12 @@ async function work(operation: () => void, { gate, threads }: { gate: Int32Array
     }
     return operations;
   };
-  await batch(performance.now() + milliseconds / 4);
+  await batch(performance.now() + milliseconds / 2);
   meet(gate, threads);
-  const start = performance.now();
+  const [start, cpu] = [performance.now(), process.cpuUsage()];
   const operations = await batch(start + milliseconds);
-  return { operations, milliseconds: performance.now() - start };
+  const { user, system } = process.cpuUsage(cpu);
+  return { operations, milliseconds: performance.now() - start, processor: (user + system) * 1000 };
 }
 
 async function conduct(file: string, threads: number): Promise<Measurement> {
@@ -39,14 +43,16 @@ async function conduct(file: string, threads: number): Promise<Measurement> {
       { length: threads },
       () =>
         new Promise<Message>((resolve, reject) => {
-          const worker = new Worker(file, { workerData: { gate, threads } });
+          const worker = new Worker(file, { workerData: { gate, threads }, argv: process.argv.slice(2) });
           worker.once('message', resolve).once('error', reject);
         }),
     ),
   );
   const perMillisecond = messages.reduce((rate, message) => rate + message.operations / message.milliseconds, 0);
   const processors = Math.min(threads, availableParallelism());
-  return { value: (processors * 1e6) / perMillisecond, details: { threads, processors } };
+  const sum = (of: keyof Message): number => messages.reduce((total, message) => total + message[of], 0);
+  const cpu = sum('processor') / threads / sum('operations');
+  return { value: (processors * 1e6) / perMillisecond, details: { cpu, threads, processors } };
 }
 
 /** Nanoseconds of one processor for one operation. To be called from the file that the workers run, too. */
