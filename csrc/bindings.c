@@ -89,13 +89,13 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
     CALL2(RESULT, cslice_slot_ref, uint32_t, uint32_t)                                                     \
     CALL5(NOTHING, cslice_give_back, uint64_t, uint64_t, uint64_t, uint32_t, uint64_t)                     \
     CALL1(NOTHING, cslice_block_drop, uint64_t)                                                            \
-    CALL2(RESULT, cslice_slot_take, uint32_t, uint64_t)                                                    \
+    CALL3(RESULT, cslice_slot_take, uint32_t, uint64_t, uint64_t)                                          \
     CALL1(RESULT, cslice_slot_block, uint32_t)                                                             \
     CALL1(RESULT, cslice_slot_address, uint32_t)                                                           \
     CALL1(RESULT, cslice_slot_size, uint32_t)                                                              \
     CALL2(RESULT, cslice_slot_resize, uint32_t, uint64_t)                                                  \
     CALL4(RESULT, cslice_slot_share, uint32_t, uint64_t, uint32_t, uint32_t)                               \
-    CALL3(RESULT, cslice_slot_attach, uint32_t, uint64_t, uint64_t)                                        \
+    CALL4(RESULT, cslice_slot_attach, uint32_t, uint64_t, uint64_t, uint64_t)                              \
     CALL1(NOTHING, cslice_slot_release, uint32_t)                                                          \
     CALL2(NOTHING, cslice_slots_collect, pointer, uint32_t)                                                \
     CALL1(RESULT, cslice_slot_disown, uint32_t)                                                            \
@@ -108,6 +108,7 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
     CALL1(RESULT, cslice_print, uint64_t)                                                                  \
     CALL1(NOTHING, cslice_srandom, uint32_t)                                                               \
     CALL1(TEXT, cslice_string_at, uint64_t)                                                                \
+    CALL1(RESULT, cslice_string_size, uint64_t)                                                            \
     CALL1(RESULT, cslice_address_of, pointer)                                                              \
     CALL1(NOTHING, cslice_statistics_get, pointer)                                                         \
     CALL1(TEXT, cslice_status_message, uint32_t)                                                           \
@@ -115,14 +116,16 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
 
 BINDINGS(CALL1, CALL2, CALL3, CALL4, CALL5, CALL6)
 
-BEGIN(cslice_shares_expire, 0) NOTHING(cslice_shares_expire()) END
+BEGIN(cslice_shares_expire, 0) RESULT(cslice_shares_expire()) END
+BEGIN(cslice_count_failure, 0) NOTHING(cslice_count_failure()) END
 BEGIN(cslice_random, 0) RESULT(cslice_random()) END
 BEGIN(cslice_abi_version, 0) RESULT(cslice_abi_version()) END
 
 void cslice__bindings_export(napi_env env, napi_value exports) {
 #define EXPORT(put, name, ...) cslice__node_api_export(env, exports, #name, call_##name, NULL);
     BINDINGS(EXPORT, EXPORT, EXPORT, EXPORT, EXPORT, EXPORT)
-    EXPORT(NOTHING, cslice_shares_expire, )
+    EXPORT(RESULT, cslice_shares_expire, )
+    EXPORT(NOTHING, cslice_count_failure, )
     EXPORT(RESULT, cslice_random, )
     EXPORT(RESULT, cslice_abi_version, )
 #undef EXPORT

@@ -16,6 +16,7 @@ static struct {
     atomic_uint_fast64_t released[CSLICE__REASONS];
     atomic_uint_fast64_t disowned;
     atomic_uint_fast64_t lost;
+    atomic_uint_fast64_t failed;
 } counts;
 
 static void add(atomic_uint_fast64_t *counter, uint64_t n) {
@@ -56,6 +57,7 @@ static cslice_block *header_new(cslice__kind kind, void *data, size_t size) {
     if (block == NULL) return NULL;
     atomic_init(&block->references, 1);
     block->kind = kind;
+    block->home = &counts;
     block->data = data;
     block->size = size;
     block->destructor.function = 0;
@@ -193,6 +195,14 @@ int cslice__block_disown(cslice_block *block) {
     return 0;
 }
 
+bool cslice__block_is_ours(const cslice_block *block) {
+    return block->home == &counts;
+}
+
+void cslice_count_failure(void) {
+    add(&counts.failed, 1);
+}
+
 void cslice__block_count_lost(uint64_t count) {
     add(&counts.lost, count);
 }
@@ -241,5 +251,6 @@ void cslice_statistics_get(cslice_statistics *statistics) {
         .released_by_c = get(&counts.released[CSLICE__BY_C]),
         .disowned_blocks = get(&counts.disowned),
         .lost_destructors = get(&counts.lost),
+        .failed_destructors = get(&counts.failed),
     };
 }

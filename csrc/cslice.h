@@ -88,6 +88,7 @@ typedef struct cslice_statistics {
     uint64_t released_by_c;         /* last reference dropped by cslice_block_unref */
     uint64_t disowned_blocks;       /* handed to C with their memory */
     uint64_t lost_destructors;      /* JavaScript destructors whose thread had ended */
+    uint64_t failed_destructors;    /* JavaScript destructors that threw */
 } cslice_statistics;
 
 CSLICE_API void cslice_statistics_get(cslice_statistics *statistics);
@@ -134,8 +135,9 @@ CSLICE_API void cslice_give_back(uint64_t address, uint64_t size, uint64_t funct
 /* cslice_block_unref. */
 CSLICE_API void cslice_block_drop(uint64_t block);
 
-/* Fills an empty slot with a block that C made: the caller's reference becomes the slot's. `block` is its address. */
-CSLICE_API int32_t cslice_slot_take(uint32_t slot, uint64_t block);
+/* Fills an empty slot with a block that C made: the caller's reference becomes the slot's. `block` is its address.
+   CSLICE_EINVAL: it is longer than `longest`, or was made by another copy of this library in the process. */
+CSLICE_API int32_t cslice_slot_take(uint32_t slot, uint64_t block, uint64_t longest);
 
 /* The block in a slot, the address of its first byte, and its size. The slot keeps its reference. */
 CSLICE_API int64_t cslice_slot_block(uint32_t slot);
@@ -149,15 +151,18 @@ CSLICE_API int64_t cslice_slot_resize(uint32_t slot, uint64_t size);
 /*
  * Offers the block in a slot to other threads, under a name and a secret that the caller picks. The offer has a
  * reference of its own. It stands while the slot is full, and from then on until `attachments` attachments have been
- * made in all, or `patience_ms` milliseconds have passed. Returns the name, a positive number.
+ * made in all, or `patience_ms` milliseconds have passed. A slot has one offer: sharing it again awaits that many
+ * attachments more. Returns the name, a positive number.
  */
 CSLICE_API int64_t cslice_slot_share(uint32_t slot, uint64_t secret, uint32_t attachments, uint32_t patience_ms);
 
-/* Fills an empty slot with one more reference to an offered block. CSLICE_ESHARED: no such offer stands. */
-CSLICE_API int32_t cslice_slot_attach(uint32_t slot, uint64_t name, uint64_t secret);
+/* Fills an empty slot with one more reference to an offered block. CSLICE_ESHARED: no such offer stands, or its block
+   is shorter than `end`. */
+CSLICE_API int32_t cslice_slot_attach(uint32_t slot, uint64_t name, uint64_t secret, uint64_t end);
 
-/* Ends the offers that have waited too long. Every share, attach and statistics call does that first. */
-CSLICE_API void cslice_shares_expire(void);
+/* Ends the offers that have waited too long, as every share and attach does first. Returns how many offers there are
+   then in the process. */
+CSLICE_API int64_t cslice_shares_expire(void);
 
 /* Empties a slot: its reference is dropped and counted as released by scope. An empty slot stays empty. */
 CSLICE_API void cslice_slot_release(uint32_t slot);
@@ -168,6 +173,9 @@ CSLICE_API void cslice_slots_collect(const uint32_t *slots, uint32_t count);
 /* Empties a slot whose block has no other reference, without giving the memory back: C owns that from here.
    CSLICE_EINVAL: there are other references. Returns the name of a JavaScript destructor that will not run, else 0. */
 CSLICE_API int64_t cslice_slot_disown(uint32_t slot);
+
+/* Counts a JavaScript destructor that threw. */
+CSLICE_API void cslice_count_failure(void);
 
 /* The name of the next JavaScript destructor that is due, or 0. */
 CSLICE_API int64_t cslice_callback_take(uint64_t mailbox);
@@ -196,6 +204,9 @@ CSLICE_API void cslice_srandom(uint32_t seed);
 
 /* The C string at an address that is not 0, which the caller vouches for. */
 CSLICE_API const char *cslice_string_at(uint64_t address);
+
+/* Its size in bytes, with the NUL. */
+CSLICE_API int64_t cslice_string_size(uint64_t address);
 
 /* The address as an integer. */
 CSLICE_API uint64_t cslice_address_of(const void *memory);

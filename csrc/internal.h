@@ -87,6 +87,7 @@ typedef enum cslice__kind {
 struct cslice_block {
     atomic_uint references;
     uint32_t kind;
+    const void *home; /* the copy of this library that made it: the one whose statistics it is in */
     void *data;
     size_t size;
     union {
@@ -113,6 +114,8 @@ int cslice__block_disown(cslice_block *block);
 void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context);
 /* The new address of a resized block, or a negative code. */
 int64_t cslice__block_resize(cslice_block *block, size_t size);
+/* Whether this copy of the library made the block. */
+bool cslice__block_is_ours(const cslice_block *block);
 /* Counts destructors that nobody will run. */
 void cslice__block_count_lost(uint64_t count);
 
@@ -120,8 +123,10 @@ void cslice__block_count_lost(uint64_t count);
 
 /* Offers a block under a new name, with a reference of its own. The rest as cslice_slot_share says. */
 int64_t cslice__share_new(cslice_block *block, uint64_t secret, uint32_t attachments, uint32_t patience_ms);
-/* One more reference to an offered block, or NULL. */
-cslice_block *cslice__share_attach(uint64_t name, uint64_t secret);
+/* Awaits more of an offer that stands. */
+void cslice__share_extend(uint64_t name, uint64_t secret, uint32_t attachments, uint32_t patience_ms);
+/* One more reference to an offered block of `end` bytes at least, or NULL. */
+cslice_block *cslice__share_attach(uint64_t name, uint64_t secret, uint64_t end);
 /* The slot that an offer was made from is empty: the offer now waits for its attachments, and not for ever. */
 void cslice__share_orphan(uint64_t name);
 

@@ -59,6 +59,10 @@ const char *cslice_string_at(uint64_t address) {
     return (const char *)(uintptr_t)address;
 }
 
+int64_t cslice_string_size(uint64_t address) {
+    return (int64_t)strlen((const char *)(uintptr_t)address) + 1;
+}
+
 uint64_t cslice_address_of(const void *memory) {
     return (uintptr_t)memory;
 }

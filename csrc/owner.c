@@ -144,11 +144,12 @@ int32_t cslice_slot_ref(uint32_t slot, uint32_t from) {
     return 0;
 }
 
-int32_t cslice_slot_take(uint32_t slot, uint64_t block) {
+int32_t cslice_slot_take(uint32_t slot, uint64_t block, uint64_t longest) {
     int status = check_empty(slot);
     if (status != 0) return status;
-    if (block == 0) return CSLICE_EINVAL;
-    table->blocks[slot] = (cslice_block *)(uintptr_t)block;
+    cslice_block *taken = (cslice_block *)(uintptr_t)block;
+    if (taken == NULL || !cslice__block_is_ours(taken) || taken->size > longest) return CSLICE_EINVAL;
+    table->blocks[slot] = taken;
     return 0;
 }
 
@@ -189,19 +190,31 @@ static bool make_room_for_offer(void) {
     return true;
 }
 
+static struct offer *find_offer(uint32_t slot) {
+    for (uint32_t i = 0; i < table->offers_count; i++) {
+        if (table->offers[i].slot == slot) return &table->offers[i];
+    }
+    return NULL;
+}
+
 int64_t cslice_slot_share(uint32_t slot, uint64_t secret, uint32_t attachments, uint32_t patience_ms) {
     int status = check_full(slot);
     if (status != 0) return status;
+    const struct offer *standing = find_offer(slot);
+    if (standing != NULL) {
+        cslice__share_extend(standing->name, secret, attachments, patience_ms);
+        return (int64_t)standing->name;
+    }
     if (!make_room_for_offer()) return CSLICE_ENOMEM;
     int64_t name = cslice__share_new(table->blocks[slot], secret, attachments, patience_ms);
     if (name > 0) table->offers[table->offers_count++] = (struct offer){(uint64_t)name, slot};
     return name;
 }
 
-int32_t cslice_slot_attach(uint32_t slot, uint64_t name, uint64_t secret) {
+int32_t cslice_slot_attach(uint32_t slot, uint64_t name, uint64_t secret, uint64_t end) {
     int status = check_empty(slot);
     if (status != 0) return status;
-    cslice_block *block = cslice__share_attach(name, secret);
+    cslice_block *block = cslice__share_attach(name, secret, end);
     if (block == NULL) return CSLICE_ESHARED;
     table->blocks[slot] = block;
     return 0;

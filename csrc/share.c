@@ -49,9 +49,13 @@ static cslice_block *take_expired(uint64_t now) {
     return block;
 }
 
-void cslice_shares_expire(void) {
+int64_t cslice_shares_expire(void) {
     uint64_t now = now_ms();
     for (cslice_block *block; (block = take_expired(now)) != NULL;) cslice__block_drop(block, CSLICE__BY_COLLECTION);
+    pthread_mutex_lock(&mutex);
+    int64_t left = (int64_t)count;
+    pthread_mutex_unlock(&mutex);
+    return left;
 }
 
 static bool make_room(void) {
@@ -80,12 +84,24 @@ int64_t cslice__share_new(cslice_block *block, uint64_t secret, uint32_t attachm
     return name;
 }
 
-cslice_block *cslice__share_attach(uint64_t name, uint64_t secret) {
+void cslice__share_extend(uint64_t name, uint64_t secret, uint32_t attachments, uint32_t patience_ms) {
+    pthread_mutex_lock(&mutex);
+    share *found = find(name);
+    if (found != NULL) {
+        found->secret = secret;
+        found->attachments = attachments > UINT32_MAX - found->attachments ? UINT32_MAX
+                                                                           : found->attachments + attachments;
+        if (patience_ms > found->patience_ms) found->patience_ms = patience_ms;
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
+cslice_block *cslice__share_attach(uint64_t name, uint64_t secret, uint64_t end_of_range) {
     cslice_shares_expire();
     cslice_block *block = NULL, *last = NULL;
     pthread_mutex_lock(&mutex);
     share *found = find(name);
-    if (found != NULL && found->secret == secret) {
+    if (found != NULL && found->secret == secret && end_of_range <= found->block->size) {
         block = cslice_block_ref(found->block);
         if (found->attachments > 0) found->attachments--;
         if (found->attachments == 0 && found->deadline_ms != 0) last = end(found);

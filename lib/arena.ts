@@ -1,4 +1,13 @@
-import { advance, checkIndex, checkInteger, checkLength, elementSizeOf, remainder, toInteger } from './core/check.ts';
+import {
+  advance,
+  bytesOf,
+  checkIndex,
+  checkInteger,
+  checkLength,
+  elementSizeOf,
+  remainder,
+  toInteger,
+} from './core/check.ts';
 import { codecOf, type Place } from './core/codec.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import type { TypeSpec } from './native/koffi.ts';
@@ -36,6 +45,7 @@ export class Arena implements Disposable {
   readonly #slabBytes: number;
   readonly #slabs = new Map<ArrayBufferLike, Slice>();
   readonly #children = new Set<Arena>();
+  #parent: Arena | undefined;
   /** The slab that small allocations come from. `#size` is -1 where there is none. */
   #slab: ArrayBuffer | undefined;
   #used = 0;
@@ -99,15 +109,17 @@ export class Arena implements Disposable {
   /** Where the bytes of a view are that this arena made, or of any view into one. */
   address(view: ArrayBufferView): bigint {
     this.#live();
-    const slab = ArrayBuffer.isView(view) ? this.#slabs.get(view.buffer) : undefined;
+    const { buffer, byteOffset } = bytesOf('view', ArrayBuffer.isView(view) ? view : undefined);
+    const slab = this.#slabs.get(buffer);
     if (slab === undefined) throw typeError(`view must be a view that this arena made, got ${show(view)}`);
-    return slab.address + BigInt(view.byteOffset);
+    return slab.address + BigInt(byteOffset);
   }
 
   /** An arena that is released with this one, or before it. */
   arena(options?: ArenaOptions): Arena {
     this.#live();
     const child = new Arena(options);
+    child.#parent = this;
     this.#children.add(child);
     return child;
   }
@@ -116,6 +128,7 @@ export class Arena implements Disposable {
   release(): void {
     if (this.#released) return;
     this.#released = true;
+    if (this.#parent !== undefined) this.#parent.#children.delete(this);
     for (const child of this.#children) child.release();
     for (const slab of this.#slabs.values()) slab.release();
     this.#children.clear();

@@ -1,5 +1,4 @@
 import { totalmem } from 'node:os';
-import { destructorFailures } from './core/destructor.ts';
 import { trackAlways } from './core/lifetime.ts';
 import { rangeError, show, typeError } from './errors.ts';
 import { limitSet, sharesExpire, statisticsGet } from './native/symbols.ts';
@@ -25,7 +24,7 @@ export interface Stats {
   disownedBlocks: number;
   /** JavaScript destructors that could not run, since their thread had ended. */
   lostDestructors: number;
-  /** JavaScript destructors of this thread that threw. */
+  /** JavaScript destructors that threw. */
   failedDestructors: number;
 }
 
@@ -41,6 +40,7 @@ const fields = [
   'releasedByC',
   'disownedBlocks',
   'lostDestructors',
+  'failedDestructors',
 ] as const satisfies (keyof Stats)[];
 
 const counters = new BigUint64Array(fields.length);
@@ -49,8 +49,7 @@ const counters = new BigUint64Array(fields.length);
 export function stats(): Stats {
   sharesExpire();
   statisticsGet(counters);
-  const counts = Object.fromEntries(fields.map((field, i) => [field, Number(counters[i])]));
-  return { ...(counts as Omit<Stats, 'failedDestructors'>), failedDestructors: destructorFailures() };
+  return Object.fromEntries(fields.map((field, i) => [field, Number(counters[i])])) as unknown as Stats;
 }
 
 export interface Configuration {

@@ -1,10 +1,10 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: koffi functions take and return whatever their declaration says
 import { getSystemErrorName } from 'node:util';
 import { checkInteger, checkLength, toInteger } from './core/check.ts';
-import { type Destructor, NativeDestructor } from './core/destructor.ts';
-import { CCallError, rangeError, show, typeError } from './errors.ts';
+import { checkDestructor, type Destructor, giveBackTo } from './core/destructor.ts';
+import { CCallError, CSliceError, rangeError, show, typeError } from './errors.ts';
 import type { KoffiFunction, TypeObject } from './native/koffi.ts';
-import { blockUnref, lastErrno } from './native/symbols.ts';
+import { blockUnref, clearErrno, lastErrno, stringSize } from './native/symbols.ts';
 import { Slice } from './slice.ts';
 import { readString } from './text.ts';
 
@@ -54,10 +54,12 @@ export type Out = { readonly cslice: 'out' } & unknown[];
 
 type AnyFunction = (...args: any[]) => any;
 
-/** One call: the arguments as C gets them, with room for what it writes. */
+/** One call that C has answered. */
 interface Call {
   readonly args: unknown[];
-  result: unknown;
+  readonly result: unknown;
+  /** What C handed over, if anything. */
+  readonly address: bigint | null;
 }
 
 /**
@@ -81,24 +83,23 @@ export function ownedBytes<F extends AnyFunction = AnyFunction>(
   fn: F | KoffiFunction,
   ownership: OwnedBytes,
 ): (...args: Inputs<F>) => Slice {
-  const { pointer, size, destructor } = ownership;
-  const shape = shapeOf(fn, ownership, pointer);
-  const sizeOf = sizeReader(shape, size);
+  const shape = shapeOf(fn, ownership);
+  const { destructor } = ownership;
+  const sizeOf = sizeReader(shape, ownership.size);
   checkDestructor(destructor);
   return (...args) => {
     const call = shape.call(args);
-    const address = pointerAt(call, pointer);
-    const error = shape.failed(call, address) ? shape.error(call) : undefined;
+    const { address } = call;
     let byteLength = 0;
     try {
+      const error = shape.errorOf(call);
       byteLength = sizeOf(call, args);
-      if (error === undefined) return Slice.adopt(address as bigint, byteLength, destructor);
-    } catch (cause) {
-      if (address !== null) giveBack(address, byteLength, destructor);
-      throw error ?? cause;
+      if (error !== undefined) throw error;
+      return Slice.adopt(address as bigint, byteLength, destructor);
+    } catch (error) {
+      if (address !== null) giveBackTo(destructor, address, byteLength);
+      throw asOurs(error);
     }
-    if (address !== null) giveBack(address, byteLength, destructor);
-    throw error;
   };
 }
 
@@ -110,17 +111,21 @@ export function ownedString<F extends AnyFunction = AnyFunction>(
   fn: F | KoffiFunction,
   ownership: OwnedString,
 ): (...args: Inputs<F>) => string {
-  const { pointer, destructor } = ownership;
-  const shape = shapeOf(fn, ownership, pointer);
+  const shape = shapeOf(fn, ownership);
+  const { destructor } = ownership;
   checkDestructor(destructor);
   return (...args) => {
     const call = shape.call(args);
-    const address = pointerAt(call, pointer);
-    const error = shape.failed(call, address) ? shape.error(call) : undefined;
-    const text = error !== undefined || address === null ? '' : readString(address);
-    if (address !== null) giveBack(address, Buffer.byteLength(text) + 1, destructor);
-    if (error !== undefined) throw error;
-    return text;
+    const { address } = call;
+    try {
+      const error = shape.errorOf(call);
+      if (error !== undefined) throw error;
+      return readString(address as bigint);
+    } catch (error) {
+      throw asOurs(error);
+    } finally {
+      if (address !== null) giveBackTo(destructor, address, stringSize(toInteger(address)));
+    }
   };
 }
 
@@ -129,30 +134,31 @@ export function ownedBlock<F extends AnyFunction = AnyFunction>(
   fn: F | KoffiFunction,
   ownership: OwnedBlock = { pointer: 'result' },
 ): (...args: Inputs<F>) => Slice {
-  const { pointer } = ownership;
-  const shape = shapeOf(fn, ownership, pointer);
+  const shape = shapeOf(fn, ownership);
   return (...args) => {
     const call = shape.call(args);
-    const block = pointerAt(call, pointer);
-    const error = shape.failed(call, block) ? shape.error(call) : undefined;
+    const { address: block } = call;
     try {
-      if (error === undefined) return Slice.fromBlock(block as bigint);
-    } catch (cause) {
-      blockUnref(toInteger(block as bigint));
-      throw cause;
+      const error = shape.errorOf(call);
+      if (error !== undefined) throw error;
+      return Slice.fromBlock(block as bigint);
+    } catch (error) {
+      if (block !== null) blockUnref(toInteger(block));
+      throw asOurs(error);
     }
-    if (block !== null) blockUnref(toInteger(block));
-    throw error;
   };
 }
 
 /** What a declaration says of a function, checked once. */
-interface Shape {
+interface Shape extends Outputs {
+  call(given: readonly unknown[]): Call;
+  /** The error of a failed call. To be asked before anything else is called, which might change the errno. */
+  errorOf(call: Call): CCallError | undefined;
+}
+
+interface Outputs {
   readonly parameters: readonly Parameter[];
   readonly result: TypeObject;
-  call(given: readonly unknown[]): Call;
-  failed(call: Call, pointer: bigint | null): boolean;
-  error(call: Call): CCallError;
 }
 
 interface Parameter {
@@ -160,32 +166,65 @@ interface Parameter {
   readonly type: TypeObject;
 }
 
-function shapeOf(fn: AnyFunction | KoffiFunction, ownership: Failure, pointer: OutputPlace): Shape {
+function shapeOf(fn: AnyFunction | KoffiFunction, ownership: Failure & { pointer: OutputPlace }): Shape {
   const info = (fn as Partial<KoffiFunction>)?.info;
   if (typeof fn !== 'function' || info === undefined) throw typeError(`fn must be a koffi function, got ${show(fn)}`);
-  const parameters = info.arguments as unknown as Parameter[];
-  const { result } = info;
-  checkPlace(pointer, { parameters, result }, /^Pointer$/, 'a pointer, such as void *');
-  const inputs = parameters.filter(({ direction }) => direction !== 'Output').length;
-  const { failed = failedByDefault(info.result.primitive), message } = ownership;
+  if (typeof ownership !== 'object' || ownership === null) {
+    throw typeError(`ownership must be an object, got ${show(ownership)}`);
+  }
+  const outputs = { parameters: info.arguments as unknown as Parameter[], result: info.result };
+  const { pointer, failed = failedByDefault(info.result.primitive), message } = ownership;
+  checkPlace(pointer, outputs, /^Pointer$/, 'a pointer, such as void *');
+  checkFunction('failed', failed);
+  if (message !== undefined) checkFunction('message', message);
   return {
-    parameters,
-    result,
+    ...outputs,
     call(given) {
-      if (given.length !== inputs) throw typeError(`${info.name} takes ${inputs} arguments, got ${given.length}`);
-      const next = given.values();
-      const args = parameters.map(({ direction, type }) =>
-        direction === 'Output' ? emptyOutput(type.ref?.primitive) : asPointer(next.next().value),
-      );
-      return { args, result: fn(...args) };
+      const args = argumentsOf(info.name, outputs.parameters, given);
+      const result = callC(fn as KoffiFunction, args);
+      return { args, result, address: pointerAt(args, result, pointer) };
     },
-    failed: (call, address) => failed(call.result) || address === null,
-    error(call) {
-      const errno = lastErrno(); // before anything else is called
-      const why = message === undefined ? describe(call.result, errno) : message(call.result);
-      return new CCallError(`${info.name} failed: ${why}`, call.result, errno);
+    errorOf({ result, address }) {
+      const errno = lastErrno();
+      if (!failed(result) && address !== null) return undefined;
+      const why = message === undefined ? describe(result, errno) : message(result);
+      return new CCallError(`${info.name} failed: ${why}`, result, errno);
     },
   };
+}
+
+/** The arguments as C gets them: what the caller gave, and room for each output. */
+function argumentsOf(name: string, parameters: readonly Parameter[], given: readonly unknown[]): unknown[] {
+  const inputs = parameters.filter(({ direction }) => direction !== 'Output').length;
+  if (given.length !== inputs) throw typeError(`${name} takes ${inputs} arguments, got ${given.length}`);
+  const next = given.values();
+  return parameters.map(({ direction, type }) =>
+    direction === 'Output' ? emptyOutput(type.ref?.primitive) : asPointer(next.next().value),
+  );
+}
+
+/** koffi refuses arguments before it calls C, so there is nothing to give back. */
+function callC(fn: KoffiFunction, args: unknown[]): unknown {
+  clearErrno();
+  try {
+    return fn(...args);
+  } catch (cause) {
+    throw new CSliceError('ERR_CSLICE_TYPE', `${fn.info.name} was not called: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Whatever the functions of a declaration throw reaches the caller as one kind of error. */
+function asOurs(error: unknown): CSliceError {
+  if (error instanceof CSliceError) return error;
+  return new CSliceError(
+    'ERR_CSLICE_TYPE',
+    `a function of the declaration threw: ${error instanceof Error ? error.message : show(error)}`,
+    { cause: error },
+  );
+}
+
+function checkFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw typeError(`${name} must be a function, got ${show(value)}`);
 }
 
 function emptyOutput(primitive: string | undefined): unknown {
@@ -209,22 +248,14 @@ function isConstant(size: OwnedBytes['size']): size is { bytes: number } {
 }
 
 /** The C type of what is at a place: koffi must hand it over as it is, and not convert it to something of its own. */
-function checkPlace(
-  place: OutputPlace,
-  shape: Pick<Shape, 'parameters' | 'result'>,
-  primitives: RegExp,
-  wanted: string,
-): void {
-  const type = typeAt(place, shape);
+function checkPlace(place: OutputPlace, outputs: Outputs, primitives: RegExp, wanted: string): void {
+  const type = typeAt(place, outputs);
   if (type === undefined || !primitives.test(type.primitive)) {
     throw typeError(`${show(place)} must be ${wanted}, and is ${type === undefined ? 'no such thing' : type.name}`);
   }
 }
 
-function typeAt(
-  place: OutputPlace,
-  { parameters, result }: Pick<Shape, 'parameters' | 'result'>,
-): TypeObject | undefined {
+function typeAt(place: OutputPlace, { parameters, result }: Outputs): TypeObject | undefined {
   if (place === 'result') return result;
   const index = typeof place === 'object' && place !== null ? place.argument : place;
   checkInteger('the index of an argument', index, 0, parameters.length - 1);
@@ -236,42 +267,23 @@ function typeAt(
   return typeof place === 'object' ? ref?.members?.[place.member]?.type : ref;
 }
 
-function sizeReader(shape: Shape, size: OwnedBytes['size']): (call: Call, args: readonly unknown[]) => number {
-  if (typeof size === 'function') return (_, args) => size(...args);
+function sizeReader(outputs: Outputs, size: OwnedBytes['size']): (call: Call, args: readonly unknown[]) => number {
+  if (typeof size === 'function') return (_, args) => checkLength('size', size(...args));
   if (isConstant(size)) {
-    const { bytes } = size;
-    checkLength('size.bytes', bytes);
+    const bytes = checkLength('size.bytes', size.bytes);
     return () => bytes;
   }
-  checkPlace(size, shape, /^U?Int(16|32|64)$/, 'an integer, such as size_t');
-  return (call) => sizeAt(call, size);
+  checkPlace(size, outputs, /^U?Int(16|32|64)$/, 'an integer, such as size_t');
+  return ({ args, result }) => checkLength('the size that C tells', Number(valueAt(args, result, size)));
 }
 
-function checkDestructor(destructor: unknown): void {
-  if (!(destructor instanceof NativeDestructor) && typeof destructor !== 'function') {
-    throw typeError(`destructor must be made by destructor() or be a function, got ${show(destructor)}`);
-  }
-}
-
-function valueAt({ args, result }: Call, place: OutputPlace): unknown {
+function valueAt(args: unknown[], result: unknown, place: OutputPlace): unknown {
   if (place === 'result') return result;
   if (typeof place === 'number') return (args[place] as unknown[])[0];
   return (args[place.argument] as Record<string, unknown>)[place.member];
 }
 
-function pointerAt(call: Call, place: OutputPlace): bigint | null {
-  const value = valueAt(call, place);
+function pointerAt(args: unknown[], result: unknown, place: OutputPlace): bigint | null {
+  const value = valueAt(args, result, place);
   return typeof value === 'bigint' && value !== 0n ? value : null;
-}
-
-function sizeAt(call: Call, place: OutputPlace): number {
-  const size = Number(valueAt(call, place) ?? 0);
-  if (!Number.isSafeInteger(size) || size < 0) throw rangeError(`C reported a size of ${size} bytes`);
-  return size;
-}
-
-/** Needs no memory itself, so it works for what could not be adopted too. */
-function giveBack(address: bigint, byteLength: number, destructor: Destructor): void {
-  if (typeof destructor === 'function') destructor(address, byteLength);
-  else destructor.run(toInteger(address), byteLength);
 }

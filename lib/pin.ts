@@ -2,7 +2,7 @@ import { types } from 'node:util';
 import { markAsUntransferable } from 'node:worker_threads';
 import { bytesOf } from './core/check.ts';
 import { type Keeper, releaseKeeper, retain } from './core/lifetime.ts';
-import { guardedPrototype, keeperOf } from './core/view.ts';
+import { guardedPrototype, isForeignView, keeperOf } from './core/view.ts';
 import { CSliceError, typeError } from './errors.ts';
 import { addressOf } from './native/symbols.ts';
 
@@ -32,6 +32,7 @@ class BufferPin implements Pin {
   /** Of a view of ours: a reference of its own to the block. */
   #keeper: Keeper | undefined;
   readonly #address: bigint;
+  #released = false;
   readonly byteLength: number;
 
   constructor(source: Uint8Array) {
@@ -46,16 +47,18 @@ class BufferPin implements Pin {
   }
 
   get address(): bigint {
-    if (this.released) throw new CSliceError('ERR_CSLICE_RELEASED', 'This pin has been released');
+    if (this.#released) throw new CSliceError('ERR_CSLICE_RELEASED', 'This pin has been released');
     return this.#address;
   }
 
   get released(): boolean {
-    return !livePins.has(this);
+    return this.#released;
   }
 
   release(): void {
-    if (!livePins.delete(this)) return;
+    if (this.#released) return;
+    this.#released = true;
+    livePins.delete(this);
     if (this.#keeper !== undefined) releaseKeeper(this.#keeper);
     else if (this.#buffer !== undefined) letGo(this.#buffer);
     this.#keeper = undefined;
@@ -73,6 +76,9 @@ const isResizable = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'resi
   | undefined;
 
 function holdInPlace(buffer: ArrayBufferLike): void {
+  if (isForeignView(buffer)) {
+    throw typeError('source is a view of another copy of cslice in this thread: take a lease of its slice there');
+  }
   if (!types.isArrayBuffer(buffer)) return; // shared memory neither moves nor shrinks
   const known = pinned.get(buffer);
   if (known !== undefined) {

@@ -118,7 +118,7 @@ export class Pool implements Disposable {
     this.#home = new Home(checkLength('byteLength', options.byteLength));
     this.#capacity = checkIndex('capacity', options.capacity, 64, 1, 2 ** 24);
     const warmUp = checkIndex('warmUp', options.warmUp, 0, 0, this.#capacity);
-    for (let i = 0; i < warmUp; i++) this.#home.idle.push(this.#home.make());
+    this.#warm(warmUp);
   }
 
   /**
@@ -133,13 +133,23 @@ export class Pool implements Disposable {
     return makeRented(block, block.address, block.views);
   }
 
+  #warm(count: number): void {
+    try {
+      for (let i = 0; i < count; i++) this.#home.idle.push(this.#home.make());
+    } catch (error) {
+      this.release();
+      throw error;
+    }
+  }
+
   #grow(): PooledBlock {
     if (this.#home.closed) throw new CSliceError('ERR_CSLICE_RELEASED', 'This pool has been released');
     if (this.#home.blocks >= this.#capacity) {
       throw new CSliceError('ERR_CSLICE_LIMIT', `All ${this.#capacity} blocks of the pool are rented`);
     }
+    const block = this.#home.make();
     this.#misses++;
-    return this.#home.make();
+    return block;
   }
 
   stats(): PoolStats {

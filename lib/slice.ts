@@ -6,11 +6,18 @@ import {
   checkLength,
   checkRegion,
   elementSizeOf,
+  longestView,
   remainder,
   toInteger,
 } from './core/check.ts';
 import { codecOf } from './core/codec.ts';
-import { adoptWithCallback, type Destructor, forgetCallback, NativeDestructor } from './core/destructor.ts';
+import {
+  adoptWithCallback,
+  checkDestructor,
+  type Destructor,
+  forgetCallback,
+  NativeDestructor,
+} from './core/destructor.ts';
 import { Lease } from './core/lease.ts';
 import {
   acquireToken,
@@ -20,6 +27,7 @@ import {
   type Keeper,
   markUnviewed,
   markViewed,
+  notePressure,
   Rented,
   recycleToken,
   releaseToken,
@@ -30,7 +38,7 @@ import {
   tokenOf,
 } from './core/lifetime.ts';
 import { reclaim } from './core/reclaim.ts';
-import { attach, awaitExpiry, offer, type SharedSlice } from './core/shared.ts';
+import { attach, offer, type SharedSlice } from './core/shared.ts';
 import { StructArray } from './core/structs.ts';
 import { createView, detachView } from './core/view.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
@@ -189,9 +197,7 @@ export class Slice implements Disposable {
    */
   static adopt(address: bigint, byteLength: number, destructor: Destructor): Slice {
     checkRegion(address, byteLength);
-    if (!(destructor instanceof NativeDestructor) && typeof destructor !== 'function') {
-      throw typeError(`destructor must be made by destructor() or be a function, got ${show(destructor)}`);
-    }
+    checkDestructor(destructor);
     const token = acquireToken(byteLength);
     const result =
       destructor instanceof NativeDestructor
@@ -221,17 +227,20 @@ export class Slice implements Disposable {
    * Takes over a reference to a block that C made with `csrc/cslice.h`. Copies nothing.
    *
    * @param block a `cslice_block *`, whose reference this slice gives back at its release
-   * @throws {CSliceError} `ERR_CSLICE_NOMEM`
+   * @throws {CSliceError} `ERR_CSLICE_RANGE` for a block that is too long to view or of another copy of the library,
+   *   `ERR_CSLICE_NOMEM`; the reference is still the caller's then
    */
   static fromBlock(block: bigint): Slice {
     const pointer = toInteger(checkAddress('block', block));
     const token = acquireToken(0);
-    const result = slotTake(token.slot, pointer);
+    const result = slotTake(token.slot, pointer, longestView);
     if (result < 0) {
       recycleToken(token);
       throw statusError(result, 'taking a block');
     }
-    return Slice.#own(token, slotAddress(token.slot), slotSize(token.slot));
+    const byteLength = slotSize(token.slot);
+    notePressure(byteLength);
+    return Slice.#own(token, slotAddress(token.slot), byteLength);
   }
 
   /**
@@ -242,7 +251,7 @@ export class Slice implements Disposable {
    */
   static attach(shared: SharedSlice): Slice {
     const { token, address, byteLength } = attach(shared);
-    return Slice.#own(token, address, byteLength);
+    return new Slice(token, address, byteLength);
   }
 
   /**
@@ -252,7 +261,7 @@ export class Slice implements Disposable {
    */
   static concat(parts: readonly (Slice | ArrayBuffer | ArrayBufferView)[]): Slice {
     if (!Array.isArray(parts)) throw typeError(`parts must be an array, got ${show(parts)}`);
-    const sources = parts.map((part) => (part instanceof Slice ? part.bytes : bytesOf('part', part)));
+    const sources = Array.from(parts, (part) => (part instanceof Slice ? part.bytes : bytesOf('part', part)));
     const whole = Slice.alloc(
       sources.reduce((sum, { byteLength }) => sum + byteLength, 0),
       uninitialized,
@@ -444,13 +453,17 @@ export class Slice implements Disposable {
    * Changes the size with C's `realloc`: the bytes are kept as far as they fit, new ones are zero, and the address may
    * change. Every view dies.
    *
-   * @throws {CSliceError} `ERR_CSLICE_RANGE` for memory that `alloc` did not make or while others hold the block too,
+   * @throws {CSliceError} `ERR_CSLICE_RANGE` for memory that `alloc` did not make, a part of it, or while others hold it,
    *   `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; the slice is as it was then
    */
   resize(byteLength: number): void {
     const keeper = this.#live();
     checkLength('byteLength', byteLength);
     if (!(keeper instanceof Token)) throw typeError('a borrowed or rented slice cannot be resized');
+    if (this.#views !== undefined && this.#views.buffer.byteLength !== this.#byteLength) {
+      throw rangeError('the view was detached by someone else, who may still see its bytes');
+    }
+    this.#checkWhole(keeper);
     let address = slotResize(keeper.slot, byteLength);
     if ((address === status.ENOMEM || address === status.ELIMIT) && reclaim()) {
       address = slotResize(keeper.slot, byteLength);
@@ -490,7 +503,6 @@ export class Slice implements Disposable {
     }
     const ours = this.#dropView();
     if (keeper instanceof Borrowed) return;
-    awaitExpiry(keeper);
     if (ours) releaseToken(keeper);
     else strandToken(keeper);
   }
@@ -509,6 +521,7 @@ export class Slice implements Disposable {
   disown(): bigint {
     const keeper = this.#live();
     if (!(keeper instanceof Token)) throw typeError('a borrowed or rented slice cannot disown what it does not own');
+    this.#checkWhole(keeper);
     const result = slotDisown(keeper.slot);
     if (result < 0) throw statusError(result, 'disowning a block that has other references');
     if (result > 0) forgetCallback(result);
@@ -560,6 +573,13 @@ export class Slice implements Disposable {
     try {
       this.buffer;
     } catch {}
+  }
+
+  /** What is done to a block as a whole must not come from a handle over a part of it. */
+  #checkWhole(token: Token): void {
+    if (this.#address !== slotAddress(token.slot) || this.#byteLength !== slotSize(token.slot)) {
+      throw rangeError(`these ${this.#byteLength} bytes are a part of a block of ${slotSize(token.slot)}`);
+    }
   }
 
   #range(start: number | undefined, end: number | undefined): [number, number] {

@@ -71,7 +71,14 @@ export class SliceWriter implements Disposable {
   /** A web stream into this writer. Aborting it releases what was written. */
   webWritable(): WritableStream<ArrayBuffer | ArrayBufferView> {
     return new WritableStream({
-      write: (chunk) => this.write(chunk),
+      write: (chunk) => {
+        try {
+          this.write(chunk);
+        } catch (error) {
+          this.release(); // the stream is in error from here, and calls nothing else
+          throw error;
+        }
+      },
       abort: () => this.release(),
     });
   }
@@ -112,13 +119,21 @@ export interface ReadOptions {
  * released at the end, or when the stream is destroyed. Since a chunk may still be on its way to a file or a socket
  * then, its views stay valid, and the memory goes once the last of them has been collected.
  *
+ * The stream fails with `ERR_CSLICE_RELEASED` if the slice is released under it.
+ *
  * @throws {CSliceError} `ERR_CSLICE_RELEASED`, `ERR_CSLICE_TYPE`, `ERR_CSLICE_RANGE`
  */
 export function readable(slice: Slice, options: ReadOptions = {}): Readable {
   const chunks = chunksOf(slice, options);
   return new Readable({
+    objectMode: true, // chunks that wait together would be joined otherwise, which copies
+    highWaterMark: 0, // nothing ahead of demand: a chunk that waits could lose its slice
     read() {
-      this.push(chunks.next());
+      try {
+        this.push(chunks.next());
+      } catch (error) {
+        this.destroy(error as Error);
+      }
     },
     destroy(error, done) {
       chunks.end();
@@ -130,14 +145,17 @@ export function readable(slice: Slice, options: ReadOptions = {}): Readable {
 /** The same as a web stream. */
 export function webReadable(slice: Slice, options: ReadOptions = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
   const chunks = chunksOf(slice, options);
-  return new ReadableStream({
-    pull(controller) {
-      const chunk = chunks.next();
-      if (chunk === null) controller.close();
-      else controller.enqueue(chunk);
+  return new ReadableStream(
+    {
+      pull(controller) {
+        const chunk = chunks.next();
+        if (chunk === null) controller.close();
+        else controller.enqueue(chunk);
+      },
+      cancel: () => chunks.end(),
     },
-    cancel: () => chunks.end(),
-  });
+    { highWaterMark: 0 },
+  );
 }
 
 interface Chunks {
@@ -151,14 +169,19 @@ function chunksOf(slice: Slice, options: ReadOptions): Chunks {
     throw typeError(`options must be an object, got ${show(options)}`);
   const chunkBytes = checkIndex('chunkBytes', options.chunkBytes, defaultCapacity, 1, mostBytes);
   const whole = slice.toBuffer();
+  const { byteLength } = whole;
   let at = 0;
+  let ended = false;
   const end = (): void => {
-    at = whole.byteLength;
+    ended = true;
     if (!slice.released) leaveToCollector(slice);
   };
   return {
     next() {
-      if (at >= whole.byteLength) {
+      if (!ended && slice.released) {
+        throw new CSliceError('ERR_CSLICE_RELEASED', 'the slice was released while it was being read');
+      }
+      if (ended || at >= byteLength) {
         end();
         return null;
       }

@@ -144,12 +144,15 @@ describe('slice.share', () => {
     expect(live()).to.equal(before - 100);
   });
 
-  it('gives every share a name and a secret of its own, also of one slice', () => {
-    using slice = Slice.alloc(8);
-    const shares = Array.from({ length: 50 }, () => slice.share());
+  it('gives every slice a name and a secret of its own, and all shares of one slice the same', () => {
+    const slices = Array.from({ length: 50 }, () => Slice.alloc(8));
+    const shares = slices.map((slice) => slice.share());
     expect(new Set(shares.map(({ name }) => name)).size).to.equal(50);
     expect(new Set(shares.map(({ secret }) => secret)).size).to.equal(50);
-    for (const shared of shares) Slice.attach(shared).release();
+    expect(slices.map((slice) => slice.share())).to.deep.equal(shares);
+    for (const slice of slices) slice.release();
+    for (const shared of [...shares, ...shares]) Slice.attach(shared).release();
+    for (const shared of shares) expectError(() => Slice.attach(shared), 'ERR_CSLICE_SHARED');
   });
 });
 

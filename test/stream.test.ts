@@ -338,7 +338,7 @@ for (const [name, read] of Object.entries(readers)) {
       const bytes: number[] = [];
       const reading = (async () => {
         for await (const chunk of read(slice, { chunkBytes: 10 })) {
-          bytes.push(...chunk);
+          if (chunk.byteLength > 0) bytes.push(...chunk); // one that was read ahead is dead by now
           slice.release();
         }
       })();

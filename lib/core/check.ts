@@ -4,7 +4,7 @@ import { rangeError, show, typeError } from '../errors.ts';
 import type { Integer } from '../native/symbols.ts';
 
 /** The longest ArrayBuffer of this runtime. Making a longer view aborts the process, so it is checked before. */
-const longestView = constants.MAX_LENGTH;
+export const longestView: number = constants.MAX_LENGTH;
 
 /** A count of bytes or elements that a view can have. */
 export function checkLength(name: string, value: unknown): number {

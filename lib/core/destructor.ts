@@ -2,6 +2,7 @@ import { CSliceError, rangeError, show, typeError } from '../errors.ts';
 import type { KoffiLibrary } from '../native/koffi.ts';
 import {
   callbackTake,
+  countFailure,
   giveBack,
   host,
   type Integer,
@@ -98,7 +99,6 @@ interface Callback {
 /** The JavaScript destructors that have not run yet, by the name that C knows them by. */
 const callbacks = new Map<number, Callback>();
 let mailbox: Integer | undefined;
-let failures = 0;
 
 /** Fills `slot` with memory that a JavaScript function gives back. Returns a negative status, or 0. */
 export function adoptWithCallback(slot: number, run: Callback['run'], address: bigint, byteLength: number): number {
@@ -130,7 +130,7 @@ function runOne({ run, address, byteLength }: Callback): void {
   try {
     run(address, byteLength);
   } catch (error) {
-    failures++;
+    countFailure();
     const where = `0x${address.toString(16)} (${byteLength} bytes)`;
     process.emitWarning(`The destructor of the block at ${where} threw: ${(error as Error)?.stack ?? show(error)}`, {
       type: 'CSliceWarning',
@@ -139,7 +139,13 @@ function runOne({ run, address, byteLength }: Callback): void {
   }
 }
 
-/** How many JavaScript destructors of this thread threw. */
-export function destructorFailures(): number {
-  return failures;
+/** Gives memory back that no block holds. Needs none itself, so it works for what could not be adopted too. */
+export function giveBackTo(destructor: Destructor, address: bigint, byteLength: number): void {
+  if (destructor instanceof NativeDestructor) destructor.run(toInteger(address), byteLength);
+  else runOne({ run: destructor, address, byteLength });
+}
+
+export function checkDestructor(destructor: unknown): asserts destructor is Destructor {
+  if (destructor instanceof NativeDestructor || typeof destructor === 'function') return;
+  throw typeError(`destructor must be made by destructor() or be a function, got ${show(destructor)}`);
 }

@@ -184,7 +184,7 @@ let trackedTokens = 0;
 let turnAwaited = false;
 
 /** Whether this job has allocated so much that dead handles must be found before it ends. */
-function notePressure(byteLength: number): boolean {
+export function notePressure(byteLength: number): boolean {
   allocatedSinceTurn += byteLength + blockOverhead;
   if (allocatedSinceTurn <= trackingThreshold) return false;
   if (!turnAwaited) awaitTurn();
@@ -257,6 +257,7 @@ let unviewedBytes = 0;
 
 /** Notes a new block without a view. True: make the view now, so that the collector feels the block's weight. */
 export function markUnviewed(token: Token, byteLength: number): boolean {
+  markGone(token.slot);
   unviewedBySlot[token.slot] = byteLength;
   unviewedBytes += byteLength;
   return unviewedBytes > unviewedThreshold;

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { CSliceError, show } from '../errors.ts';
-import { sharesExpire, slotAddress, slotAttach, slotShare, slotSize } from '../native/symbols.ts';
+import { sharesExpire, slotAddress, slotAttach, slotShare } from '../native/symbols.ts';
 import { advance } from './check.ts';
-import { acquireToken, recycleToken, releaseToken, statusError, type Token } from './lifetime.ts';
+import { acquireToken, recycleToken, statusError, type Token } from './lifetime.ts';
 
 /** A plain value that names a block to other threads of this process: for `postMessage`, `workerData` and the like. */
 export interface SharedSlice {
@@ -13,6 +13,8 @@ export interface SharedSlice {
   readonly byteLength: number;
 }
 
+const secrets = new WeakMap<Token, bigint>();
+
 /** Offers a range of the token's block. An offer that nobody takes up ends by itself. */
 export function offer(
   token: Token,
@@ -21,23 +23,29 @@ export function offer(
   attachments: number,
   patience: number,
 ): SharedSlice {
-  const secret = randomBytes(8).readBigUInt64LE();
+  const secret = secrets.get(token) ?? randomBytes(8).readBigUInt64LE();
+  secrets.set(token, secret);
   const name = slotShare(token.slot, secret, attachments, patience);
   if (name < 0) throw statusError(name, 'sharing a block');
-  patienceOf ??= new WeakMap();
-  patienceOf.set(token, Math.max(patience, patienceOf.get(token) ?? 0));
+  watchOffers(patience);
   return { cslice: 'shared', name, secret, byteOffset, byteLength };
 }
 
-/** How long the offers of a token's slot wait after its end. */
-let patienceOf: WeakMap<Token, number> | undefined;
+let watch: NodeJS.Timeout | undefined;
+let watchInterval = Number.POSITIVE_INFINITY;
 
-/** The slot of `token` is about to end: sees to it that its offers do so too in time. */
-export function awaitExpiry(token: Token): void {
-  const patience = patienceOf?.get(token);
-  if (patience === undefined) return;
-  patienceOf?.delete(token); // the token serves another slice next
-  setTimeout(sharesExpire, patience + 10).unref();
+/** Looks every now and then for offers that have waited too long, as long as there are any. Keeps no process alive. */
+function watchOffers(patience: number): void {
+  const interval = Math.max(patience, 10);
+  if (watch !== undefined && interval >= watchInterval) return;
+  clearInterval(watch);
+  watchInterval = interval;
+  watch = setInterval(() => {
+    if (sharesExpire() > 0) return;
+    clearInterval(watch);
+    watch = undefined;
+    watchInterval = Number.POSITIVE_INFINITY;
+  }, interval).unref();
 }
 
 export interface Attached {
@@ -48,31 +56,31 @@ export interface Attached {
 
 /** A reference of this thread's own to the block that `shared` names. */
 export function attach(shared: unknown): Attached {
-  if (!isShared(shared)) throw stale(`${show(shared)} is not what share() returned`);
-  const { name, secret, byteOffset, byteLength } = shared;
-  const token = acquireToken(byteLength);
-  const result = slotAttach(token.slot, name, secret);
+  const { name, secret, byteOffset, byteLength } = checkShared(shared);
+  const token = acquireToken(0); // what is attached is in use already
+  const result = slotAttach(token.slot, name, secret, byteOffset + byteLength);
   if (result < 0) {
     recycleToken(token);
     throw statusError(result, 'attaching a shared slice');
-  }
-  if (byteOffset + byteLength > slotSize(token.slot)) {
-    releaseToken(token);
-    throw stale('its range is not within the block');
   }
   return { token, address: advance(slotAddress(token.slot), byteOffset), byteLength };
 }
 
 const largestSecret = (1n << 64n) - 1n;
 
-function isShared(value: unknown): value is SharedSlice {
-  if (typeof value !== 'object' || value === null) return false;
-  const { cslice, name, secret, byteOffset, byteLength } = value as Partial<SharedSlice>;
-  const counts = [name, byteOffset, byteLength];
-  if (cslice !== 'shared' || typeof secret !== 'bigint' || secret < 0n || secret > largestSecret) return false;
-  return counts.every((count) => Number.isSafeInteger(count) && (count as number) >= 0);
+/** What `shared` says, read once: a getter might say something else the second time. */
+function checkShared(shared: unknown): SharedSlice {
+  const { cslice, name, secret, byteOffset, byteLength } = (shared ?? {}) as Partial<SharedSlice>;
+  if (
+    cslice !== 'shared' ||
+    !(isCount(name) && isCount(byteOffset) && isCount(byteLength)) ||
+    !(typeof secret === 'bigint' && secret >= 0n && secret <= largestSecret)
+  ) {
+    throw new CSliceError('ERR_CSLICE_SHARED', `shared must be a value of slice.share(), got ${show(shared)}`);
+  }
+  return { cslice, name, secret, byteOffset, byteLength };
 }
 
-function stale(why: string): CSliceError {
-  return new CSliceError('ERR_CSLICE_SHARED', `shared must be a value of slice.share(): ${why}`);
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

@@ -1,3 +1,4 @@
+import { rangeError } from '../errors.ts';
 import { checkInteger } from './check.ts';
 import type { Codec } from './codec.ts';
 
@@ -20,19 +21,24 @@ export class StructArray<T = unknown> implements Iterable<T> {
 
   /** A copy of one element. @throws {CSliceError} `ERR_CSLICE_RANGE` */
   get(index: number): T {
-    return this.#codec.read(this.#view(), this.#offsetOf(index)) as T;
+    const view = this.#view();
+    return this.#codec.read(view, this.#offsetOf(index, view)) as T;
   }
 
   /** Overwrites one element; struct members that `value` lacks keep their bytes. @throws {CSliceError} */
   set(index: number, value: Partial<T>): void {
-    this.#codec.write(this.#view(), this.#offsetOf(index), value);
+    const view = this.#view();
+    this.#codec.write(view, this.#offsetOf(index, view), value);
   }
 
   *[Symbol.iterator](): Iterator<T> {
     for (let i = 0; i < this.length; i++) yield this.get(i);
   }
 
-  #offsetOf(index: number): number {
-    return this.#start + checkInteger('index', index, 0, this.length - 1) * this.#codec.size;
+  #offsetOf(index: number, view: DataView): number {
+    const offset = this.#start + checkInteger('index', index, 0, this.length - 1) * this.#codec.size;
+    if (offset + this.#codec.size > view.byteLength)
+      throw rangeError(`index ${index} is past the end of the resized slice`);
+    return offset;
   }
 }

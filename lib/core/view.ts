@@ -40,16 +40,16 @@ function refuse(method: string): () => never {
   };
 }
 
+/** By this the prototype of another copy is known. */
+const guardMark = Symbol.for('cslice.guarded');
+
 /** What every view, and every pinned buffer, inherits from: an ArrayBuffer that cannot be moved away from its owner. */
-export const guardedPrototype: ArrayBuffer = Object.create(
-  ArrayBuffer.prototype,
-  Object.fromEntries(
-    ['transfer', 'transferToFixedLength', 'resize'].map((method) => [
-      method,
-      { value: refuse(method), writable: false, configurable: false, enumerable: false },
-    ]),
-  ),
-);
+export const guardedPrototype: ArrayBuffer = Object.create(ArrayBuffer.prototype, {
+  [guardMark]: { value: true },
+  transfer: { value: refuse('transfer') },
+  transferToFixedLength: { value: refuse('transferToFixedLength') },
+  resize: { value: refuse('resize') },
+});
 
 /**
  * An ArrayBuffer over C memory. About 1 µs at any size: what V8 and Node ask for an external buffer.
@@ -80,4 +80,10 @@ export function detachView(buffer: ArrayBuffer, byteLength: number): boolean {
 /** What keeps the memory of a live view of ours; undefined for every other buffer. */
 export function keeperOf(buffer: ArrayBufferLike): Keeper | undefined {
   return Hold.of(buffer as ArrayBuffer);
+}
+
+/** Whether another copy of this module made a live view: its slice, which only that copy can hold, may end any time. */
+export function isForeignView(buffer: ArrayBufferLike): boolean {
+  const prototype = Object.getPrototypeOf(buffer);
+  return prototype !== null && prototype !== guardedPrototype && guardMark in prototype;
 }

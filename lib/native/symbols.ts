@@ -75,8 +75,8 @@ export const slotRef: (slot: number, from: number) => number = bind(
   'int32_t cslice_slot_ref(uint32_t slot, uint32_t from)',
 );
 
-export const slotTake: (slot: number, block: Integer) => number = bind(
-  'int32_t cslice_slot_take(uint32_t slot, uint64_t block)',
+export const slotTake: (slot: number, block: Integer, longest: number) => number = bind(
+  'int32_t cslice_slot_take(uint32_t slot, uint64_t block, uint64_t longest)',
 );
 
 export const slotBlock: (slot: number) => Integer = bind('int64_t cslice_slot_block(uint32_t slot)');
@@ -93,11 +93,15 @@ export const slotShare: (slot: number, secret: Integer, attachments: number, pat
   'int64_t cslice_slot_share(uint32_t slot, uint64_t secret, uint32_t attachments, uint32_t patience_ms)',
 );
 
-export const slotAttach: (slot: number, name: number, secret: Integer) => number = bind(
-  'int32_t cslice_slot_attach(uint32_t slot, uint64_t name, uint64_t secret)',
+export const slotAttach: (slot: number, name: number, secret: Integer, end: number) => number = bind(
+  'int32_t cslice_slot_attach(uint32_t slot, uint64_t name, uint64_t secret, uint64_t end)',
 );
 
-export const sharesExpire: () => void = bind('void cslice_shares_expire()');
+export const sharesExpire: () => number = bind('int64_t cslice_shares_expire()');
+
+export const countFailure: () => void = bind('void cslice_count_failure()');
+
+export const stringSize: (address: Integer) => number = bind('int64_t cslice_string_size(uint64_t address)');
 
 export const blockUnref: (block: Integer) => void = bind('void cslice_block_drop(uint64_t block)');
 
@@ -167,6 +171,11 @@ function viewByKoffi(address: Integer, length: number): ArrayBuffer | undefined 
 export function wideStringAt(width: 2 | 4, address: Integer): string {
   const { decode } = koffi();
   return width === 2 ? decode.string16(address) : decode.string32(address);
+}
+
+/** Sets C's errno to 0, so that an old one is not taken for a new one. */
+export function clearErrno(): void {
+  koffi().errno(0);
 }
 
 /** C's errno as the last koffi call of this thread left it. */

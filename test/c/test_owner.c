@@ -525,11 +525,11 @@ static void test_take(void) {
     ended_reset();
     CHECK_EQUAL(cslice_block_adopt(&byte, 9, end_free, NULL, &block), 0);
     cslice_test_fail_allocation(1);
-    CHECK_EQUAL(cslice_slot_take(first, 0), CSLICE_EINVAL);
-    CHECK_EQUAL(cslice_slot_take(first, ADDRESS(block)), 0); /* needs no memory */
+    CHECK_EQUAL(cslice_slot_take(first, 0, UINT64_MAX), CSLICE_EINVAL);
+    CHECK_EQUAL(cslice_slot_take(first, ADDRESS(block), UINT64_MAX), 0); /* needs no memory */
     cslice_test_fail_allocation(0);
-    CHECK_EQUAL(cslice_slot_take(first, ADDRESS(block)), CSLICE_ESLOT);
-    CHECK_EQUAL(cslice_slot_take(first + 2, ADDRESS(block)), CSLICE_ESLOT);
+    CHECK_EQUAL(cslice_slot_take(first, ADDRESS(block), UINT64_MAX), CSLICE_ESLOT);
+    CHECK_EQUAL(cslice_slot_take(first + 2, ADDRESS(block), UINT64_MAX), CSLICE_ESLOT);
     CHECK_EQUAL(cslice_slot_block(first), ADDRESS(block));
     CHECK_EQUAL(cslice_slot_address(first), ADDRESS(&byte));
     CHECK_EQUAL(cslice_slot_size(first), 9);
@@ -541,13 +541,13 @@ static void test_take(void) {
     CHECK_EQUAL(ended.times, 1);
     cslice_block_drop(0);
     CHECK_EQUAL(cslice_block_new(3, &block), 0);
-    CHECK_EQUAL(cslice_slot_take(first + 1, ADDRESS(block)), 0);
+    CHECK_EQUAL(cslice_slot_take(first + 1, ADDRESS(block), UINT64_MAX), 0);
     CHECK(cslice_slot_resize(first + 1, 300) > 0); /* as good as a block of cslice_slot_alloc */
     close_table();
 }
 
 static void test_full_slots_alone(void) {
-    CHECK_EQUAL(cslice_slot_take(0, ADDRESS(&byte)), CSLICE_EOWNER);
+    CHECK_EQUAL(cslice_slot_take(0, ADDRESS(&byte), UINT64_MAX), CSLICE_EOWNER);
     CHECK_EQUAL(cslice_slot_block(0), CSLICE_EOWNER);
     CHECK_EQUAL(cslice_slot_address(0), CSLICE_EOWNER);
     CHECK_EQUAL(cslice_slot_size(0), CSLICE_EOWNER);

@@ -47,7 +47,7 @@ static void test_attach_while_full(void) {
     sleep_ms(5);
     cslice_shares_expire();
     for (uint32_t i = 1; i < 12; i++) {
-        CHECK_EQUAL(cslice_slot_attach(first + i, name, SECRET), 0);
+        CHECK_EQUAL(cslice_slot_attach(first + i, name, SECRET, 0), 0);
         CHECK_EQUAL(cslice_slot_address(first + i), ADDRESS(&byte));
         CHECK_EQUAL(cslice_slot_block(first + i), cslice_slot_block(first));
     }
@@ -56,7 +56,7 @@ static void test_attach_while_full(void) {
     CHECK_EQUAL(ended.times, 0);
     cslice_slot_release(first);
     CHECK_EQUAL(ended.times, 1);
-    CHECK_EQUAL(cslice_slot_attach(first, name, SECRET), CSLICE_ESHARED);
+    CHECK_EQUAL(cslice_slot_attach(first, name, SECRET, 0), CSLICE_ESHARED);
     close_table();
 }
 
@@ -70,9 +70,9 @@ static void test_attach_after_release(void) {
         CHECK_EQUAL(ended.times, attachments == 0);
         for (uint32_t i = 0; i < attachments; i++) {
             CHECK_EQUAL(ended.times, 0);
-            CHECK_EQUAL(cslice_slot_attach(first + i, name, SECRET), 0);
+            CHECK_EQUAL(cslice_slot_attach(first + i, name, SECRET, 0), 0);
         }
-        CHECK_EQUAL(cslice_slot_attach(first + 3, name, SECRET), CSLICE_ESHARED);
+        CHECK_EQUAL(cslice_slot_attach(first + 3, name, SECRET, 0), CSLICE_ESHARED);
         for (uint32_t i = 0; i < attachments; i++) cslice_slot_release(first + i);
         CHECK_EQUAL(ended.times, 1);
         CHECK_EQUAL(counts().live_blocks, 0);
@@ -86,7 +86,7 @@ static void test_attachments_before_release_count(void) {
     fill(first);
     uint64_t name = share(first, 2, LONG);
     for (int i = 0; i < 5; i++) {
-        CHECK_EQUAL(cslice_slot_attach(first + 1, name, SECRET), 0);
+        CHECK_EQUAL(cslice_slot_attach(first + 1, name, SECRET, 0), 0);
         cslice_slot_release(first + 1);
     }
     cslice_slots_collect(&first, 1);
@@ -106,7 +106,7 @@ static void test_expiry(void) {
         sleep_ms(10);
         switch (round) {
         case 0: cslice_shares_expire(); break;
-        case 1: CHECK_EQUAL(cslice_slot_attach(first, name, SECRET), CSLICE_ESHARED); break;
+        case 1: CHECK_EQUAL(cslice_slot_attach(first, name, SECRET, 0), CSLICE_ESHARED); break;
         case 2:
             CHECK(cslice_slot_alloc(first + 1, 1) > 0);
             (void)share(first + 1, 0, LONG);
@@ -116,20 +116,18 @@ static void test_expiry(void) {
         }
         CHECK_EQUAL(ended.times, 1);
         CHECK_EQUAL(counts().released_by_collection, before.released_by_collection + 1);
-        CHECK_EQUAL(cslice_slot_attach(first, name, SECRET), CSLICE_ESHARED);
+        CHECK_EQUAL(cslice_slot_attach(first, name, SECRET, 0), CSLICE_ESHARED);
     }
     fill(first);
-    (void)share(first, 1, LONG);
-    uint64_t patient = share(first, 1, LONG), hasty = share(first, 1, SHORT);
+    CHECK_EQUAL(cslice_slot_ref(first + 1, first), 0);
+    uint64_t patient = share(first, 1, LONG), hasty = share(first + 1, 1, SHORT);
+    CHECK(patient != hasty);
     cslice_slot_release(first);
+    cslice_slot_release(first + 1);
     sleep_ms(10);
-    CHECK_EQUAL(cslice_slot_attach(first, hasty, SECRET), CSLICE_ESHARED);
-    CHECK_EQUAL(cslice_slot_attach(first, patient, SECRET), 0);
+    CHECK_EQUAL(cslice_slot_attach(first, hasty, SECRET, 0), CSLICE_ESHARED);
+    CHECK_EQUAL(cslice_slot_attach(first, patient, SECRET, 0), 0);
     CHECK_EQUAL(ended.times, 0);
-    cslice_slot_release(first);
-    CHECK_EQUAL(counts().live_blocks, 1); /* the first share still waits, and nobody knows its name */
-    uint64_t left = patient - 1;
-    CHECK_EQUAL(cslice_slot_attach(first, left, SECRET), 0);
     cslice_slot_release(first);
     CHECK_EQUAL(ended.times, 1);
     close_table();
@@ -143,19 +141,19 @@ static void test_refused(void) {
     cslice_statistics before = counts();
     uint64_t names[] = {0, name + 1, name - 1, UINT64_MAX, name + ((uint64_t)1 << 63)};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        CHECK_EQUAL(cslice_slot_attach(empty, names[i], SECRET), CSLICE_ESHARED);
+        CHECK_EQUAL(cslice_slot_attach(empty, names[i], SECRET, 0), CSLICE_ESHARED);
     }
     uint64_t secrets[] = {0, SECRET + 1, UINT64_MAX, SECRET + ((uint64_t)1 << 63)};
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
-        CHECK_EQUAL(cslice_slot_attach(empty, name, secrets[i]), CSLICE_ESHARED);
+        CHECK_EQUAL(cslice_slot_attach(empty, name, secrets[i], 0), CSLICE_ESHARED);
     }
     uint32_t wrong[] = {full, first + 3, UINT32_MAX};
-    for (size_t i = 0; i < 3; i++) CHECK_EQUAL(cslice_slot_attach(wrong[i], name, SECRET), CSLICE_ESLOT);
+    for (size_t i = 0; i < 3; i++) CHECK_EQUAL(cslice_slot_attach(wrong[i], name, SECRET, 0), CSLICE_ESLOT);
     uint32_t bare[] = {empty, first + 3, UINT32_MAX};
     for (size_t i = 0; i < 3; i++) CHECK_EQUAL(cslice_slot_share(bare[i], SECRET, 1, LONG), CSLICE_ESLOT);
     CHECK_COUNTS_KEPT(before);
     cslice_slot_release(full);
-    CHECK_EQUAL(cslice_slot_attach(empty, name, SECRET), 0); /* no refusal has used up the one attachment */
+    CHECK_EQUAL(cslice_slot_attach(empty, name, SECRET, 0), 0); /* no refusal has used up the one attachment */
     cslice_slot_release(empty);
     close_table();
 }
@@ -163,7 +161,7 @@ static void test_refused(void) {
 static void test_without_table(void) {
     cslice_statistics before = counts();
     CHECK_EQUAL(cslice_slot_share(0, SECRET, 1, LONG), CSLICE_EOWNER);
-    CHECK_EQUAL(cslice_slot_attach(0, 1, SECRET), CSLICE_EOWNER);
+    CHECK_EQUAL(cslice_slot_attach(0, 1, SECRET, 0), CSLICE_EOWNER);
     cslice_shares_expire();
     CHECK_COUNTS_KEPT(before);
 }
@@ -190,7 +188,7 @@ static void test_slot_used_again(void) {
     CHECK(cslice_slot_alloc(first, 8) > 0);
     cslice_slot_release(first);
     CHECK_EQUAL(ended.times, 0);
-    CHECK_EQUAL(cslice_slot_attach(first + 1, old, SECRET), 0);
+    CHECK_EQUAL(cslice_slot_attach(first + 1, old, SECRET, 0), 0);
     CHECK_EQUAL(cslice_slot_address(first + 1), ADDRESS(&byte));
     cslice_slot_release(first + 1);
     CHECK_EQUAL(ended.times, 1);
@@ -198,14 +196,14 @@ static void test_slot_used_again(void) {
 }
 
 typedef struct offering {
-    uint32_t slot;
+    uint32_t first;
     uint64_t names[100];
-    int made;
+    uint32_t made;
 } offering;
 
 static int64_t share_attempt(void *argument) {
     offering *made = argument;
-    int64_t name = cslice_slot_share(made->slot, SECRET, 0, LONG);
+    int64_t name = cslice_slot_share(made->first + made->made, SECRET, 0, LONG);
     if (name > 0) made->names[made->made++] = (uint64_t)name;
     return name;
 }
@@ -213,17 +211,19 @@ static int64_t share_attempt(void *argument) {
 /* Both tables of offers grow on the way, and each failure leaves the offers before it as they were. */
 static void test_failed_allocations(void) {
     open_table();
-    offering made = {.slot = reserve(2)};
-    fill(made.slot);
+    offering made = {.first = reserve(101)};
+    uint32_t empty = made.first + 100;
+    fill(made.first);
+    for (uint32_t i = 1; i < 100; i++) CHECK_EQUAL(cslice_slot_ref(made.first + i, made.first), 0);
     int failures = 0;
     for (int i = 0; i < 100; i++) failures += fail_each_allocation(share_attempt, &made, NULL);
     CHECK(failures >= 4);
     CHECK_EQUAL(made.made, 100);
-    for (int i = 0; i < 100; i++) {
-        CHECK_EQUAL(cslice_slot_attach(made.slot + 1, made.names[i], SECRET), 0);
-        cslice_slot_release(made.slot + 1);
+    for (uint32_t i = 0; i < 100; i++) {
+        CHECK_EQUAL(cslice_slot_attach(empty, made.names[i], SECRET, 0), 0);
+        cslice_slot_release(empty);
+        cslice_slot_release(made.first + i);
     }
-    cslice_slot_release(made.slot);
     CHECK_EQUAL(ended.times, 1);
     close_table();
 }
@@ -234,7 +234,7 @@ static void test_attach_needs_no_memory(void) {
     fill(first);
     uint64_t name = share(first, 1, LONG);
     cslice_test_fail_allocation(1);
-    CHECK_EQUAL(cslice_slot_attach(first + 1, name, SECRET), 0);
+    CHECK_EQUAL(cslice_slot_attach(first + 1, name, SECRET, 0), 0);
     cslice_slot_release(first);
     cslice_slot_release(first + 1);
     cslice_test_fail_allocation(0);
@@ -245,7 +245,7 @@ static void test_attach_needs_no_memory(void) {
 static void *attach_in_thread(void *name) {
     open_table();
     uint32_t slot = reserve(1);
-    CHECK_EQUAL(cslice_slot_attach(slot, *(uint64_t *)name, SECRET), 0);
+    CHECK_EQUAL(cslice_slot_attach(slot, *(uint64_t *)name, SECRET, 0), 0);
     CHECK_EQUAL(cslice_slot_address(slot), ADDRESS(&byte));
     cslice__owner_close();
     return NULL;
@@ -301,7 +301,7 @@ static void share_again(void *data) {
     CHECK(cslice_slot_alloc((uint32_t)slot, 8) > 0);
     uint64_t name = share((uint32_t)slot, 1, LONG);
     cslice_slot_release((uint32_t)slot);
-    CHECK_EQUAL(cslice_slot_attach((uint32_t)slot, name, SECRET), 0);
+    CHECK_EQUAL(cslice_slot_attach((uint32_t)slot, name, SECRET, 0), 0);
     cslice_slot_release((uint32_t)slot);
     end_ptr(data);
 }
@@ -327,8 +327,8 @@ static void test_errno_kept(void) {
     fill(first);
     errno = EDOM;
     uint64_t name = share(first, 1, SHORT);
-    CHECK_EQUAL(cslice_slot_attach(first + 1, name, SECRET), 0);
-    CHECK_EQUAL(cslice_slot_attach(first + 1, name, SECRET), CSLICE_ESLOT);
+    CHECK_EQUAL(cslice_slot_attach(first + 1, name, SECRET, 0), 0);
+    CHECK_EQUAL(cslice_slot_attach(first + 1, name, SECRET, 0), CSLICE_ESLOT);
     cslice_slot_release(first);
     cslice_slot_release(first + 1);
     cslice_shares_expire();

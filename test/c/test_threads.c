@@ -129,7 +129,7 @@ enum { SECRET = 123 };
 
 static void fill_attach(worker *self, uint32_t i) {
     uint32_t slot = self->first_slot + i;
-    int32_t status = cslice_slot_attach(slot, atomic_load(&offered[pick(self, SHARED)]), SECRET);
+    int32_t status = cslice_slot_attach(slot, atomic_load(&offered[pick(self, SHARED)]), SECRET, 0);
     if (status == CSLICE_ESHARED) return;
     CHECK_EQUAL(status, 0);
     void *data = (void *)(uintptr_t)cslice_slot_address(slot);
