@@ -10,7 +10,9 @@ function isClass(value: unknown): value is { prototype: object } {
   return typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value));
 }
 
+/** Node 20 describes Symbol.dispose otherwise. */
 function nameOf(key: string | symbol): string {
+  if (key === Symbol.dispose) return '[Symbol.dispose]';
   return typeof key === 'symbol' ? `[${key.description ?? ''}]` : key;
 }
 
