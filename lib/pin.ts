@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { markAsUntransferable } from 'node:worker_threads';
+import * as workerThreads from 'node:worker_threads';
 import { bytesOf } from './core/check.ts';
 import { type Keeper, releaseKeeper, retain } from './core/lifetime.ts';
 import { guardedPrototype, isForeignView, keeperOf } from './core/view.ts';
@@ -75,6 +75,10 @@ const isResizable = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'resi
   | (() => boolean)
   | undefined;
 
+/** Newer versions of Node abort at exit if their own mark on a foreign buffer is set again. Absent in Node 20. */
+const isMarked = (workerThreads as { isMarkedAsUntransferable?: (buffer: ArrayBufferLike) => boolean })
+  .isMarkedAsUntransferable;
+
 function holdInPlace(buffer: ArrayBufferLike): void {
   if (isForeignView(buffer)) {
     throw typeError('source is a view of another copy of cslice in this thread: take a lease of its slice there');
@@ -92,7 +96,7 @@ function holdInPlace(buffer: ArrayBufferLike): void {
   if (!Reflect.setPrototypeOf(buffer, guardedPrototype)) {
     throw typeError('source must be extensible, or nothing could stop its transfer');
   }
-  markAsUntransferable(buffer);
+  if (!isMarked?.(buffer)) workerThreads.markAsUntransferable(buffer);
   pinned.set(buffer, { count: 1, prototype });
 }
 

@@ -85,6 +85,9 @@ export interface ViewConstructor<T> {
   readonly BYTES_PER_ELEMENT?: number;
 }
 
+/** Below this a block weighs no more than its handle, which the collector feels; a view would cost more than both. */
+const leastFelt = 1024;
+
 const uninitialized: AllocOptions = { zero: false };
 
 /** `undefined` for what plain `cslice_slot_alloc` does: one short call. */
@@ -290,7 +293,7 @@ export class Slice implements Disposable {
   /** An owning slice over the block in the token's slot. */
   static #own(token: Token, address: Integer, byteLength: number): Slice {
     const slice = new Slice(token, address, byteLength);
-    if (markUnviewed(token, byteLength)) slice.#viewUnderPressure();
+    if (byteLength >= leastFelt && markUnviewed(token, byteLength)) slice.#viewUnderPressure();
     return slice;
   }
 
@@ -596,3 +599,8 @@ export class Slice implements Disposable {
     return checkIndex('byteOffset', byteOffset, 0, 0, this.#byteLength - codec.size);
   }
 }
+
+// A slice and a view that never die. V8 forgets a hidden class once its last object is collected, and throws away every
+// function that was optimized for it: a service whose slices all die between two collections would never get warm.
+export const anchor: Slice = Slice.borrow(1n, 0);
+anchor.bytes;

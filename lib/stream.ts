@@ -1,4 +1,5 @@
-import { Readable, Writable } from 'node:stream';
+import { createRequire } from 'node:module';
+import type { Readable, Writable } from 'node:stream';
 import { bytesOf, checkIndex } from './core/check.ts';
 import { CSliceError, show, typeError } from './errors.ts';
 import { leaveToCollector, Slice } from './slice.ts';
@@ -7,6 +8,11 @@ export interface SliceWriterOptions {
   /** Bytes to start with; the memory doubles from there. Default 64 KiB. */
   byteLength?: number;
 }
+
+const require = createRequire(import.meta.url);
+
+/** Loaded on first use: most programs that import this package stream nothing. */
+const streams = (): typeof import('node:stream') => require('node:stream');
 
 const defaultCapacity = 64 * 1024;
 const mostBytes = Number.MAX_SAFE_INTEGER;
@@ -57,7 +63,7 @@ export class SliceWriter implements Disposable {
 
   /** A Node stream into this writer. Destroying it with an error releases what was written. */
   writable(): Writable {
-    return new Writable({
+    return new (streams().Writable)({
       write: (chunk, encoding, done) => {
         attempt(() => this.write(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk), done);
       },
@@ -125,7 +131,7 @@ export interface ReadOptions {
  */
 export function readable(slice: Slice, options: ReadOptions = {}): Readable {
   const chunks = chunksOf(slice, options);
-  return new Readable({
+  return new (streams().Readable)({
     objectMode: true, // chunks that wait together would be joined otherwise, which copies
     highWaterMark: 0, // nothing ahead of demand: a chunk that waits could lose its slice
     read() {

@@ -134,7 +134,7 @@ const strandedTokens: Token[] = [];
 export function strandToken(token: Token): void {
   strandedTokens.push(token);
   process.emitWarning(
-    `A view of slot ${token.slot} was detached by someone else, so its bytes may be in use by another ArrayBuffer. ` +
+    `A view of slot ${token.slot} was detached by someone else, or locked, so its bytes may still be in use. ` +
       'The block is kept for the life of this thread.',
     { type: 'CSliceWarning', code: 'CSLICE_VIEW_MOVED' },
   );

@@ -1,5 +1,4 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { createRequire } from 'node:module';
 import { sweep } from './lifetime.ts';
 
 type Collector = () => void;
@@ -9,8 +8,9 @@ let collector: Collector | undefined;
 /** A full collection, by a function that V8 only shows where it is asked for; undefined on other engines. */
 function findCollector(): Collector {
   try {
-    setFlagsFromString('--expose-gc');
-    return (globalThis.gc as Collector | undefined) ?? (runInNewContext('gc') as Collector);
+    const require = createRequire(import.meta.url);
+    require('node:v8').setFlagsFromString('--expose-gc');
+    return (globalThis.gc as Collector | undefined) ?? require('node:vm').runInNewContext('gc');
   } catch {
     return () => {};
   }

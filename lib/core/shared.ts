@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { CSliceError, show } from '../errors.ts';
 import { sharesExpire, slotAddress, slotAttach, slotShare } from '../native/symbols.ts';
 import { advance } from './check.ts';
@@ -23,7 +22,7 @@ export function offer(
   attachments: number,
   patience: number,
 ): SharedSlice {
-  const secret = secrets.get(token) ?? randomBytes(8).readBigUInt64LE();
+  const secret = secrets.get(token) ?? randomSecret();
   secrets.set(token, secret);
   const name = slotShare(token.slot, secret, attachments, patience);
   if (name < 0) throw statusError(name, 'sharing a block');
@@ -64,6 +63,10 @@ export function attach(shared: unknown): Attached {
     throw statusError(result, 'attaching a shared slice');
   }
   return { token, address: advance(slotAddress(token.slot), byteOffset), byteLength };
+}
+
+function randomSecret(): bigint {
+  return crypto.getRandomValues(new BigUint64Array(1))[0] as bigint;
 }
 
 const largestSecret = (1n << 64n) - 1n;

@@ -68,13 +68,29 @@ export function createView(address: Integer, byteLength: number, keeper: Keeper)
 
 /**
  * Kills a view of `byteLength` bytes and everything over it: their length is 0 from here.
- * Returns false if someone else detached it before, and so may have its bytes in another buffer.
+ * Returns false if someone else detached it before, and so may have its bytes in another buffer, or locked it so that it
+ * cannot be detached: the bytes must stay, then.
  */
 export function detachView(buffer: ArrayBuffer, byteLength: number): boolean {
-  const ours = buffer.byteLength === byteLength;
-  host.detach(buffer);
+  const ours = buffer.byteLength === byteLength && detach(buffer);
   Hold.clear(buffer);
   return ours;
+}
+
+/** The language's own way, where it exists: it refuses a buffer that somebody locked, where Node-API would abort. */
+const transfer = (ArrayBuffer.prototype as { transfer?: (this: ArrayBuffer, length: number) => ArrayBuffer }).transfer;
+
+function detach(buffer: ArrayBuffer): boolean {
+  if (transfer === undefined) {
+    host.detach(buffer);
+    return true;
+  }
+  try {
+    transfer.call(buffer, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** What keeps the memory of a live view of ours; undefined for every other buffer. */
