@@ -33,6 +33,16 @@ const unsanitized: readonly { readonly title: RegExp; readonly why: string }[] =
   { title: /in the eyes of AddressSanitizer/, why: 'they bring an AddressSanitizer of their own' },
 ];
 
+/** Leaks that a test's own program is made of. */
+const leak = /^SUMMARY: AddressSanitizer: \d+ byte\(s\) leaked in (\d+) allocation/m;
+const expectedReports: readonly { readonly program: RegExp; readonly why: string }[] = [
+  { program: /support\/unload\.ts/, why: 'it unloads a library whose memory it still has' },
+  {
+    program: /threads\/ends\.ts/,
+    why: 'its threads end with memory that only their JavaScript destructors could have given back',
+  },
+];
+
 class Failure extends Error {}
 
 interface Result {
@@ -111,15 +121,17 @@ function shims(directory: string, programs: readonly string[]): string {
   return directory;
 }
 
-/** What the sanitizers have written, each with the program that it is about. */
+/** What the sanitizers have written, but for what is expected, each with the program that it is about. */
 function reportsIn(directory: string): string[] {
   return readdirSync(directory)
     .filter((file) => file.startsWith('report.'))
     .map((file) => {
       const named = join(directory, `${file.slice('report.'.length)}.argv`);
       const program = existsSync(named) ? readFileSync(named, 'utf8') : 'a program of another runtime';
-      return `${program}\n${readFileSync(join(directory, file), 'utf8').slice(0, 3000)}`;
-    });
+      return { program, report: readFileSync(join(directory, file), 'utf8') };
+    })
+    .filter((found) => !expectedReports.some((known) => known.program.test(found.program) && leak.test(found.report)))
+    .map(({ program, report }) => `${program}\n${report.slice(0, 3000)}`);
 }
 
 async function sanitized(): Promise<string> {
@@ -138,7 +150,7 @@ async function sanitized(): Promise<string> {
     LD_PRELOAD: [libraryOfCompiler('libasan.so'), libraryOfCompiler('libubsan.so')].join(' '),
     ASAN_OPTIONS: `detect_leaks=1:malloc_context_size=2:log_path=${join(reports, 'report')}`,
     UBSAN_OPTIONS: `print_stacktrace=1:log_path=${join(reports, 'report')}`,
-    LSAN_OPTIONS: `suppressions=${join(root, 'scripts/lsan.supp')}:print_suppressions=0`,
+    LSAN_OPTIONS: `suppressions=${join(root, 'scripts/lsan.supp')}:print_suppressions=0:exitcode=0`, // a leak is a report, and no test's failure
   });
   const found = reportsIn(reports);
   if (found.length + result.failures.length > 0) {
@@ -146,7 +158,8 @@ async function sanitized(): Promise<string> {
   }
   const { stats } = result;
   const why = unsanitized.map(({ title, why }) => `\n  without ${title.source}: ${why}`).join('');
-  return `${stats.passes} of ${stats.tests} passed, 0 reports${why}`;
+  const expected = expectedReports.map(({ program, why }) => `\n  leaks of ${program.source}: ${why}`).join('');
+  return `${stats.passes} of ${stats.tests} passed, 0 reports${why}${expected}`;
 }
 
 const source = ['--expose-gc', '--conditions=@cslice/source', '--import', 'tsx'];

@@ -6,6 +6,7 @@ import { writeSync } from 'node:fs';
 import { types } from 'node:util';
 import { markAsUntransferable } from 'node:worker_threads';
 import { CSliceError, type SharedSlice, Slice, stats } from '../../lib/index.ts';
+import { free } from '../support/blocks.ts';
 import { collectUntil } from '../support/collect.ts';
 import { type Argument, exempt, instances, type Row, rows } from './rows.ts';
 import { memberOf, surfaceOf } from './surface.ts';
@@ -45,6 +46,7 @@ async function attempt(step: string, action: () => unknown): Promise<Result> {
   try {
     const value = action();
     const returned = types.isPromise(value) ? await value : value;
+    if (step.startsWith('Slice#disown') && typeof returned === 'bigint') free(returned);
     await end(returned);
     return { returned };
   } catch (thrown) {
@@ -253,7 +255,7 @@ if (mode === 'surface') {
     await attempts[mode ?? '']?.(name);
     if (mode !== 'moved' && mode !== 'marked') await expectNothingLeft(name); // such views keep their blocks for good
   }
-  console.log(JSON.stringify({ tried, wrong }));
+  console.log(`\n${JSON.stringify({ tried, wrong })}`); // C may have printed to the line before
   process.exit(); // streams and timers of what was tried may be under way
 }
 
