@@ -149,7 +149,7 @@ static void close_door(void *data) {
     if (door->mailbox != NULL) cslice__mailbox_set_wake(door->mailbox, NULL, NULL);
     cslice__owner_close();
     if (door->mailbox != NULL) {
-        cslice__block_count_lost(cslice__mailbox_close(door->mailbox));
+        cslice__counts_lost(cslice__mailbox_close(door->mailbox));
         cslice__mailbox_unref(door->mailbox);
     }
     cslice__mem_free(door->tracked);

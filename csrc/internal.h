@@ -33,6 +33,31 @@ void cslice__reclaim_free(void *memory, size_t size);
 /* Until nothing waits to be freed. For tests. */
 void cslice__reclaim_wait(void);
 
+/* ---- counts.c ---------------------------------------------------------------------------------------------- */
+
+/* How a block ends: the counter that it goes to. */
+typedef enum cslice__end {
+    CSLICE__BY_SCOPE,
+    CSLICE__BY_COLLECTION,
+    CSLICE__BY_THREAD_END,
+    CSLICE__BY_C,
+    CSLICE__DISOWNED,
+    CSLICE__ENDS
+} cslice__end;
+
+/* The calling thread counts in a place of its own between open and close. */
+void cslice__counts_open(void);
+void cslice__counts_close(void);
+void cslice__counts_allocated(size_t size);
+void cslice__counts_ended(size_t size, cslice__end end);
+void cslice__counts_resized(size_t before, size_t after);
+/* Destructors that nobody will run. */
+void cslice__counts_lost(uint64_t count);
+/* Under a limit, bytes are claimed before they are asked for, so that threads racing for the last of it cannot both win,
+   and apart from what is live, so that a claim that comes to nothing is in no statistics. CSLICE_ELIMIT. */
+int cslice__counts_claim(size_t size, size_t *claimed);
+void cslice__counts_unclaim(size_t claimed);
+
 /* ---- mailbox.c --------------------------------------------------------------------------------------------- */
 
 typedef void cslice__wake_function(void *target);
@@ -65,15 +90,6 @@ void cslice__mailbox_set_wake(cslice__mailbox *mailbox, cslice__wake_function *w
 uint64_t cslice__mailbox_close(cslice__mailbox *mailbox);
 
 /* ---- block.c ----------------------------------------------------------------------------------------------- */
-
-/* Why a reference is dropped: the counter that a block's end goes to. */
-typedef enum cslice__reason {
-    CSLICE__BY_SCOPE,
-    CSLICE__BY_COLLECTION,
-    CSLICE__BY_THREAD_END,
-    CSLICE__BY_C,
-    CSLICE__REASONS
-} cslice__reason;
 
 typedef enum cslice__kind {
     CSLICE__HEAP,     /* data came from cslice__mem_alloc */
@@ -108,7 +124,7 @@ int cslice__block_alloc(size_t size, size_t alignment, bool zero, cslice_block *
 int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context,
                         cslice_block **block);
 int cslice__block_adopt_callback(cslice__mailbox *mailbox, void *data, size_t size, cslice_block **block);
-void cslice__block_drop(cslice_block *block, cslice__reason reason);
+void cslice__block_drop(cslice_block *block, cslice__end end);
 int cslice__block_disown(cslice_block *block);
 /* Runs a native destructor. */
 void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context);
@@ -116,8 +132,6 @@ void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr
 int64_t cslice__block_resize(cslice_block *block, size_t size);
 /* Whether this copy of the library made the block. */
 bool cslice__block_is_ours(const cslice_block *block);
-/* Counts destructors that nobody will run. */
-void cslice__block_count_lost(uint64_t count);
 
 /* ---- share.c ----------------------------------------------------------------------------------------------- */
 

@@ -43,6 +43,7 @@ int cslice__owner_open(void) {
         if (opened == NULL) return CSLICE_ENOMEM;
         table = opened;
         cslice__mem_cells_open();
+        cslice__counts_open();
     }
     table->users++;
     return 0;
@@ -56,6 +57,7 @@ void cslice__owner_close(void) {
         if (block != NULL) cslice__block_drop(block, CSLICE__BY_THREAD_END);
     }
     table = NULL;
+    cslice__counts_close();
     cslice__mem_cells_close();
     cslice__mem_free(closing->offers);
     cslice__mem_free(closing->blocks);

@@ -140,20 +140,20 @@ static void test_native_signatures(void) {
 
 static void test_reasons(void) {
     cslice_statistics before = counts();
-    for (int reason = 0; reason < CSLICE__REASONS; reason++) {
+    for (int reason = 0; reason < CSLICE__DISOWNED; reason++) {
         cslice_block *block = NULL;
         CHECK_EQUAL(cslice_block_new(1, &block), 0);
         cslice_block_ref(block);
         cslice__block_drop(block, CSLICE__BY_C);
         CHECK_EQUAL(counts().live_blocks, before.live_blocks + 1);
-        cslice__block_drop(block, (cslice__reason)reason);
+        cslice__block_drop(block, (cslice__end)reason);
     }
     cslice_statistics after = counts();
     CHECK_EQUAL(after.released_by_scope, before.released_by_scope + 1);
     CHECK_EQUAL(after.released_by_collection, before.released_by_collection + 1);
     CHECK_EQUAL(after.released_by_thread_end, before.released_by_thread_end + 1);
     CHECK_EQUAL(after.released_by_c, before.released_by_c + 1);
-    CHECK_EQUAL(after.allocated_blocks, before.allocated_blocks + CSLICE__REASONS);
+    CHECK_EQUAL(after.allocated_blocks, before.allocated_blocks + CSLICE__DISOWNED);
     check_nothing_live();
 }
 

@@ -21,7 +21,7 @@ static cslice__mailbox *mailbox_new(void) {
 
 /* What the second door does when its thread ends. */
 static void mailbox_end(cslice__mailbox *mailbox) {
-    cslice__block_count_lost(cslice__mailbox_close(mailbox));
+    cslice__counts_lost(cslice__mailbox_close(mailbox));
     cslice__mailbox_unref(mailbox);
 }
 

@@ -366,7 +366,7 @@ static void test_thread_end_with_callbacks(void) {
     }
     cslice_slot_release(first);
     close_table();
-    cslice__block_count_lost(cslice__mailbox_close(mailbox));
+    cslice__counts_lost(cslice__mailbox_close(mailbox));
     cslice__mailbox_unref(mailbox);
     CHECK_EQUAL(counts().lost_destructors, before.lost_destructors + 3);
     CHECK_EQUAL(counts().released_by_thread_end, before.released_by_thread_end + 2);

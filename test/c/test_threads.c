@@ -265,7 +265,7 @@ static void live(worker *self) {
     for (uint32_t i = 0; i < SLOTS; i++) self->slots[i].full = false;
     for (uint32_t i = 0; i < steps; i++) step(self);
     cslice__owner_close();
-    cslice__block_count_lost(cslice__mailbox_close(self->mailbox));
+    cslice__counts_lost(cslice__mailbox_close(self->mailbox));
     cslice__mailbox_unref(self->mailbox);
 }
 

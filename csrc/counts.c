@@ -1,0 +1,178 @@
+/*
+ * What is allocated and what became of the rest. Each JavaScript thread counts in a place of its own, with plain loads
+ * and stores: atomic additions to shared counters cost a fifth of a small allocation, and much more between threads.
+ *
+ * Live bytes are needed as a total, for the peak and the limit: a thread keeps what it has added since it last told the
+ * others, and tells them at the latest after UNTOLD_BYTES.
+ */
+#include "internal.h"
+
+#define UNTOLD_BYTES ((int64_t)64 << 10)
+
+typedef struct counters {
+    atomic_uint_fast64_t allocated;
+    atomic_uint_fast64_t ended[CSLICE__ENDS];
+    atomic_int_fast64_t untold; /* bytes */
+    int64_t most_untold;        /* the highest that it has been since */
+    struct counters *next;
+} counters;
+
+static struct {
+    atomic_uint_fast64_t limit;         /* 0: none */
+    atomic_uint_fast64_t claimed_bytes; /* allocations under way, where there is a limit */
+    atomic_int_fast64_t live_bytes;
+    atomic_uint_fast64_t peak_bytes;
+    atomic_uint_fast64_t lost;
+    atomic_uint_fast64_t failed;
+} totals;
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards the list */
+static counters others; /* of threads without counters of their own, and of those that have ended; first of the list */
+static _Thread_local counters *mine;
+
+static uint64_t get(const atomic_uint_fast64_t *counter) {
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void add(atomic_uint_fast64_t *counter, uint64_t n) {
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static void raise_peak(int64_t live) {
+    uint_fast64_t peak = get(&totals.peak_bytes);
+    while (live > 0 && (uint64_t)live > peak &&
+           !atomic_compare_exchange_weak_explicit(&totals.peak_bytes, &peak, (uint64_t)live, memory_order_relaxed,
+                                                  memory_order_relaxed)) {
+    }
+}
+
+static void tell(counters *own) {
+    int64_t untold = atomic_load_explicit(&own->untold, memory_order_relaxed);
+    int64_t before = atomic_fetch_add_explicit(&totals.live_bytes, untold, memory_order_relaxed);
+    raise_peak(before + own->most_untold);
+    atomic_store_explicit(&own->untold, 0, memory_order_relaxed);
+    own->most_untold = 0;
+}
+
+static void add_bytes(int64_t bytes) {
+    if (mine == NULL) {
+        raise_peak(atomic_fetch_add_explicit(&totals.live_bytes, bytes, memory_order_relaxed) + bytes);
+        return;
+    }
+    int64_t untold = atomic_load_explicit(&mine->untold, memory_order_relaxed) + bytes;
+    atomic_store_explicit(&mine->untold, untold, memory_order_relaxed);
+    if (untold > mine->most_untold) mine->most_untold = untold;
+    if (untold > UNTOLD_BYTES || untold < -UNTOLD_BYTES || get(&totals.limit) != 0) tell(mine);
+}
+
+static void add_one(counters *own, size_t offset) {
+    atomic_uint_fast64_t *counter = (atomic_uint_fast64_t *)((char *)(own == NULL ? &others : own) + offset);
+    if (own == NULL) {
+        add(counter, 1);
+    } else {
+        atomic_store_explicit(counter, get(counter) + 1, memory_order_relaxed); /* nobody else writes it */
+    }
+}
+
+void cslice__counts_open(void) {
+    mine = cslice__mem_alloc(sizeof *mine, 64, true);
+    if (mine == NULL) return; /* the thread then counts among the others */
+    pthread_mutex_lock(&mutex);
+    mine->next = others.next;
+    others.next = mine;
+    pthread_mutex_unlock(&mutex);
+}
+
+static void unlink_from(counters *list, const counters *own) {
+    while (list->next != own) list = list->next;
+    list->next = own->next;
+}
+
+void cslice__counts_close(void) {
+    counters *own = mine;
+    if (own == NULL) return;
+    mine = NULL;
+    pthread_mutex_lock(&mutex);
+    tell(own);
+    add(&others.allocated, get(&own->allocated));
+    for (int end = 0; end < CSLICE__ENDS; end++) add(&others.ended[end], get(&own->ended[end]));
+    unlink_from(&others, own);
+    pthread_mutex_unlock(&mutex);
+    cslice__mem_free(own);
+}
+
+void cslice__counts_allocated(size_t size) {
+    add_one(mine, offsetof(counters, allocated));
+    add_bytes((int64_t)size);
+}
+
+void cslice__counts_ended(size_t size, cslice__end end) {
+    add_one(mine, offsetof(counters, ended) + (size_t)end * sizeof(atomic_uint_fast64_t));
+    add_bytes(-(int64_t)size);
+}
+
+void cslice__counts_resized(size_t before, size_t after) {
+    add_bytes((int64_t)after - (int64_t)before);
+}
+
+int cslice__counts_claim(size_t size, size_t *claimed) {
+    *claimed = 0;
+    uint64_t limit = get(&totals.limit);
+    if (limit == 0) return 0;
+    uint_fast64_t pending = get(&totals.claimed_bytes);
+    do {
+        int64_t live = atomic_load_explicit(&totals.live_bytes, memory_order_relaxed);
+        uint64_t taken = (live > 0 ? (uint64_t)live : 0) + pending;
+        if (taken > limit || size > limit - taken) return CSLICE_ELIMIT;
+    } while (!atomic_compare_exchange_weak_explicit(&totals.claimed_bytes, &pending, pending + size,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    *claimed = size;
+    return 0;
+}
+
+void cslice__counts_unclaim(size_t claimed) {
+    if (claimed != 0) atomic_fetch_sub_explicit(&totals.claimed_bytes, claimed, memory_order_relaxed);
+}
+
+void cslice_limit_set(uint64_t bytes) {
+    if (mine != NULL) tell(mine);
+    atomic_store_explicit(&totals.limit, bytes, memory_order_relaxed);
+}
+
+void cslice_count_failure(void) {
+    add(&totals.failed, 1);
+}
+
+void cslice__counts_lost(uint64_t count) {
+    add(&totals.lost, count);
+}
+
+void cslice_statistics_get(cslice_statistics *statistics) {
+    uint64_t ended[CSLICE__ENDS] = {0}, all_ended = 0, allocated = 0;
+    if (mine != NULL) tell(mine);
+    pthread_mutex_lock(&mutex);
+    /* What has ended before what is allocated, which so is never the smaller. */
+    for (const counters *each = &others; each != NULL; each = each->next) {
+        for (int end = 0; end < CSLICE__ENDS; end++) ended[end] += get(&each->ended[end]);
+    }
+    int64_t live = atomic_load_explicit(&totals.live_bytes, memory_order_relaxed);
+    for (const counters *each = &others; each != NULL; each = each->next) {
+        allocated += get(&each->allocated);
+        live += atomic_load_explicit(&each->untold, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&mutex);
+    for (int end = 0; end < CSLICE__ENDS; end++) all_ended += ended[end];
+    *statistics = (cslice_statistics){
+        .live_blocks = allocated - all_ended,
+        .live_bytes = live > 0 ? (uint64_t)live : 0,
+        .peak_bytes = get(&totals.peak_bytes),
+        .allocated_blocks = allocated,
+        .released_by_scope = ended[CSLICE__BY_SCOPE],
+        .released_by_collection = ended[CSLICE__BY_COLLECTION],
+        .released_by_thread_end = ended[CSLICE__BY_THREAD_END],
+        .released_by_c = ended[CSLICE__BY_C],
+        .disowned_blocks = ended[CSLICE__DISOWNED],
+        .lost_destructors = get(&totals.lost),
+        .failed_destructors = get(&totals.failed),
+    };
+}
