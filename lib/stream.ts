@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type { Readable, Writable } from 'node:stream';
-import { bytesOf, checkIndex } from './core/check.ts';
+import { bytesOf, checkIndex, longestView } from './core/check.ts';
 import { CSliceError, show, typeError } from './errors.ts';
 import { leaveToCollector, Slice } from './slice.ts';
 
@@ -15,7 +15,6 @@ const require = createRequire(import.meta.url);
 const streams = (): typeof import('node:stream') => require('node:stream');
 
 const defaultCapacity = 64 * 1024;
-const mostBytes = Number.MAX_SAFE_INTEGER;
 
 /**
  * C memory that grows as data arrives: write to it directly, or through {@link SliceWriter.writable} (Node) or
@@ -35,7 +34,7 @@ export class SliceWriter implements Disposable {
     if (typeof options !== 'object' || options === null) {
       throw typeError(`options must be an object, got ${show(options)}`);
     }
-    this.#slice = Slice.alloc(checkIndex('byteLength', options.byteLength, defaultCapacity, 1, mostBytes));
+    this.#slice = Slice.alloc(checkIndex('byteLength', options.byteLength, defaultCapacity, 1, longestView));
   }
 
   /** Bytes written so far. */
@@ -173,7 +172,7 @@ function chunksOf(slice: Slice, options: ReadOptions): Chunks {
   if (!(slice instanceof Slice)) throw typeError(`slice must be a Slice, got ${show(slice)}`);
   if (typeof options !== 'object' || options === null)
     throw typeError(`options must be an object, got ${show(options)}`);
-  const chunkBytes = checkIndex('chunkBytes', options.chunkBytes, defaultCapacity, 1, mostBytes);
+  const chunkBytes = checkIndex('chunkBytes', options.chunkBytes, defaultCapacity, 1, longestView);
   const whole = slice.toBuffer();
   const { byteLength } = whole;
   let at = 0;

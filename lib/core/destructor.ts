@@ -67,7 +67,7 @@ export function destructor(lib: KoffiLibrary, symbol: string, options: Destructo
   if (typeof options !== 'object' || options === null)
     throw typeError(`options must be an object, got ${show(options)}`);
   const { signature = 'ptr', context } = options;
-  if (!Object.hasOwn(signatures, signature)) {
+  if (typeof signature !== 'string' || !Object.hasOwn(signatures, signature)) {
     throw rangeError(`signature must be one of ${Object.keys(signatures).join(' | ')}, got ${show(signature)}`);
   }
   if (context !== undefined && signature !== 'ctx,ptr') {

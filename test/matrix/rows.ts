@@ -124,7 +124,7 @@ export const rows: Readonly<Record<string, () => Row>> = {
       arg('free', 'symbol'),
       arg({}, 'options', { signature: 'flag', context: 'index' }),
     ),
-  configure: () => row(arg({}, 'settings', { limitBytes: 'index' })),
+  configure: () => row(arg({}, 'settings', { limitBytes: 'limit' })),
   stats: () => row(),
   pin: () => row(arg(new Uint8Array(8), 'bytes')),
   ownedBytes: () =>

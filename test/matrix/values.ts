@@ -79,6 +79,7 @@ const isObject = (value: unknown): boolean => typeof value === 'object' && value
 export type Kind =
   | 'length'
   | 'index'
+  | 'limit'
   | 'address'
   | 'bytes'
   | 'text'
@@ -115,6 +116,7 @@ function propertyOf(value: unknown, key: string): unknown {
 export const kinds: Readonly<Record<Kind, (value: unknown) => boolean>> = {
   length: () => false,
   index: (value) => value === undefined,
+  limit: (value) => value === undefined || (Number.isSafeInteger(value) && (value as number) >= 0),
   address: () => false,
   bytes: () => false,
   text: (value) => typeof value === 'string' && !value.includes('\0'),
