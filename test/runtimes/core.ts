@@ -152,6 +152,10 @@ function work(): void {
   parentPort?.postMessage('ready');
 }
 
+/** What is in reach until the end of the process. */
+const kept: ArrayBuffer[] = [];
+let exitsAtOnce = false;
+
 const checks: Record<string, () => void | Promise<void>> = {
   'alloc: gives zeroed, aligned bytes that C sees': () => {
     const slice = Slice.alloc(64, { alignment: 4096 });
@@ -583,6 +587,13 @@ const checks: Record<string, () => void | Promise<void>> = {
     slice.release();
     equal(slice.released, true);
     if (buffer.byteLength !== 0) equal(stats().liveBlocks, 1); // what cannot be detached must not be freed
+    exitsAtOnce = true; // how such a process ends is the next check
+  },
+
+  'exit: of a process in which a buffer was marked as untransferable is orderly': () => {
+    const { buffer } = Slice.alloc(8);
+    markAsUntransferable(buffer);
+    kept.push(buffer);
   },
 
   'threads: one that ends gives everything back, native destructors included': () => endThread('return'),
@@ -743,4 +754,5 @@ if (!isMainThread) {
 } else {
   await checks[name]?.();
   console.log(`passed: ${name}`);
+  if (exitsAtOnce) process.exit();
 }
