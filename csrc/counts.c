@@ -28,7 +28,7 @@ static struct {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards the list */
 static counters others; /* of threads without counters of their own, and of those that have ended; first of the list */
-static _Thread_local counters *mine;
+static CSLICE__THREAD_LOCAL counters *mine;
 
 static uint64_t get(const atomic_uint_fast64_t *counter) {
     return atomic_load_explicit(counter, memory_order_relaxed);
@@ -54,24 +54,20 @@ static void tell(counters *own) {
     own->most_untold = 0;
 }
 
-static void add_bytes(int64_t bytes) {
-    if (mine == NULL) {
+/* Thread-local variables are looked up by a call, so each function here asks once and hands the answer on. */
+static void add_bytes(counters *own, int64_t bytes) {
+    if (own == NULL) {
         raise_peak(atomic_fetch_add_explicit(&totals.live_bytes, bytes, memory_order_relaxed) + bytes);
         return;
     }
-    int64_t untold = atomic_load_explicit(&mine->untold, memory_order_relaxed) + bytes;
-    atomic_store_explicit(&mine->untold, untold, memory_order_relaxed);
-    if (untold > mine->most_untold) mine->most_untold = untold;
-    if (untold > UNTOLD_BYTES || untold < -UNTOLD_BYTES || get(&totals.limit) != 0) tell(mine);
+    int64_t untold = atomic_load_explicit(&own->untold, memory_order_relaxed) + bytes;
+    atomic_store_explicit(&own->untold, untold, memory_order_relaxed);
+    if (untold > own->most_untold) own->most_untold = untold;
+    if (untold > UNTOLD_BYTES || untold < -UNTOLD_BYTES || get(&totals.limit) != 0) tell(own);
 }
 
-static void add_one(counters *own, size_t offset) {
-    atomic_uint_fast64_t *counter = (atomic_uint_fast64_t *)((char *)(own == NULL ? &others : own) + offset);
-    if (own == NULL) {
-        add(counter, 1);
-    } else {
-        atomic_store_explicit(counter, get(counter) + 1, memory_order_relaxed); /* nobody else writes it */
-    }
+static void add_own(atomic_uint_fast64_t *counter) {
+    atomic_store_explicit(counter, get(counter) + 1, memory_order_relaxed); /* nobody else writes it */
 }
 
 void cslice__counts_open(void) {
@@ -102,17 +98,27 @@ void cslice__counts_close(void) {
 }
 
 void cslice__counts_allocated(size_t size) {
-    add_one(mine, offsetof(counters, allocated));
-    add_bytes((int64_t)size);
+    counters *own = mine;
+    if (own == NULL) {
+        add(&others.allocated, 1);
+    } else {
+        add_own(&own->allocated);
+    }
+    add_bytes(own, (int64_t)size);
 }
 
 void cslice__counts_ended(size_t size, cslice__end end) {
-    add_one(mine, offsetof(counters, ended) + (size_t)end * sizeof(atomic_uint_fast64_t));
-    add_bytes(-(int64_t)size);
+    counters *own = mine;
+    if (own == NULL) {
+        add(&others.ended[end], 1);
+    } else {
+        add_own(&own->ended[end]);
+    }
+    add_bytes(own, -(int64_t)size);
 }
 
 void cslice__counts_resized(size_t before, size_t after) {
-    add_bytes((int64_t)after - (int64_t)before);
+    add_bytes(mine, (int64_t)after - (int64_t)before);
 }
 
 int cslice__counts_claim(size_t size, size_t *claimed) {

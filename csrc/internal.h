@@ -8,6 +8,15 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+/* A thread-local variable at a fixed distance from the thread pointer. The usual model for a library calls a function
+   for each look-up, which doubled the cost of a small allocation. glibc keeps room for the few bytes that such variables
+   of a library loaded later take; other C libraries refuse to load them. */
+#if defined(__GLIBC__)
+#define CSLICE__THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+#define CSLICE__THREAD_LOCAL _Thread_local
+#endif
+
 /* ---- mem.c ------------------------------------------------------------------------------------------------- */
 
 /* NULL when memory is exhausted, or when a test asked for that. Alignment is a power of two. */

@@ -111,10 +111,12 @@ typedef struct cell {
     struct cell *next;
 } cell;
 
-static _Thread_local struct {
+typedef struct cell_cache {
     cell *first;
     uint32_t room; /* 0 in threads that did not open the cache */
-} cells;
+} cell_cache;
+
+static CSLICE__THREAD_LOCAL cell_cache cells;
 
 void cslice__mem_cells_open(void) {
     cells.room = MOST_CELLS;
@@ -130,20 +132,22 @@ void cslice__mem_cells_close(void) {
 
 void *cslice__mem_cell_alloc(void) {
     if (must_fail()) return NULL;
-    cell *kept = cells.first;
+    cell_cache *cache = &cells; /* looked up once */
+    cell *kept = cache->first;
     if (kept == NULL) return malloc(CSLICE__CELL_SIZE);
-    cells.first = kept->next;
-    cells.room++;
+    cache->first = kept->next;
+    cache->room++;
     return kept;
 }
 
 void cslice__mem_cell_free(void *memory) {
-    if (cells.room == 0) {
+    cell_cache *cache = &cells;
+    if (cache->room == 0) {
         free(memory);
         return;
     }
     cell *kept = memory;
-    kept->next = cells.first;
-    cells.first = kept;
-    cells.room--;
+    kept->next = cache->first;
+    cache->first = kept;
+    cache->room--;
 }

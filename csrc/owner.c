@@ -15,7 +15,7 @@ typedef struct owner_table {
     uint32_t offers_capacity;
 } owner_table;
 
-static _Thread_local owner_table *table;
+static CSLICE__THREAD_LOCAL owner_table *table;
 
 static void orphan_offers(uint32_t slot) {
     uint32_t kept = 0;
@@ -30,10 +30,11 @@ static void orphan_offers(uint32_t slot) {
 }
 
 static cslice_block *take(uint32_t slot) {
-    if (table == NULL || slot >= table->reserved) return NULL;
-    cslice_block *block = table->blocks[slot];
-    table->blocks[slot] = NULL;
-    if (block != NULL && table->offers_count != 0) orphan_offers(slot);
+    owner_table *own = table; /* looked up by a call, hence once */
+    if (own == NULL || slot >= own->reserved) return NULL;
+    cslice_block *block = own->blocks[slot];
+    own->blocks[slot] = NULL;
+    if (block != NULL && own->offers_count != 0) orphan_offers(slot);
     return block;
 }
 
@@ -81,10 +82,14 @@ int64_t cslice_slots_reserve(uint32_t count) {
     return first;
 }
 
-static int check_empty(uint32_t slot) {
+static int check_empty_in(const owner_table *own, uint32_t slot) {
     /* No users: the table is being closed, and a destructor that fills a slot now would never see it dropped. */
-    if (table == NULL || table->users == 0) return CSLICE_EOWNER;
-    return slot < table->reserved && table->blocks[slot] == NULL ? 0 : CSLICE_ESLOT;
+    if (own == NULL || own->users == 0) return CSLICE_EOWNER;
+    return slot < own->reserved && own->blocks[slot] == NULL ? 0 : CSLICE_ESLOT;
+}
+
+static int check_empty(uint32_t slot) {
+    return check_empty_in(table, slot);
 }
 
 int64_t cslice_slot_alloc(uint32_t slot, uint64_t size) {
@@ -92,14 +97,15 @@ int64_t cslice_slot_alloc(uint32_t slot, uint64_t size) {
 }
 
 int64_t cslice_slot_alloc_with(uint32_t slot, uint64_t size, uint64_t alignment, uint32_t zero) {
-    int status = check_empty(slot);
+    owner_table *own = table;
+    int status = check_empty_in(own, slot);
     if (status != 0) return status;
     if (alignment == 0 || (alignment & (alignment - 1)) != 0) return CSLICE_EINVAL;
     if (size > SIZE_MAX || alignment > SIZE_MAX) return CSLICE_ENOMEM;
     cslice_block *block;
     status = cslice__block_alloc((size_t)size, (size_t)alignment, zero != 0, &block);
     if (status != 0) return status;
-    table->blocks[slot] = block;
+    own->blocks[slot] = block;
     return (int64_t)(uintptr_t)block->data;
 }
 
