@@ -26,7 +26,7 @@ const unsanitized: readonly { readonly title: RegExp; readonly why: string }[] =
     title: /^memory stays bounded within|^garbage collection (keeps|happens)|drops blocks of C$/,
     why: "they measure the process, of which AddressSanitizer's shadow and its quarantine of freed memory are a part",
   },
-  { title: /recycled a million times/, why: 'the quarantine recycles no address' },
+  { title: /recycled many times/, why: 'the quarantine recycles no address' },
   { title: /^the installed C interface/, why: 'they build and load copies of the library without the sanitizers' },
   { title: /^the search for the C library/, why: 'they look for the release build' },
   { title: /plain \.async\(\) of koffi corrupts memory/, why: 'they corrupt memory on purpose' },

@@ -21,8 +21,8 @@ describe('memory stays bounded', function () {
     expect(limited).to.deep.include({ code: 'ERR_CSLICE_LIMIT', mostHeld: 64, again: false, fraction: false });
   });
 
-  it('one address, recycled a million times with finalizers pending, is never ended by an old token', () => {
-    const count = 1_000_000;
+  it('one address, recycled many times with finalizers pending, is never ended by an old token', () => {
+    const count = 100_000; // scripts/prove-js.ts has a million
     const { disowned, disownedBlocks, recycled, ...result } = measureRecycled(count);
     expect(result).to.deep.equal({ count, early: 0, wrong: 0, broken: 0, liveBlocks: 1 });
     expect(disownedBlocks).to.equal(disowned);
