@@ -173,6 +173,8 @@ function freeBatch(count: number, slots: Uint32Array = batch): void {
 
 const pressureThreshold = 4 << 20;
 const shortestSweepStep = 8 << 20;
+/** Tokens that are looked at in some 0.1 ms. */
+const cheapSweep = 4096;
 /** What a block costs beside its bytes: header, token, handle. So a flood of tiny ones counts too. */
 const blockOverhead = 256;
 
@@ -237,8 +239,8 @@ export function sweep(): number {
     count = host.sweep(swept);
     freeBatch(count, swept);
   }
-  // A sweep looks at every tracked token, so it waits for longer where it finds little.
-  sweepStep = total * 4 < trackedTokens ? sweepStep * 2 : shortestSweepStep;
+  // A sweep looks at every tracked token: where these are many and few are dead, it waits for longer.
+  sweepStep = trackedTokens > cheapSweep && total * 4 < trackedTokens ? sweepStep * 2 : shortestSweepStep;
   trackedTokens -= total;
   if (total > 0) runDueCallbacks();
   return total;

@@ -9,7 +9,7 @@ import { statisticsGet } from '../../../lib/native/symbols.ts';
 const how = process.argv[2];
 
 function liveBlocks(): number {
-  const counts = new BigUint64Array(10);
+  const counts = new BigUint64Array(16);
   statisticsGet(counts);
   return Number(counts[0]);
 }
