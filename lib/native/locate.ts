@@ -2,7 +2,10 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CSliceError } from '../errors.ts';
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
+/** The package's directory, from this file, or from the one that the build makes of all. */
+const root = fileURLToPath(
+  new URL(/\/native\/locate\.[jt]s$/.test(import.meta.url) ? '../../' : '../', import.meta.url),
+);
 const platform = `${process.platform}-${process.arch}`;
 
 const fileNames: Partial<Record<NodeJS.Platform, string>> = { win32: 'cslice.dll', darwin: 'libcslice.dylib' };
