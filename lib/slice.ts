@@ -22,6 +22,7 @@ import { Lease } from './core/lease.ts';
 import {
   acquireToken,
   Borrowed,
+  easePressure,
   forgetToken,
   isKeeper,
   type Keeper,
@@ -506,6 +507,7 @@ export class Slice implements Disposable {
     }
     const ours = this.#dropView();
     if (keeper instanceof Borrowed) return;
+    easePressure(this.#byteLength);
     if (ours) releaseToken(keeper);
     else strandToken(keeper);
   }

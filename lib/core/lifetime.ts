@@ -206,6 +206,12 @@ function offerScavenge(): void {
   new ArrayBuffer(1);
 }
 
+/** A release by scope leaves nothing to find. */
+export function easePressure(byteLength: number): void {
+  const left = allocatedSinceTurn - byteLength - blockOverhead;
+  allocatedSinceTurn = left > 0 ? left : 0;
+}
+
 function awaitTurn(): void {
   turnAwaited = true;
   setImmediate(() => {
