@@ -317,7 +317,8 @@ export class Slice implements Disposable {
    * The block's own bytes, as the same ArrayBuffer every time. Made on first use for about 1 µs; copies nothing. It
    * keeps the block alive, and cannot be transferred or resized.
    *
-   * @throws {CSliceError} `ERR_CSLICE_NO_VIEW` where the runtime forbids ArrayBuffers over C memory
+   * @throws {CSliceError} `ERR_CSLICE_NO_VIEW` where the runtime forbids ArrayBuffers over C memory, or someone has
+   *   detached this one
    */
   get buffer(): ArrayBuffer {
     return this.#viewed().buffer;
@@ -464,9 +465,7 @@ export class Slice implements Disposable {
     const keeper = this.#live();
     checkLength('byteLength', byteLength);
     if (!(keeper instanceof Token)) throw typeError('a borrowed or rented slice cannot be resized');
-    if (this.#views !== undefined && this.#views.buffer.byteLength !== this.#byteLength) {
-      throw rangeError('the view was detached by someone else, who may still see its bytes');
-    }
+    if (this.#views !== undefined) this.#checkOurs(this.#views);
     this.#checkWhole(keeper);
     let address = slotResize(keeper.slot, byteLength);
     if ((address === status.ENOMEM || address === status.ELIMIT) && reclaim()) {
@@ -548,7 +547,16 @@ export class Slice implements Disposable {
       this.#views = { buffer: createView(this.#address, this.#byteLength, keeper), bytes: undefined, cells: undefined };
       if (keeper instanceof Token) markViewed(keeper);
     }
+    this.#checkOurs(this.#views);
     return this.#views;
+  }
+
+  #checkOurs({ buffer }: Views): void {
+    if (buffer.byteLength === this.#byteLength) return;
+    throw new CSliceError(
+      'ERR_CSLICE_NO_VIEW',
+      'The view of this slice was detached by someone else, who may still see its bytes',
+    );
   }
 
   #live(): Keeper {
