@@ -309,7 +309,7 @@ describe('ownedBytes', () => {
 
     it('throws ERR_CSLICE_RANGE, and has given the memory back', () => {
       const report = ownedBytes(func(prototype), { pointer: 2, size: 3, destructor: release() });
-      for (const size of [-1, -(2 ** 40), 2 ** 53, (1n << 63n) - 1n, -(1n << 63n), 2 ** 52]) {
+      for (const size of [-1, -(2 ** 40), 2 ** 53, (1n << 63n) - 1n, -(1n << 63n)]) {
         expectFreed(() => report(8, size), 1, 'ERR_CSLICE_RANGE');
       }
       using slice = report(8, 8);
