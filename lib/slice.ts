@@ -459,20 +459,19 @@ export class Slice implements Disposable {
    * change. Every view dies.
    *
    * @throws {CSliceError} `ERR_CSLICE_RANGE` for memory that `alloc` did not make, a part of it, or while others hold it,
-   *   `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; the slice is as it was then
+   *   `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; the bytes are as they were then, and the views dead all the same
    */
   resize(byteLength: number): void {
     const keeper = this.#live();
     checkLength('byteLength', byteLength);
     if (!(keeper instanceof Token)) throw typeError('a borrowed or rented slice cannot be resized');
-    if (this.#views !== undefined) this.#checkOurs(this.#views);
     this.#checkWhole(keeper);
+    this.#killViews();
     let address = slotResize(keeper.slot, byteLength);
     if ((address === status.ENOMEM || address === status.ELIMIT) && reclaim()) {
       address = slotResize(keeper.slot, byteLength);
     }
     if (address < 0) throw statusError(Number(address), `resizing to ${byteLength} bytes`);
-    this.#dropView(); // no code ran since C moved the bytes, so nobody has seen the old ones
     this.#address = address;
     this.#byteLength = byteLength;
     markUnviewed(keeper, byteLength);
@@ -586,6 +585,17 @@ export class Slice implements Disposable {
     try {
       this.buffer;
     } catch {}
+  }
+
+  /** Detaches the view of a slice that lives on, or throws and leaves it. */
+  #killViews(): void {
+    const views = this.#views;
+    if (views === undefined) return;
+    this.#checkOurs(views);
+    if (!detachView(views.buffer, this.#byteLength)) {
+      throw new CSliceError('ERR_CSLICE_NO_VIEW', 'The view of this slice was locked by someone else');
+    }
+    this.#views = undefined;
   }
 
   /** What is done to a block as a whole must not come from a handle over a part of it. */

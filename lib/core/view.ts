@@ -73,7 +73,7 @@ export function createView(address: Integer, byteLength: number, keeper: Keeper)
  */
 export function detachView(buffer: ArrayBuffer, byteLength: number): boolean {
   const ours = buffer.byteLength === byteLength && detach(buffer);
-  Hold.clear(buffer);
+  if (ours) Hold.clear(buffer);
   return ours;
 }
 
