@@ -98,6 +98,8 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
     CALL4(RESULT, cslice_slot_attach, uint32_t, uint64_t, uint64_t, uint64_t)                              \
     CALL1(NOTHING, cslice_slot_release, uint32_t)                                                          \
     CALL2(NOTHING, cslice_slots_collect, pointer, uint32_t)                                                \
+    CALL2(RESULT, cslice_slots_renew, pointer, uint32_t)                                                   \
+    CALL1(NOTHING, cslice_reuse_set, uint64_t)                                                             \
     CALL1(RESULT, cslice_slot_disown, uint32_t)                                                            \
     CALL1(RESULT, cslice_callback_take, uint64_t)                                                          \
     CALL1(RESULT, cslice_library_keep, uint64_t)                                                           \
@@ -117,6 +119,7 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
 BINDINGS(CALL1, CALL2, CALL3, CALL4, CALL5, CALL6)
 
 BEGIN(cslice_shares_expire, 0) RESULT(cslice_shares_expire()) END
+BEGIN(cslice_reuse_account, 0) RESULT(cslice_reuse_account()) END
 BEGIN(cslice_count_failure, 0) NOTHING(cslice_count_failure()) END
 BEGIN(cslice_random, 0) RESULT(cslice_random()) END
 BEGIN(cslice_abi_version, 0) RESULT(cslice_abi_version()) END
@@ -125,6 +128,7 @@ void cslice__bindings_export(napi_env env, napi_value exports) {
 #define EXPORT(put, name, ...) cslice__node_api_export(env, exports, #name, call_##name, NULL);
     BINDINGS(EXPORT, EXPORT, EXPORT, EXPORT, EXPORT, EXPORT)
     EXPORT(RESULT, cslice_shares_expire, )
+    EXPORT(RESULT, cslice_reuse_account, )
     EXPORT(NOTHING, cslice_count_failure, )
     EXPORT(RESULT, cslice_random, )
     EXPORT(RESULT, cslice_abi_version, )

@@ -2,6 +2,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <string.h>
 
 typedef void free_ptr(void *data);
 typedef void free_ptr_size(void *data, size_t size);
@@ -121,8 +122,16 @@ static bool is_shared(const cslice_block *block) {
     return atomic_load_explicit(&block->references, memory_order_acquire) != 1;
 }
 
+bool cslice__block_is_renewable(const cslice_block *block) {
+    return block->kind == CSLICE__HEAP && !is_shared(block);
+}
+
+void cslice__block_zero(cslice_block *block) {
+    memset(block->data, 0, block->size);
+}
+
 int64_t cslice__block_resize(cslice_block *block, size_t size) {
-    if (block->kind != CSLICE__HEAP || is_shared(block)) return CSLICE_EINVAL;
+    if (!cslice__block_is_renewable(block)) return CSLICE_EINVAL;
     if (size > PTRDIFF_MAX) return CSLICE_ENOMEM;
     size_t gained = size > block->size ? size - block->size : 0;
     size_t claimed;

@@ -9,22 +9,35 @@
 
 #define UNTOLD_BYTES ((int64_t)64 << 10)
 
+/* cslice_reuse_account. JavaScript writes all but the capacity: doubles, since those are what it reads and writes fast. */
+typedef struct account {
+    _Atomic double released;
+    _Atomic double taken;
+    _Atomic double bytes;
+    _Atomic double capacity;
+} account;
+
+_Static_assert(sizeof(account) == 4 * sizeof(double), "JavaScript sees an array of doubles");
+
 typedef struct counters {
+    account aside;
     atomic_uint_fast64_t allocated;
     atomic_uint_fast64_t ended[CSLICE__ENDS];
-    atomic_int_fast64_t untold; /* bytes */
-    int64_t most_untold;        /* the highest that it has been since */
+    atomic_int_fast64_t untold;     /* bytes, those aside included */
+    atomic_int_fast64_t told_aside; /* bytes that lay aside when it last told */
+    int64_t most_untold;            /* the highest that the untold bytes have been since */
     struct counters *next;
 } counters;
 
 static struct {
     atomic_uint_fast64_t limit;         /* 0: none */
+    atomic_uint_fast64_t reuse;         /* bytes that each thread may put aside while there is no limit */
     atomic_uint_fast64_t claimed_bytes; /* allocations under way, where there is a limit */
     atomic_int_fast64_t live_bytes;
     atomic_uint_fast64_t peak_bytes;
     atomic_uint_fast64_t lost;
     atomic_uint_fast64_t failed;
-} totals;
+} totals = {.reuse = 256 << 10};
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards the list */
 static counters others; /* of threads without counters of their own, and of those that have ended; first of the list */
@@ -38,6 +51,10 @@ static void add(atomic_uint_fast64_t *counter, uint64_t n) {
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
+static double read_double(const _Atomic double *number) {
+    return atomic_load_explicit(number, memory_order_relaxed);
+}
+
 static void raise_peak(int64_t live) {
     uint_fast64_t peak = get(&totals.peak_bytes);
     while (live > 0 && (uint64_t)live > peak &&
@@ -46,11 +63,19 @@ static void raise_peak(int64_t live) {
     }
 }
 
+/* What the total of live bytes lacks of this thread's: blocks that lie aside are not live. */
+static int64_t untold_of(const counters *own) {
+    return atomic_load_explicit(&own->untold, memory_order_relaxed) +
+           atomic_load_explicit(&own->told_aside, memory_order_relaxed) - (int64_t)read_double(&own->aside.bytes);
+}
+
 static void tell(counters *own) {
-    int64_t untold = atomic_load_explicit(&own->untold, memory_order_relaxed);
+    int64_t untold = untold_of(own);
+    if (untold > own->most_untold) own->most_untold = untold;
     int64_t before = atomic_fetch_add_explicit(&totals.live_bytes, untold, memory_order_relaxed);
     raise_peak(before + own->most_untold);
     atomic_store_explicit(&own->untold, 0, memory_order_relaxed);
+    atomic_store_explicit(&own->told_aside, (int64_t)read_double(&own->aside.bytes), memory_order_relaxed);
     own->most_untold = 0;
 }
 
@@ -60,8 +85,9 @@ static void add_bytes(counters *own, int64_t bytes) {
         raise_peak(atomic_fetch_add_explicit(&totals.live_bytes, bytes, memory_order_relaxed) + bytes);
         return;
     }
-    int64_t untold = atomic_load_explicit(&own->untold, memory_order_relaxed) + bytes;
-    atomic_store_explicit(&own->untold, untold, memory_order_relaxed);
+    atomic_store_explicit(&own->untold, atomic_load_explicit(&own->untold, memory_order_relaxed) + bytes,
+                          memory_order_relaxed);
+    int64_t untold = untold_of(own);
     if (untold > own->most_untold) own->most_untold = untold;
     if (untold > UNTOLD_BYTES || untold < -UNTOLD_BYTES || get(&totals.limit) != 0) tell(own);
 }
@@ -70,10 +96,22 @@ static void add_own(atomic_uint_fast64_t *counter) {
     atomic_store_explicit(counter, get(counter) + 1, memory_order_relaxed); /* nobody else writes it */
 }
 
+static void set_capacity(counters *own) {
+    double capacity = get(&totals.limit) == 0 ? (double)get(&totals.reuse) : 0;
+    atomic_store_explicit(&own->aside.capacity, capacity, memory_order_relaxed);
+}
+
+static void set_capacities(void) {
+    pthread_mutex_lock(&mutex);
+    for (counters *each = others.next; each != NULL; each = each->next) set_capacity(each);
+    pthread_mutex_unlock(&mutex);
+}
+
 void cslice__counts_open(void) {
     mine = cslice__mem_alloc(sizeof *mine, 64, true);
     if (mine == NULL) return; /* the thread then counts among the others */
     pthread_mutex_lock(&mutex);
+    set_capacity(mine);
     mine->next = others.next;
     others.next = mine;
     pthread_mutex_unlock(&mutex);
@@ -88,10 +126,16 @@ void cslice__counts_close(void) {
     counters *own = mine;
     if (own == NULL) return;
     mine = NULL;
+    uint64_t released = (uint64_t)read_double(&own->aside.released);
+    uint64_t taken = (uint64_t)read_double(&own->aside.taken);
     pthread_mutex_lock(&mutex);
+    /* What lay aside has just ended with the thread, but was released before that. */
+    atomic_store_explicit(&own->aside.bytes, 0, memory_order_relaxed);
     tell(own);
-    add(&others.allocated, get(&own->allocated));
+    add(&others.allocated, get(&own->allocated) + taken);
     for (int end = 0; end < CSLICE__ENDS; end++) add(&others.ended[end], get(&own->ended[end]));
+    add(&others.ended[CSLICE__BY_SCOPE], released);
+    add(&others.ended[CSLICE__BY_THREAD_END], taken - released); /* less, since unsigned numbers wrap */
     unlink_from(&others, own);
     pthread_mutex_unlock(&mutex);
     cslice__mem_free(own);
@@ -125,6 +169,7 @@ int cslice__counts_claim(size_t size, size_t *claimed) {
     *claimed = 0;
     uint64_t limit = get(&totals.limit);
     if (limit == 0) return 0;
+    if (mine != NULL) tell(mine);
     uint_fast64_t pending = get(&totals.claimed_bytes);
     do {
         int64_t live = atomic_load_explicit(&totals.live_bytes, memory_order_relaxed);
@@ -143,6 +188,16 @@ void cslice__counts_unclaim(size_t claimed) {
 void cslice_limit_set(uint64_t bytes) {
     if (mine != NULL) tell(mine);
     atomic_store_explicit(&totals.limit, bytes, memory_order_relaxed);
+    set_capacities(); /* a block that is taken without a call into C cannot be refused */
+}
+
+void cslice_reuse_set(uint64_t bytes) {
+    atomic_store_explicit(&totals.reuse, bytes, memory_order_relaxed);
+    set_capacities();
+}
+
+int64_t cslice_reuse_account(void) {
+    return (int64_t)(uintptr_t)(mine == NULL ? NULL : &mine->aside);
 }
 
 void cslice_count_failure(void) {
@@ -160,11 +215,12 @@ void cslice_statistics_get(cslice_statistics *statistics) {
     /* What has ended before what is allocated, which so is never the smaller. */
     for (const counters *each = &others; each != NULL; each = each->next) {
         for (int end = 0; end < CSLICE__ENDS; end++) ended[end] += get(&each->ended[end]);
+        ended[CSLICE__BY_SCOPE] += (uint64_t)read_double(&each->aside.released);
     }
     int64_t live = atomic_load_explicit(&totals.live_bytes, memory_order_relaxed);
     for (const counters *each = &others; each != NULL; each = each->next) {
-        allocated += get(&each->allocated);
-        live += atomic_load_explicit(&each->untold, memory_order_relaxed);
+        allocated += get(&each->allocated) + (uint64_t)read_double(&each->aside.taken);
+        live += untold_of(each);
     }
     pthread_mutex_unlock(&mutex);
     for (int end = 0; end < CSLICE__ENDS; end++) all_ended += ended[end];

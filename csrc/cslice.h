@@ -170,6 +170,27 @@ CSLICE_API void cslice_slot_release(uint32_t slot);
 /* The same for `count` slots whose handles the garbage collector found dead; counted as released by collection. */
 CSLICE_API void cslice_slots_collect(const uint32_t *slots, uint32_t count);
 
+/*
+ * Small blocks that are released may be put aside by the calling thread, each in its slot, and taken again without a
+ * call into this library. The thread keeps account of them in four doubles, which every statistics reads:
+ *
+ *   released   blocks put aside since the thread started; each counts as released by scope
+ *   taken      how many of these were taken again; each counts as allocated
+ *   bytes      of the blocks that lie aside now; not live
+ *   capacity   the most that `bytes` may be; the library alone writes it, and sets it to 0 while there is a limit
+ *
+ * Whoever releases such a block for good takes it from `released` and `bytes` first, and then calls
+ * cslice_slot_release. Returns the address of the four, or 0: nothing may be put aside.
+ */
+CSLICE_API int64_t cslice_reuse_account(void);
+
+/* Sets the capacity of every thread. 0: every release gives its memory back at once. */
+CSLICE_API void cslice_reuse_set(uint64_t bytes);
+
+/* Zeroes the blocks in these slots, so that they can be taken. CSLICE_EINVAL, and nothing is zeroed: one of them has
+   other references, or did not come from cslice_slot_alloc…. */
+CSLICE_API int32_t cslice_slots_renew(const uint32_t *slots, uint32_t count);
+
 /* Empties a slot whose block has no other reference, without giving the memory back: C owns that from here.
    CSLICE_EINVAL: there are other references. Returns the name of a JavaScript destructor that will not run, else 0. */
 CSLICE_API int64_t cslice_slot_disown(uint32_t slot);

@@ -240,6 +240,16 @@ void cslice_slots_collect(const uint32_t *slots, uint32_t count) {
     }
 }
 
+int32_t cslice_slots_renew(const uint32_t *slots, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        int status = check_full(slots[i]);
+        if (status != 0) return status;
+        if (!cslice__block_is_renewable(table->blocks[slots[i]])) return CSLICE_EINVAL;
+    }
+    for (uint32_t i = 0; i < count; i++) cslice__block_zero(table->blocks[slots[i]]);
+    return 0;
+}
+
 int64_t cslice_slot_disown(uint32_t slot) {
     int found = check_full(slot);
     if (found != 0) return found;

@@ -1,7 +1,9 @@
 import { totalmem } from 'node:os';
+import { checkIndex } from './core/check.ts';
 import { trackAlways } from './core/lifetime.ts';
+import { releaseAside } from './core/reuse.ts';
 import { rangeError, show, typeError } from './errors.ts';
-import { limitSet, sharesExpire, statisticsGet } from './native/symbols.ts';
+import { limitSet, reuseSet, sharesExpire, statisticsGet } from './native/symbols.ts';
 
 /** Counts of the whole process, all threads and C included, since it started. */
 export interface Stats {
@@ -58,6 +60,12 @@ export interface Configuration {
    * instead, a fraction of what the process may use: its cgroup's limit, or else the machine's memory.
    */
   limitBytes?: number | { fractionOfMemory: number };
+  /**
+   * Bytes of released blocks below 1 KiB that each thread keeps for its next slices, which then need no call into C.
+   * Default 262,144. 0: every release gives its memory back at once, as AddressSanitizer and its like need it to find
+   * C code that uses memory too long. A limit has that effect, too.
+   */
+  reuseBytes?: number;
 }
 
 /**
@@ -70,11 +78,15 @@ export function configure(configuration: Configuration): void {
   if (typeof configuration !== 'object' || configuration === null) {
     throw typeError(`configuration must be an object, got ${show(configuration)}`);
   }
-  const { limitBytes } = configuration;
-  if (limitBytes === undefined) return;
-  const limit = limitOf(limitBytes);
-  limitSet(limit);
-  trackAlways(limit > 0);
+  const { limitBytes, reuseBytes } = configuration;
+  const limit = limitBytes === undefined ? undefined : limitOf(limitBytes);
+  const reuse = checkIndex('reuseBytes', reuseBytes, -1, 0, Number.MAX_SAFE_INTEGER);
+  if (reuse >= 0) reuseSet(reuse);
+  if (limit !== undefined) {
+    limitSet(limit);
+    trackAlways(limit > 0);
+  }
+  releaseAside();
 }
 
 function limitOf(setting: NonNullable<Configuration['limitBytes']>): number {

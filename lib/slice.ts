@@ -39,6 +39,7 @@ import {
   tokenOf,
 } from './core/lifetime.ts';
 import { reclaim } from './core/reclaim.ts';
+import { addressAside, putAside, reuseBelow, takeAside } from './core/reuse.ts';
 import { attach, offer, type SharedSlice } from './core/shared.ts';
 import { StructArray } from './core/structs.ts';
 import { createView, detachView } from './core/view.ts';
@@ -155,6 +156,10 @@ export class Slice implements Disposable {
   static alloc(byteLength: number, options?: AllocOptions): Slice {
     checkLength('byteLength', byteLength);
     if (options !== undefined) checkOptions(options);
+    if (byteLength < reuseBelow && options?.alignment === undefined) {
+      const aside = takeAside(byteLength);
+      if (aside !== undefined) return new Slice(aside, addressAside(aside), byteLength);
+    }
     const token = acquireToken(byteLength);
     let address = allocate(token, byteLength, options);
     if (address < 0 && reclaim()) address = allocate(token, byteLength, options);
@@ -162,6 +167,7 @@ export class Slice implements Disposable {
       recycleToken(token);
       throw statusError(Number(address), `${byteLength} bytes`);
     }
+    token.sole = byteLength < reuseBelow;
     return Slice.#own(token, address, byteLength);
   }
 
@@ -505,6 +511,7 @@ export class Slice implements Disposable {
     }
     const ours = this.#dropView();
     if (keeper instanceof Borrowed) return;
+    if (ours && keeper.sole && putAside(keeper, this.#address, this.#byteLength)) return;
     easePressure(this.#byteLength);
     if (ours) releaseToken(keeper);
     else strandToken(keeper);

@@ -15,6 +15,8 @@ import { runDueCallbacks } from './destructor.ts';
 export class Token {
   readonly slot: number;
   readonly tracked: boolean;
+  /** The block came from an allocation, and nobody has asked for a further reference. */
+  sole = false;
 
   constructor(slot: number, underPressure: boolean) {
     this.slot = slot;
@@ -50,10 +52,11 @@ export function isKeeper(value: unknown): value is Keeper {
 
 /** The token of what owns a reference; undefined where nothing is owned. */
 export function tokenOf(keeper: Keeper): Token | undefined {
-  if (keeper instanceof Token) return keeper;
   if (keeper instanceof Borrowed) return undefined;
-  keeper.shared = true; // whoever asks wants a further reference
-  return keeper.token;
+  if (keeper instanceof Rented) keeper.shared = true; // whoever asks wants a further reference
+  const token = keeper instanceof Rented ? keeper.token : keeper;
+  token.sole = false;
+  return token;
 }
 
 const registry = new FinalizationRegistry<number>(collect);
@@ -92,6 +95,7 @@ export function acquireToken(byteLength: number): Token {
 
 /** Takes back a token whose slot is empty, and that nothing else holds. */
 export function recycleToken(token: Token): void {
+  token.sole = false;
   const idle = token.tracked ? idleTrackedTokens : idleTokens;
   if (idle.length < mostIdleTokens) idle.push(token);
 }

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { sweep } from './lifetime.ts';
+import { releaseAside } from './reuse.ts';
 
 type Collector = () => void;
 
@@ -21,6 +22,7 @@ function findCollector(): Collector {
  * does for its direct buffers. Milliseconds. Returns whether anything was given back.
  */
 export function reclaim(): boolean {
+  releaseAside();
   if (sweep() > 0) return true;
   collector ??= findCollector();
   collector();

@@ -116,6 +116,14 @@ export const slotsCollect: (slots: Uint32Array, count: number) => void = bind(
   'void cslice_slots_collect(const uint32_t *slots, uint32_t count)',
 );
 
+export const reuseAccount: () => Integer = bind('int64_t cslice_reuse_account()');
+
+export const reuseSet: (bytes: number) => void = bind('void cslice_reuse_set(uint64_t bytes)');
+
+export const slotsRenew: (slots: Uint32Array, count: number) => number = bind(
+  'int32_t cslice_slots_renew(const uint32_t *slots, uint32_t count)',
+);
+
 export const slotDisown: (slot: number) => number = bind('int64_t cslice_slot_disown(uint32_t slot)');
 
 export const callbackTake: (mailbox: Integer) => number = bind('int64_t cslice_callback_take(uint64_t mailbox)');

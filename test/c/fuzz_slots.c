@@ -14,6 +14,7 @@ typedef struct model_block {
     uint64_t size;
     int64_t name; /* of a callback */
     unsigned char *data;
+    bool aside;     /* released, and kept in its slot for the next one: no reference is left */
     int due, ended; /* how often the destructor must have run, and how often it has */
 } model_block;
 
@@ -44,7 +45,7 @@ static uint32_t read_byte(void) {
     return *input.next++;
 }
 
-static uint32_t read_slot(void) {
+static uint32_t read_any_slot(void) {
     uint32_t value = read_byte();
     return value == 255 ? UINT32_MAX : value % (model.reserved + 2);
 }
@@ -58,6 +59,14 @@ static uint64_t read_size(void) {
 }
 
 /* ---- The model ---- */
+
+typedef struct reuse_account {
+    double released, taken, bytes, capacity;
+} reuse_account;
+
+static reuse_account *account(void) {
+    return (reuse_account *)(uintptr_t)cslice_reuse_account();
+}
 
 static bool full(uint32_t slot) {
     return slot < model.reserved && model.slots[slot] != NONE;
@@ -99,6 +108,39 @@ static void model_empty(uint32_t slot, uint64_t *counter) {
     if (!full(slot)) return;
     model_drop(model.slots[slot], counter);
     model.slots[slot] = NONE;
+}
+
+static model_block *aside_in(uint32_t slot) {
+    return full(slot) && model.blocks[model.slots[slot]].aside ? &model.blocks[model.slots[slot]] : NULL;
+}
+
+static void model_put_aside(model_block *block) {
+    model_forget(block);
+    model.counts.released_by_scope++;
+    block->aside = true;
+    account()->released++;
+    account()->bytes += (double)block->size;
+}
+
+/* The block is live again, and nobody looks at its bytes before they are written. */
+static void model_revive(model_block *block) {
+    block->aside = false;
+    block->references = 1;
+    model.counts.live_blocks++;
+    model.counts.live_bytes += block->size;
+    if (model.counts.live_bytes > model.counts.peak_bytes) model.counts.peak_bytes = model.counts.live_bytes;
+    account()->bytes -= (double)block->size;
+}
+
+/* A slot whose block lies aside is taken first, as nothing else may be done with it. */
+static uint32_t read_slot(void) {
+    uint32_t slot = read_any_slot();
+    model_block *block = aside_in(slot);
+    if (block == NULL) return slot;
+    account()->taken++;
+    model.counts.allocated_blocks++;
+    model_revive(block);
+    return slot;
 }
 
 static int expect_alloc(uint64_t size) {
@@ -242,6 +284,52 @@ static void op_release(uint64_t failing) {
     model_empty(slot, &model.counts.released_by_scope);
 }
 
+static void op_put_aside(uint64_t failing) {
+    (void)failing;
+    uint32_t slot = read_slot();
+    model_block *block = full(slot) ? &model.blocks[model.slots[slot]] : NULL;
+    if (account() == NULL) return; /* its allocation had failed */
+    CHECK_EQUAL(account()->capacity == 0, model.limit != 0);
+    if (block != NULL && block->kind == CSLICE__HEAP && block->references == 1) model_put_aside(block);
+}
+
+static void op_release_aside(uint64_t failing) {
+    (void)failing;
+    uint32_t slot = read_any_slot();
+    model_block *block = aside_in(slot);
+    if (block == NULL) return;
+    account()->released--;
+    model.counts.released_by_scope--;
+    model_revive(block);
+    cslice_slot_release(slot);
+    model_empty(slot, &model.counts.released_by_scope);
+}
+
+static void op_renew(uint64_t failing) {
+    (void)failing;
+    uint32_t slots[7], count = read_byte() % 8;
+    int expected = 0;
+    for (uint32_t i = 0; i < count; i++) slots[i] = read_any_slot();
+    for (uint32_t i = 0; i < count && expected == 0; i++) {
+        if (!full(slots[i])) {
+            expected = CSLICE_ESLOT;
+            break;
+        }
+        model_block *block = &model.blocks[model.slots[slots[i]]];
+        if (block->kind != CSLICE__HEAP || block->references > 1) expected = CSLICE_EINVAL;
+    }
+    CHECK_EQUAL(cslice_slots_renew(slots, count), expected);
+    if (expected != 0) return;
+    for (uint32_t i = 0; i < count; i++) {
+        model_block *block = &model.blocks[model.slots[slots[i]]];
+        CHECK(all_zero(block->data, (size_t)block->size));
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        model_block *block = &model.blocks[model.slots[slots[i]]];
+        memset(block->data, (int)(block - model.blocks), (size_t)block->size);
+    }
+}
+
 static void op_collect(uint64_t failing) {
     (void)failing;
     uint32_t slots[7], count = read_byte() % 8;
@@ -325,7 +413,9 @@ static void op_handle(uint64_t failing) {
 
 static void close_table(void) {
     cslice__owner_close();
-    for (uint32_t slot = 0; slot < model.reserved; slot++) model_empty(slot, &model.counts.released_by_thread_end);
+    for (uint32_t slot = 0; slot < model.reserved; slot++) {
+        if (aside_in(slot) == NULL) model_empty(slot, &model.counts.released_by_thread_end);
+    }
     model.reserved = 0;
 }
 
@@ -366,7 +456,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static operation *const operations[] = {op_reserve, op_reserve_too_many, op_alloc,  op_alloc_with, op_adopt,
                                             op_adopt_callback, op_ref,       op_release, op_collect,   op_disown,
-                                            op_limit,   op_take,             op_handle, op_reopen};
+                                            op_limit,   op_take,             op_handle, op_reopen,
+                                            op_put_aside, op_release_aside,  op_renew};
     enum { OPERATIONS = sizeof operations / sizeof *operations };
     begin(data, size);
     while (input.left > 0 && model.block_count < MOST_BLOCKS) {
