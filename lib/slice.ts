@@ -26,6 +26,7 @@ import {
   forgetToken,
   isKeeper,
   type Keeper,
+  keepForever,
   markUnviewed,
   markViewed,
   notePressure,
@@ -49,6 +50,7 @@ import {
   copyIn,
   copyOut,
   type Integer,
+  reuseAccount,
   slotAddress,
   slotAlloc,
   slotAllocWith,
@@ -113,6 +115,8 @@ function checkOptions(options: AllocOptions): void {
 
 /** For the pool alone: a handle over a block whose view is made already. */
 export let makeRented: (keeper: Rented, address: Integer, views: Views) => Slice;
+
+let makeImmortal: () => Slice;
 
 /** For streams alone: ends a handle and leaves its views alive, so that the block goes when the last of them does. */
 export let leaveToCollector: (slice: Slice) => void;
@@ -294,6 +298,11 @@ export class Slice implements Disposable {
       slice.#live();
       slice.#keeper = undefined;
       slice.#views = undefined;
+    };
+    makeImmortal = () => {
+      const slice = new Slice(acquireToken(0), reuseAccount(), 1); // any memory that lives as long as the thread
+      slice.bytes;
+      return slice;
     };
   }
 
@@ -627,7 +636,6 @@ export class Slice implements Disposable {
   }
 }
 
-// A slice and a view that never die. V8 forgets a hidden class once its last object is collected, and throws away every
+// A handle and a view that never die. V8 forgets a hidden class once its last object is collected, and throws away every
 // function that was optimized for it: a service whose slices all die between two collections would never get warm.
-export const anchor: Slice = Slice.borrow(1n, 0);
-anchor.bytes;
+keepForever(makeImmortal());

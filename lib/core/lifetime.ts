@@ -131,12 +131,16 @@ export function releaseKeeper(keeper: Keeper): void {
   if (keeper instanceof Token) releaseToken(keeper);
 }
 
-/** Tokens whose slot must never be emptied, since somebody took its view where no token follows. */
-const strandedTokens: Token[] = [];
+/** What must never be collected: a variable of a module is, once the module has run, unless a function uses it. */
+const immortals: object[] = [];
+
+export function keepForever(object: object): void {
+  immortals.push(object);
+}
 
 /** Keeps the block of `token` for the life of the thread: its bytes are still in sight of a buffer that left us. */
 export function strandToken(token: Token): void {
-  strandedTokens.push(token);
+  keepForever(token);
   process.emitWarning(
     `A view of slot ${token.slot} was detached by someone else, or locked, so its bytes may still be in use. ` +
       'The block is kept for the life of this thread.',

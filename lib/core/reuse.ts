@@ -8,8 +8,8 @@ import { recycleToken, statusError, type Token } from './lifetime.ts';
 /** From this size on, C's work takes so long that the call makes no difference. */
 export const reuseBelow = 1024;
 
-/** One call into C is then shared by so many slices. */
-const batchSize = 32;
+/** One call into C zeroes so many blocks, where a size is in use often enough. */
+const largestBatch = 32;
 
 /** The most of one size that lie aside. */
 const mostOfSize = 1024;
@@ -20,6 +20,8 @@ interface Shelf {
   clean: Token[];
   /** As they were released. */
   used: Token[];
+  /** How many used ones are worth a call. Doubles with each, since rare sizes would never fill a large batch. */
+  batchSize: number;
 }
 
 const shelves: (Shelf | undefined)[] = [];
@@ -45,9 +47,13 @@ function openAccount(): Float64Array {
 export function takeAside(byteLength: number): Token | undefined {
   const shelf = shelves[byteLength];
   if (shelf === undefined) return undefined;
+  const doubles = account as Float64Array;
+  if (doubles[capacity] === 0) {
+    releaseAside();
+    return undefined;
+  }
   const token = shelf.clean.pop() ?? renew(shelf);
   if (token === undefined) return undefined;
-  const doubles = account as Float64Array;
   doubles[taken] = (doubles[taken] as number) + 1;
   doubles[bytes] = (doubles[bytes] as number) - byteLength;
   return token;
@@ -61,14 +67,11 @@ export function addressAside(token: Token): number {
 /** Zeroes what was used, once it is worth a call. */
 function renew(shelf: Shelf): Token | undefined {
   const { clean, used } = shelf;
-  if (used.length < batchSize) return undefined;
-  if (account?.[capacity] === 0) {
-    releaseAside();
-    return undefined;
-  }
+  if (used.length < shelf.batchSize) return undefined;
   for (let i = 0; i < used.length; i++) batch[i] = (used[i] as Token).slot;
   const result = slotsRenew(batch, used.length);
   if (result < 0) throw statusError(result, 'using released blocks again');
+  shelf.batchSize = Math.min(2 * shelf.batchSize, largestBatch);
   shelf.clean = used;
   shelf.used = clean;
   return used.pop();
@@ -82,7 +85,7 @@ export function putAside(token: Token, address: Integer, byteLength: number): bo
     releaseAside();
     return false;
   }
-  shelves[byteLength] ??= { clean: [], used: [] };
+  shelves[byteLength] ??= { clean: [], used: [], batchSize: 1 };
   const { used } = shelves[byteLength];
   if (used.length === mostOfSize || typeof address !== 'number') return false;
   used.push(token);

@@ -4,6 +4,7 @@ import { Slice, stats } from '../../lib/index.ts';
 import { status } from '../../lib/native/symbols.ts';
 import { free, watched } from '../support/blocks.ts';
 import { collectManyTimes, collectUntil, settle } from '../support/collect.ts';
+import { run } from '../support/run.ts';
 
 const megabyte = 1 << 20;
 
@@ -155,5 +156,15 @@ describe('lifetime', () => {
     ]);
     for (const error of codes) expect(error.message).to.match(/^8 bytes: .{10,}/);
     expect(new Set(codes.map((error) => error.message)).size).to.equal(codes.length);
+  });
+});
+
+describe('a service whose slices all die between two collections', () => {
+  it('keeps the code that V8 has optimized for them', function () {
+    if (process.versions.v8 === undefined) this.skip();
+    const { stdout } = run('support/warm.ts', { flags: ['--trace-opt'] });
+    const late = stdout.split('round 5\n')[1] ?? '';
+    expect(late).to.contain('round 11');
+    expect(late.match(/completed optimizing .*(createView|#own|acquireToken)/g)).to.equal(null);
   });
 });

@@ -177,7 +177,8 @@ export class World {
   }
 
   readonly #alloc = (_: number, first: number, second: number): void => {
-    const byteLength = second > 0.9 ? within(first, 1 << 20) : within(first, 64);
+    const small = second > 0.5 ? within(first, 64) : 8; // one size often enough that released blocks serve again
+    const byteLength = second > 0.9 ? within(first, 1 << 20) : small;
     this.#addBlock('alloc', byteLength, ++lastName, Slice.alloc(byteLength));
   };
 

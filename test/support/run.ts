@@ -12,6 +12,8 @@ export interface Outcome {
 
 export interface RunOptions {
   args?: string[];
+  /** For node itself. */
+  flags?: string[];
   env?: NodeJS.ProcessEnv;
   /** Where its stdout goes: a file descriptor. Default: what the outcome holds. */
   stdout?: number;
@@ -24,9 +26,9 @@ export function command(program: string, args: string[] = []): string[] {
 }
 
 /** Runs a program of this directory, such as `gc/dropped.ts`, to its end. */
-export function run(program: string, { args = [], env = {}, stdout }: RunOptions = {}): Outcome {
+export function run(program: string, { args = [], flags = [], env = {}, stdout }: RunOptions = {}): Outcome {
   const [file, ...rest] = command(program, args) as [string, ...string[]];
-  const result = spawnSync(file, rest, {
+  const result = spawnSync(file, [...flags, ...rest], {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: ['ignore', stdout ?? 'pipe', 'pipe'],
