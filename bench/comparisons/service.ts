@@ -57,7 +57,10 @@ const population = (id: string, title: string, peer: boolean): Comparison => ({
   unit: 'ns',
   programs: [
     ...[1_000_000, 100_000, 1000].map((count) => node(`cslice, ${count} live`, `cases/${id}`, 64, count)),
-    ...(peer ? [1_000_000, 1000] : []).map((count) => node(`koffi, ${count} live`, `peers/koffi/${id}`, 64, count)),
+    ...(peer ? [1_000_000, 1000] : []).flatMap((count) => [
+      node(`koffi, ${count} live`, `peers/koffi/${id}`, 64, count),
+      node(`plain objects, ${count} live`, `peers/node/${id}`, 64, count),
+    ]),
   ],
   bars: [
     { against: 'cslice, 1000 live', atMost: 1.5 },
@@ -71,8 +74,8 @@ const threads = (id: string, title: string, work: 'own' | 'view'): Comparison =>
   unit: 'ns',
   programs: [
     ...[8, 2, 1].map((count) => node(`cslice, ${count} thread${count > 1 ? 's' : ''}`, 'cases/threads', work, count)),
-    ...(work === 'own' ? [2, 1] : []).map((count) =>
-      node(`koffi, ${count} thread${count > 1 ? 's' : ''}`, 'peers/koffi/threads', count),
+    ...[8, 2, 1].map((count) =>
+      node(`koffi, ${count} thread${count > 1 ? 's' : ''}`, 'peers/koffi/threads', work, count),
     ),
   ],
   bars: [

@@ -62,6 +62,7 @@ const viewLarge: Comparison = {
   programs: [
     cslice('own-view', MiB),
     node('koffi malloc + view + free', 'peers/koffi/own-view', MiB),
+    node('koffi view + detach of memory that stays', 'peers/koffi/view-same', MiB),
     node('koffi decode (copies)', 'peers/koffi/copy', MiB),
     node('Node-API addon', 'peers/addon/own-view', MiB, 2000),
     node('Buffer.alloc', 'peers/node/buffer-alloc', MiB),
@@ -116,8 +117,13 @@ const adoptAnySize: Comparison = {
     node('cslice, 1 MiB', 'cases/adopt-same', MiB),
     node('koffi view, 1 GiB', 'peers/koffi/view-same', GiB),
     node('koffi view, 1 KiB', 'peers/koffi/view-same', KiB),
+    node('cslice without view, 1 GiB', 'cases/adopt-same', GiB, 'handle'),
+    node('cslice without view, 1 KiB', 'cases/adopt-same', KiB, 'handle'),
   ],
-  bars: [{ against: 'cslice, 1 KiB', atMost: 1.5 }],
+  bars: [
+    { against: 'cslice, 1 KiB', atMost: 1.5 },
+    { subject: 'cslice without view, 1 GiB', against: 'cslice without view, 1 KiB', atMost: 1.5 },
+  ],
 };
 
 const arena: Comparison = {

@@ -147,6 +147,17 @@ describe('lifetime', () => {
     }
   });
 
+  it('asks for a view where blocks without one weigh much already, however large or small the new one is', () => {
+    const [first, second] = [acquireToken(0), acquireToken(0)];
+    expect(markUnviewed(first, 2 ** 30)).to.equal(false);
+    expect(markUnviewed(second, 2000)).to.equal(true);
+    markViewed(first);
+    expect(markUnviewed(second, 2 ** 30)).to.equal(false);
+    markViewed(second);
+    recycleToken(first);
+    recycleToken(second);
+  });
+
   it('has an error for every status of the C library', () => {
     const codes = Object.values(status).map((code) => statusError(code, '8 bytes'));
     expect(codes.map((error) => error.code)).to.include.members([
