@@ -3,6 +3,7 @@ import { createReadStream, createWriteStream, readFileSync, writeFileSync } from
 import { PassThrough, Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { expect } from 'chai';
+import { releaseAside } from '../lib/core/reuse.ts';
 import { configure, readable, Slice, SliceWriter, stats, webReadable } from '../lib/index.ts';
 import { testFailAllocation } from '../lib/native/symbols.ts';
 import { watched } from './support/blocks.ts';
@@ -115,6 +116,7 @@ describe('SliceWriter', () => {
     using writer = new SliceWriter({ byteLength: 8 });
     writer.write(iota(8));
     const before = stats();
+    releaseAside();
     testFailAllocation(1);
     try {
       expectError(() => writer.write(iota(1)), 'ERR_CSLICE_NOMEM');
@@ -136,6 +138,7 @@ describe('SliceWriter', () => {
   it('stays usable when the memory for the finish is refused', () => {
     using writer = new SliceWriter();
     writer.write(iota(8));
+    releaseAside();
     testFailAllocation(1);
     try {
       expectError(() => writer.finish(), 'ERR_CSLICE_NOMEM');
@@ -191,6 +194,7 @@ describe('SliceWriter', () => {
     it('fails the pipeline and gives the memory back when memory is exhausted', async () => {
       const before = live();
       const writer = new SliceWriter({ byteLength: 1 });
+      releaseAside();
       testFailAllocation(1);
       try {
         const error = await rejection(pipeline(Readable.from([Buffer.alloc(100)]), writer.writable()));

@@ -32,7 +32,7 @@ function specOf(result: Result): object {
   const floor = log ? 10 ** Math.floor(Math.log10(Math.min(...rows.map(({ min }) => min)) / 1.5)) : 0;
   const { title, unit } = result.comparison;
   const scale = log ? { type: 'log', domainMin: floor } : { zero: true };
-  const y = { field: 'name', type: 'nominal', sort: null, title: null, axis: { labelLimit: 240 } };
+  const y = { field: 'name', type: 'nominal', sort: null, title: null, axis: { labelLimit: 320 } };
   return {
     data: { values: rows.map((row) => ({ ...row, floor })) },
     title: {

@@ -34,28 +34,27 @@ const taken = 1;
 const bytes = 2;
 const capacity = 3;
 
-let account: Float64Array | undefined;
+/** Has no room: what stands for an account before the first release, and where there is none. */
+const noAccount = new Float64Array(4);
+let account = noAccount;
+let opened = false;
 
-/** This thread's account in C memory; one that allows nothing where there is none. */
-function openAccount(): Float64Array {
+/** This thread's account in C memory. */
+function openAccount(): void {
+  opened = true;
   const address = reuseAccount();
-  const view = address === 0 ? undefined : makeView(address, 4 * Float64Array.BYTES_PER_ELEMENT);
-  return view === undefined ? new Float64Array(4) : new Float64Array(view);
+  const view = address === 0 ? undefined : makeView(address, noAccount.byteLength);
+  if (view !== undefined) account = new Float64Array(view);
 }
 
 /** The token of a zeroed block of `byteLength` bytes, if one lies aside; its address is {@link addressAside}. */
 export function takeAside(byteLength: number): Token | undefined {
   const shelf = shelves[byteLength];
   if (shelf === undefined) return undefined;
-  const doubles = account as Float64Array;
-  if (doubles[capacity] === 0) {
-    releaseAside();
-    return undefined;
-  }
   const token = shelf.clean.pop() ?? renew(shelf);
   if (token === undefined) return undefined;
-  doubles[taken] = (doubles[taken] as number) + 1;
-  doubles[bytes] = (doubles[bytes] as number) - byteLength;
+  account[taken] = (account[taken] as number) + 1;
+  account[bytes] = (account[bytes] as number) - byteLength;
   return token;
 }
 
@@ -68,6 +67,10 @@ export function addressAside(token: Token): number {
 function renew(shelf: Shelf): Token | undefined {
   const { clean, used } = shelf;
   if (used.length < shelf.batchSize) return undefined;
+  if (account[capacity] === 0) {
+    releaseAside();
+    return undefined;
+  }
   for (let i = 0; i < used.length; i++) batch[i] = (used[i] as Token).slot;
   const result = slotsRenew(batch, used.length);
   if (result < 0) throw statusError(result, 'using released blocks again');
@@ -79,14 +82,9 @@ function renew(shelf: Shelf): Token | undefined {
 
 /** Puts a released block aside that nobody else can reach. False: it is for C to take back. */
 export function putAside(token: Token, address: Integer, byteLength: number): boolean {
-  account ??= openAccount();
   const total = (account[bytes] as number) + byteLength;
-  if (total > (account[capacity] as number)) {
-    releaseAside();
-    return false;
-  }
-  shelves[byteLength] ??= { clean: [], used: [], batchSize: 1 };
-  const { used } = shelves[byteLength];
+  if (total > (account[capacity] as number)) return makeRoom();
+  const { used } = shelves[byteLength] ?? openShelf(byteLength);
   if (used.length === mostOfSize || typeof address !== 'number') return false;
   used.push(token);
   addressBySlot[token.slot] = address;
@@ -95,13 +93,25 @@ export function putAside(token: Token, address: Integer, byteLength: number): bo
   return true;
 }
 
+function openShelf(byteLength: number): Shelf {
+  const shelf = { clean: [], used: [], batchSize: 1 };
+  shelves[byteLength] = shelf;
+  return shelf;
+}
+
+/** For the next ones. Sizes that are no longer in use must not fill the account for ever. */
+function makeRoom(): false {
+  if (!opened) openAccount();
+  else if (account[bytes] !== 0) releaseAside();
+  return false;
+}
+
 /** Gives every block that lies aside back to C. */
 export function releaseAside(): void {
   shelves.forEach((shelf, byteLength) => {
     for (const token of shelf === undefined ? [] : [...shelf.clean, ...shelf.used]) {
-      const doubles = account as Float64Array;
-      doubles[released] = (doubles[released] as number) - 1;
-      doubles[bytes] = (doubles[bytes] as number) - byteLength;
+      account[released] = (account[released] as number) - 1;
+      account[bytes] = (account[bytes] as number) - byteLength;
       slotRelease(token.slot);
       recycleToken(token);
     }
