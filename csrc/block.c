@@ -12,7 +12,7 @@ typedef void free_ctx_ptr(void *context, void *data);
 static const char home;
 
 static cslice_block *header_new(cslice__kind kind, void *data, size_t size) {
-    cslice_block *block = cslice__mem_cell_alloc();
+    cslice_block *block = cslice__cache_alloc(sizeof *block, false);
     if (block == NULL) return NULL;
     atomic_init(&block->references, 1);
     block->kind = kind;
@@ -24,12 +24,31 @@ static cslice_block *header_new(cslice__kind kind, void *data, size_t size) {
     return block;
 }
 
+void cslice__block_forget(cslice_block *block) {
+    cslice__cache_free(block, sizeof *block);
+}
+
+static void *data_new(size_t size, size_t alignment, bool zero) {
+    bool small = size <= CSLICE__SMALL && cslice__mem_aligns(alignment);
+    return small ? cslice__cache_alloc(size, zero) : cslice__mem_alloc(size, alignment, zero);
+}
+
+static void data_free(void *data, size_t size) {
+    if (size >= CSLICE__RECLAIM_THRESHOLD) {
+        cslice__reclaim_free(data, size);
+    } else if (size > CSLICE__SMALL) {
+        cslice__mem_free(data);
+    } else {
+        cslice__cache_free(data, size);
+    }
+}
+
 static cslice_block *allocate(size_t size, size_t alignment, bool zero) {
-    void *data = cslice__mem_alloc(size, alignment, zero);
+    void *data = data_new(size, alignment, zero);
     if (data == NULL) return NULL;
     cslice_block *block = header_new(CSLICE__HEAP, data, size);
     if (block == NULL) {
-        cslice__mem_free(data);
+        data_free(data, size);
         return NULL;
     }
     block->with.alignment = alignment;
@@ -72,13 +91,7 @@ int cslice__block_adopt_callback(cslice__mailbox *mailbox, void *data, size_t si
 
 void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context) {
     switch (kind) {
-    case CSLICE__HEAP:
-        if (size >= CSLICE__RECLAIM_THRESHOLD) {
-            cslice__reclaim_free(data, size);
-        } else {
-            cslice__mem_free(data);
-        }
-        break;
+    case CSLICE__HEAP: data_free(data, size); break;
     case CSLICE__PTR: ((free_ptr *)function)(data); break;
     case CSLICE__PTR_SIZE: ((free_ptr_size *)function)(data, size); break;
     case CSLICE__CTX_PTR: ((free_ctx_ptr *)function)(context, data); break;
@@ -93,14 +106,14 @@ void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr
 static void destroy(cslice_block *block) {
     cslice__block_give_back((cslice__kind)block->kind, block->data, block->size, block->destructor.function,
                       block->with.context);
-    cslice__mem_cell_free(block);
+    cslice__block_forget(block);
 }
 
 static void hand_over(cslice_block *block) {
     cslice__mailbox *mailbox = block->with.mailbox;
     if (!cslice__mailbox_post(mailbox, block)) {
         cslice__counts_lost(1);
-        cslice__mem_cell_free(block);
+        cslice__block_forget(block);
     }
     cslice__mailbox_unref(mailbox);
 }
@@ -150,7 +163,7 @@ int cslice__block_disown(cslice_block *block) {
     if (is_shared(block)) return CSLICE_EINVAL;
     cslice__counts_ended(block->size, CSLICE__DISOWNED);
     if (block->kind == CSLICE__CALLBACK) cslice__mailbox_unref(block->with.mailbox);
-    cslice__mem_cell_free(block);
+    cslice__block_forget(block);
     return 0;
 }
 

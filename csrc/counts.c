@@ -37,7 +37,7 @@ static struct {
     atomic_uint_fast64_t peak_bytes;
     atomic_uint_fast64_t lost;
     atomic_uint_fast64_t failed;
-} totals = {.reuse = 256 << 10};
+} totals = {.reuse = CSLICE__REUSE_BYTES};
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards the list */
 static counters others; /* of threads without counters of their own, and of those that have ended; first of the list */
@@ -194,6 +194,7 @@ void cslice_limit_set(uint64_t bytes) {
 void cslice_reuse_set(uint64_t bytes) {
     atomic_store_explicit(&totals.reuse, bytes, memory_order_relaxed);
     set_capacities();
+    cslice__cache_set(bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes);
 }
 
 int64_t cslice_reuse_account(void) {

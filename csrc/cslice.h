@@ -184,7 +184,8 @@ CSLICE_API void cslice_slots_collect(const uint32_t *slots, uint32_t count);
  */
 CSLICE_API int64_t cslice_reuse_account(void);
 
-/* Sets the capacity of every thread. 0: every release gives its memory back at once. */
+/* Sets the capacity of every thread, and how many bytes of small memory each keeps in C after its end; at the start
+   4 MiB of either. 0: every release gives its memory back at once. */
 CSLICE_API void cslice_reuse_set(uint64_t bytes);
 
 /* Zeroes the blocks in these slots, so that they can be taken. CSLICE_EINVAL, and nothing is zeroed: one of them has

@@ -17,6 +17,17 @@
 #define CSLICE__THREAD_LOCAL _Thread_local
 #endif
 
+#if defined(__SANITIZE_ADDRESS__)
+#define CSLICE__UNDER_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CSLICE__UNDER_ASAN 1
+#endif
+#endif
+#ifndef CSLICE__UNDER_ASAN
+#define CSLICE__UNDER_ASAN 0
+#endif
+
 /* ---- mem.c ------------------------------------------------------------------------------------------------- */
 
 /* NULL when memory is exhausted, or when a test asked for that. Alignment is a power of two. */
@@ -25,12 +36,29 @@ void *cslice__mem_alloc(size_t size, size_t alignment, bool zero);
 void *cslice__mem_resize(void *memory, size_t old_size, size_t size, size_t alignment);
 void cslice__mem_free(void *memory);
 
-/* Memory for block headers, kept by the calling thread between open and close. Any thread may free any cell. */
-#define CSLICE__CELL_SIZE 64
-void cslice__mem_cells_open(void);
-void cslice__mem_cells_close(void);
-void *cslice__mem_cell_alloc(void);
-void cslice__mem_cell_free(void *cell);
+/* Up to this size memory comes in whole units, so that what is given back serves any size of as many. */
+#define CSLICE__SMALL ((size_t)1024)
+#define CSLICE__SMALL_UNIT ((size_t)16)
+size_t cslice__mem_whole(size_t size);
+/* Whether malloc aligns so by itself. */
+bool cslice__mem_aligns(size_t alignment);
+/* Counts a request, and tells whether a test wants it to fail. */
+bool cslice__mem_must_fail(void);
+
+/* ---- cache.c ----------------------------------------------------------------------------------------------- */
+
+/* What a thread keeps of small memory, in bytes, until cslice_reuse_set says otherwise. */
+#define CSLICE__REUSE_BYTES ((size_t)4 << 20)
+
+/* The calling thread keeps some between open and close. Any thread may free any memory. */
+void cslice__cache_open(void);
+void cslice__cache_close(void);
+/* For up to CSLICE__SMALL bytes; aligned as malloc does. NULL as cslice__mem_alloc. */
+void *cslice__cache_alloc(size_t size, bool zero);
+/* Takes what cslice__cache_alloc, cslice__mem_alloc or cslice__mem_resize gave; `size` as they were asked for. */
+void cslice__cache_free(void *memory, size_t size);
+/* How much each thread may keep. What others keep already stays until its next use. */
+void cslice__cache_set(size_t bytes);
 
 /* ---- reclaim.c --------------------------------------------------------------------------------------------- */
 
@@ -127,13 +155,15 @@ struct cslice_block {
     } with;
 };
 
-_Static_assert(sizeof(cslice_block) <= CSLICE__CELL_SIZE, "a header must fit in a cell");
+_Static_assert(sizeof(cslice_block) <= CSLICE__SMALL, "headers come from the cache");
 
 int cslice__block_alloc(size_t size, size_t alignment, bool zero, cslice_block **block);
 int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context,
                         cslice_block **block);
 int cslice__block_adopt_callback(cslice__mailbox *mailbox, void *data, size_t size, cslice_block **block);
 void cslice__block_drop(cslice_block *block, cslice__end end);
+/* Frees the header alone. */
+void cslice__block_forget(cslice_block *block);
 int cslice__block_disown(cslice_block *block);
 /* Whether its memory is our own and has one reference, so that nobody would see it change. */
 bool cslice__block_is_renewable(const cslice_block *block);

@@ -16,7 +16,7 @@
 
 static atomic_uint_fast64_t failure_countdown;
 
-static bool must_fail(void) {
+bool cslice__mem_must_fail(void) {
     uint_fast64_t left = atomic_load_explicit(&failure_countdown, memory_order_relaxed);
     if (left == 0) return false;
     if (left == 1) return true;
@@ -44,7 +44,7 @@ static void advise_huge_pages(void *memory, size_t size) {
 }
 
 /* malloc aligns to 16 on every 64-bit system; 32-bit ones may give 8. */
-static bool malloc_aligns(size_t alignment) {
+bool cslice__mem_aligns(size_t alignment) {
     return alignment <= (sizeof(void *) == 8 ? 16 : 8);
 }
 
@@ -57,11 +57,21 @@ static void *alloc_zeroed(size_t size) {
     return memory;
 }
 
-void *cslice__mem_alloc(size_t size, size_t alignment, bool zero) {
-    if (must_fail()) return NULL;
+/* Not under AddressSanitizer, which is to see a write past the end from the first byte on. */
+size_t cslice__mem_whole(size_t size) {
     if (size == 0) size = 1; /* malloc(0) may be NULL, and every block has an address */
+#if CSLICE__UNDER_ASAN
+    return size;
+#else
+    return size > CSLICE__SMALL ? size : (size + CSLICE__SMALL_UNIT - 1) & ~(CSLICE__SMALL_UNIT - 1);
+#endif
+}
+
+void *cslice__mem_alloc(size_t size, size_t alignment, bool zero) {
+    if (cslice__mem_must_fail()) return NULL;
+    size = cslice__mem_whole(size);
     void *memory = NULL;
-    if (malloc_aligns(alignment)) {
+    if (cslice__mem_aligns(alignment)) {
         memory = zero ? alloc_zeroed(size) : malloc(size);
     } else {
         if (alignment > PTRDIFF_MAX || size > PTRDIFF_MAX - alignment) return NULL;
@@ -69,7 +79,7 @@ void *cslice__mem_alloc(size_t size, size_t alignment, bool zero) {
     }
     if (memory == NULL) return NULL;
     advise_huge_pages(memory, size); /* before the first touch */
-    if (zero && !malloc_aligns(alignment)) memset(memory, 0, size);
+    if (zero && !cslice__mem_aligns(alignment)) memset(memory, 0, size);
     return memory;
 }
 
@@ -82,72 +92,19 @@ static void *move(void *memory, size_t old_size, size_t size, size_t alignment) 
 }
 
 static void *reallocate(void *memory, size_t size) {
-    if (must_fail()) return NULL;
-    void *resized = realloc(memory, size == 0 ? 1 : size);
+    if (cslice__mem_must_fail()) return NULL;
+    void *resized = realloc(memory, cslice__mem_whole(size));
     if (resized != NULL) advise_huge_pages(resized, size);
     return resized;
 }
 
 void *cslice__mem_resize(void *memory, size_t old_size, size_t size, size_t alignment) {
     void *resized =
-        malloc_aligns(alignment) ? reallocate(memory, size) : move(memory, old_size, size, alignment);
+        cslice__mem_aligns(alignment) ? reallocate(memory, size) : move(memory, old_size, size, alignment);
     if (resized != NULL && size > old_size) memset((char *)resized + old_size, 0, size - old_size);
     return resized;
 }
 
 void cslice__mem_free(void *memory) {
     free(memory);
-}
-
-/* Block headers come and go with every slice. Each JavaScript thread keeps some, which costs a quarter of malloc and
-   free. Not under AddressSanitizer, which would no longer see the use of one after its end. */
-#if defined(__SANITIZE_ADDRESS__)
-#define MOST_CELLS 0
-#else
-#define MOST_CELLS 1024
-#endif
-
-typedef struct cell {
-    struct cell *next;
-} cell;
-
-typedef struct cell_cache {
-    cell *first;
-    uint32_t room; /* 0 in threads that did not open the cache */
-} cell_cache;
-
-static CSLICE__THREAD_LOCAL cell_cache cells;
-
-void cslice__mem_cells_open(void) {
-    cells.room = MOST_CELLS;
-}
-
-void cslice__mem_cells_close(void) {
-    for (cell *kept; (kept = cells.first) != NULL;) {
-        cells.first = kept->next;
-        free(kept);
-    }
-    cells.room = 0;
-}
-
-void *cslice__mem_cell_alloc(void) {
-    if (must_fail()) return NULL;
-    cell_cache *cache = &cells; /* looked up once */
-    cell *kept = cache->first;
-    if (kept == NULL) return malloc(CSLICE__CELL_SIZE);
-    cache->first = kept->next;
-    cache->room++;
-    return kept;
-}
-
-void cslice__mem_cell_free(void *memory) {
-    cell_cache *cache = &cells;
-    if (cache->room == 0) {
-        free(memory);
-        return;
-    }
-    cell *kept = memory;
-    kept->next = cache->first;
-    cache->first = kept;
-    cache->room--;
 }

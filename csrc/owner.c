@@ -43,7 +43,7 @@ int cslice__owner_open(void) {
         owner_table *opened = cslice__mem_alloc(sizeof *opened, 16, true);
         if (opened == NULL) return CSLICE_ENOMEM;
         table = opened;
-        cslice__mem_cells_open();
+        cslice__cache_open();
         cslice__counts_open();
     }
     table->users++;
@@ -59,7 +59,7 @@ void cslice__owner_close(void) {
     }
     table = NULL;
     cslice__counts_close();
-    cslice__mem_cells_close();
+    cslice__cache_close();
     cslice__mem_free(closing->offers);
     cslice__mem_free(closing->blocks);
     cslice__mem_free(closing);

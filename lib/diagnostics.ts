@@ -61,9 +61,9 @@ export interface Configuration {
    */
   limitBytes?: number | { fractionOfMemory: number };
   /**
-   * Bytes of released blocks below 1 KiB that each thread keeps for its next slices, which then need no call into C.
-   * Default 262,144. 0: every release gives its memory back at once, as AddressSanitizer and its like need it to find
-   * C code that uses memory too long. A limit has that effect, too.
+   * Bytes of ended blocks of up to 1 KiB that each thread keeps for its next slices: so many of released ones, which
+   * then need no call into C, and so many in C. Default 4,194,304. 0: the end of a block gives its memory back at once,
+   * as AddressSanitizer and its like need it to find C code that uses memory too long.
    */
   reuseBytes?: number;
 }

@@ -12,6 +12,8 @@ import { runForJson } from '../support/run.ts';
 const byteLength = 424;
 const many = 200;
 
+const usualReuse = 4 << 20;
+
 function allocMany(length = byteLength): Slice[] {
   return Array.from({ length: many }, () => Slice.alloc(length));
 }
@@ -35,7 +37,7 @@ function isZero(slice: Slice): boolean {
 
 describe('released blocks below 1 KiB', () => {
   beforeEach(() => settle(stats));
-  afterEach(() => configure({ reuseBytes: 256 * 1024, limitBytes: 0 }));
+  afterEach(() => configure({ reuseBytes: usualReuse, limitBytes: 0 }));
 
   it('serve the next slices of their size, zeroed, each for one slice at a time', () => {
     const addresses = releaseMany();
@@ -151,7 +153,7 @@ describe('released blocks below 1 KiB', () => {
     for (const setting of [{ reuseBytes: 0 }, { limitBytes: 2 ** 40 }]) {
       configure(setting);
       expectError(failing, 'ERR_CSLICE_NOMEM');
-      configure({ reuseBytes: 256 * 1024, limitBytes: 0 });
+      configure({ reuseBytes: usualReuse, limitBytes: 0 });
     }
   });
 
