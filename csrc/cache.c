@@ -58,6 +58,7 @@ void *cslice__cache_alloc(size_t size, bool zero) {
     if (memory == NULL) return cslice__mem_alloc(size, 1, zero);
     if (cslice__mem_must_fail()) return NULL;
     own->first[whole / CSLICE__SMALL_UNIT] = memory->next;
+    CSLICE__PREFETCH(memory->next);
     own->bytes -= whole;
     if (zero) memset(memory, 0, size);
     return memory;

@@ -28,6 +28,13 @@
 #define CSLICE__UNDER_ASAN 0
 #endif
 
+/* Asks the processor for memory that is about to be written, which thousands of blocks in a row leave cold. */
+#if defined(__GNUC__)
+#define CSLICE__PREFETCH(address) __builtin_prefetch((address), 1)
+#else
+#define CSLICE__PREFETCH(address) ((void)(address))
+#endif
+
 /* ---- mem.c ------------------------------------------------------------------------------------------------- */
 
 /* NULL when memory is exhausted, or when a test asked for that. Alignment is a power of two. */

@@ -234,7 +234,9 @@ void cslice_slot_release(uint32_t slot) {
 }
 
 void cslice_slots_collect(const uint32_t *slots, uint32_t count) {
+    const uint32_t ahead = 8;
     for (uint32_t i = 0; i < count; i++) {
+        if (i + ahead < count && check_full(slots[i + ahead]) == 0) CSLICE__PREFETCH(table->blocks[slots[i + ahead]]);
         cslice_block *block = take(slots[i]);
         if (block != NULL) cslice__block_drop(block, CSLICE__BY_COLLECTION);
     }
