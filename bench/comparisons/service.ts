@@ -18,21 +18,24 @@ const stall: Comparison = {
   bars: [{ atMost: 1 }],
 };
 
-const ownArray = (work: string, state: string): Program =>
-  node(`Float64Array, ${state}`, 'peers/node/elements', work, 10_000_000, state);
+const allElements = 10_000_000;
 
 /** Both in the state of a process that has detached a buffer, as any that uses cslice; the other state for information. */
-const elements = (work: 'sum' | 'fill', title: string): Comparison => ({
-  id: `elements-${work}`,
-  title,
-  unit: 'ns',
-  programs: [
-    cslice('elements', work, 10_000_000),
-    ownArray(work, 'after a detach'),
-    ownArray(work, 'before any detach'),
-  ],
-  bars: [{ against: 'Float64Array, after a detach', atLeast: 0.95, atMost: 1.05 }],
-});
+const elements = (id: string, work: 'sum' | 'fill', length: number, title: string): Comparison => {
+  const ownArray = (state: string): Program =>
+    node(`Float64Array, ${state}`, 'peers/node/elements', work, length, allElements, state);
+  return {
+    id,
+    title,
+    unit: 'ns',
+    programs: [
+      cslice('elements', work, length, allElements),
+      ownArray('after a detach'),
+      ownArray('before any detach'),
+    ],
+    bars: [{ against: 'Float64Array, after a detach', atLeast: 0.95, atMost: 1.05 }],
+  };
+};
 
 const memory: Comparison = {
   id: 'memory',
@@ -95,8 +98,10 @@ const start: Comparison = {
 export const serviceComparisons: readonly Comparison[] = [
   touch,
   stall,
-  elements('sum', 'Read 10 million doubles through a view: one sum'),
-  elements('fill', 'Write 10 million doubles through a view'),
+  elements('elements-sum', 'sum', allElements, 'Read 10 million doubles through a view: one sum'),
+  elements('elements-fill', 'fill', allElements, 'Write 10 million doubles through a view'),
+  elements('elements-sum-cached', 'sum', 10_000, 'The same sum 1,000 times over 10,000 doubles, which fit the caches'),
+  elements('elements-fill-cached', 'fill', 10_000, 'The same writes 1,000 times over 10,000 doubles'),
   memory,
   population('scale', 'Allocate and release 64 B beside live slices', false),
   population('turnover', 'Release the oldest of the live slices for each new one', true),

@@ -21,8 +21,14 @@ function fill(array: Float64Array): void {
   for (let i = 0; i < array.length; i++) array[i] = i;
 }
 
-/** Nanoseconds for one pass over the array. */
-export async function perPass(work: 'sum' | 'fill', array: Float64Array): Promise<Measurement> {
+/** Nanoseconds for as many passes over the array as make `total` elements. */
+export async function perElements(work: 'sum' | 'fill', array: Float64Array, total: number): Promise<Measurement> {
   fill(array);
-  return perOperation(work === 'sum' ? () => do_not_optimize(sum(array)) : () => fill(array));
+  const passes = total / array.length;
+  return perOperation(() => {
+    for (let i = 0; i < passes; i++) {
+      if (work === 'sum') do_not_optimize(sum(array));
+      else fill(array);
+    }
+  });
 }
