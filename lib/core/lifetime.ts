@@ -198,11 +198,11 @@ export function notePressure(byteLength: number): boolean {
   allocatedSinceTurn += byteLength + blockOverhead;
   if (allocatedSinceTurn <= trackingThreshold) return false;
   if (!turnAwaited) awaitTurn();
-  allocatedSinceSweep += byteLength + blockOverhead;
   if (allocatedSinceSweep > sweepStep) {
     offerScavenge();
     sweep();
   }
+  allocatedSinceSweep += byteLength + blockOverhead; // after it: what is allocated now cannot be found dead
   return true;
 }
 
@@ -216,8 +216,9 @@ function offerScavenge(): void {
 
 /** A release by scope leaves nothing to find. */
 export function easePressure(byteLength: number): void {
-  const left = allocatedSinceTurn - byteLength - blockOverhead;
-  allocatedSinceTurn = left > 0 ? left : 0;
+  const weight = byteLength + blockOverhead;
+  allocatedSinceTurn = Math.max(0, allocatedSinceTurn - weight);
+  allocatedSinceSweep = Math.max(0, allocatedSinceSweep - weight);
 }
 
 function awaitTurn(): void {

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { CSliceError, typeError } from '../errors.ts';
 import { host, type Integer, makeView } from '../native/symbols.ts';
 import type { Keeper } from './lifetime.ts';
@@ -40,12 +41,11 @@ function refuse(method: string): () => never {
   };
 }
 
-/** By this the prototype of another copy is known. */
-const guardMark = Symbol.for('cslice.guarded');
-
-/** What every view, and every pinned buffer, inherits from: an ArrayBuffer that cannot be moved away from its owner. */
+/**
+ * What every pinned buffer inherits from, and every view where the language has `transfer`: an ArrayBuffer that cannot be
+ * moved away from its owner.
+ */
 export const guardedPrototype: ArrayBuffer = Object.create(ArrayBuffer.prototype, {
-  [guardMark]: { value: true },
   transfer: { value: refuse('transfer') },
   transferToFixedLength: { value: refuse('transferToFixedLength') },
   resize: { value: refuse('resize') },
@@ -61,7 +61,7 @@ export function createView(address: Integer, byteLength: number, keeper: Keeper)
   if (buffer === undefined) {
     throw new CSliceError('ERR_CSLICE_NO_VIEW', 'This runtime forbids ArrayBuffers over C memory');
   }
-  Object.setPrototypeOf(buffer, guardedPrototype);
+  if (transfer !== undefined) Object.setPrototypeOf(buffer, guardedPrototype); // not in vain: 5 % of a view
   new Hold(buffer, keeper);
   return buffer;
 }
@@ -98,8 +98,22 @@ export function keeperOf(buffer: ArrayBufferLike): Keeper | undefined {
   return Hold.of(buffer as ArrayBuffer);
 }
 
+type IsView = (buffer: ArrayBufferLike) => boolean;
+
+const isOurView: IsView = (buffer) => keeperOf(buffer) !== undefined;
+
+/** One of every copy of this module in this thread, on an object of Node that all realms share. */
+const copies: IsView[] = joinCopies();
+
+function joinCopies(): IsView[] {
+  const shared = types as { [list: symbol]: IsView[] };
+  const list = Symbol.for('cslice.copies');
+  shared[list] ??= [];
+  shared[list].push(isOurView);
+  return shared[list];
+}
+
 /** Whether another copy of this module made a live view: its slice, which only that copy can hold, may end any time. */
 export function isForeignView(buffer: ArrayBufferLike): boolean {
-  const prototype = Object.getPrototypeOf(buffer);
-  return prototype !== null && prototype !== guardedPrototype && guardMark in prototype;
+  return copies.some((isView) => isView !== isOurView && isView(buffer));
 }

@@ -3,6 +3,7 @@ import { Slice, stats } from '../../lib/index.ts';
 import { watched } from '../support/blocks.ts';
 import { collectManyTimes, collectUntil } from '../support/collect.ts';
 import { expectError, wrong } from '../support/expect-error.ts';
+import { languageMoves } from '../support/language.ts';
 import { nextWarning } from '../support/warnings.ts';
 
 interface Filled {
@@ -87,13 +88,16 @@ describe('the buffer of a slice', () => {
     using slice = Slice.fromBytes(Uint8Array.of(1, 2, 3));
     for (const method of ['transfer', 'transferToFixedLength', 'resize']) {
       for (const args of [[], [0], [3], [100]]) {
-        expectError(() => wrong(slice.buffer)[method](...args), 'ERR_CSLICE_TYPE', new RegExp(`${method}\\(\\)`));
+        const call = () => wrong(slice.buffer)[method](...args);
+        if (languageMoves) expectError(call, 'ERR_CSLICE_TYPE', new RegExp(`${method}\\(\\)`));
+        else expect(call).to.throw(TypeError); // there is no such method, or it is for resizable buffers
       }
     }
     expect(slice.copy()).to.deep.equal(Uint8Array.of(1, 2, 3));
   });
 
-  it('has methods that cannot be replaced or deleted from it', () => {
+  it('has methods that cannot be replaced or deleted from it', function () {
+    if (!languageMoves) return this.skip();
     using slice = Slice.alloc(8);
     const { buffer } = slice;
     const guard = Object.getPrototypeOf(buffer);

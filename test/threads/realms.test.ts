@@ -5,6 +5,7 @@ import * as cslice from '../../lib/index.ts';
 import { watched } from '../support/blocks.ts';
 import { collectManyTimes, collectUntil } from '../support/collect.ts';
 import { expectError } from '../support/expect-error.ts';
+import { languageMoves } from '../support/language.ts';
 import { inContext } from '../support/threads/realm.ts';
 
 const { callAsync, copy, pin, Slice } = cslice;
@@ -96,9 +97,8 @@ describe('a realm of node:vm', () => {
     using slice = Slice.fromBytes(Uint8Array.of(1, 2, 3));
     const context = createContext({ buffer: slice.buffer });
     for (const method of ['transfer', 'transferToFixedLength', 'resize']) {
-      expect(() => runInContext(`buffer.${method}(8)`, context))
-        .to.throw()
-        .with.property('code', 'ERR_CSLICE_TYPE');
+      const move = expect(() => runInContext(`buffer.${method}(8)`, context)).to.throw();
+      if (languageMoves) move.with.property('code', 'ERR_CSLICE_TYPE');
     }
     expect(slice.copy()).to.deep.equal(Uint8Array.of(1, 2, 3));
   });
