@@ -24,7 +24,7 @@ static cslice_block *header_new(cslice__kind kind, void *data, size_t size) {
     return block;
 }
 
-void cslice__block_forget(cslice_block *block) {
+static void header_free(cslice_block *block) {
     cslice__cache_free(block, sizeof *block);
 }
 
@@ -106,14 +106,14 @@ void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr
 static void destroy(cslice_block *block) {
     cslice__block_give_back((cslice__kind)block->kind, block->data, block->size, block->destructor.function,
                       block->with.context);
-    cslice__block_forget(block);
+    header_free(block);
 }
 
 static void hand_over(cslice_block *block) {
     cslice__mailbox *mailbox = block->with.mailbox;
     if (!cslice__mailbox_post(mailbox, block)) {
         cslice__counts_lost(1);
-        cslice__block_forget(block);
+        header_free(block);
     }
     cslice__mailbox_unref(mailbox);
 }
@@ -163,7 +163,7 @@ int cslice__block_disown(cslice_block *block) {
     if (is_shared(block)) return CSLICE_EINVAL;
     cslice__counts_ended(block->size, CSLICE__DISOWNED);
     if (block->kind == CSLICE__CALLBACK) cslice__mailbox_unref(block->with.mailbox);
-    cslice__block_forget(block);
+    header_free(block);
     return 0;
 }
 

@@ -169,8 +169,6 @@ int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t fu
                         cslice_block **block);
 int cslice__block_adopt_callback(cslice__mailbox *mailbox, void *data, size_t size, cslice_block **block);
 void cslice__block_drop(cslice_block *block, cslice__end end);
-/* Frees the header alone. */
-void cslice__block_forget(cslice_block *block);
 int cslice__block_disown(cslice_block *block);
 /* Whether its memory is our own and has one reference, so that nobody would see it change. */
 bool cslice__block_is_renewable(const cslice_block *block);

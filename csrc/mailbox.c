@@ -65,7 +65,7 @@ uint64_t cslice__mailbox_close(cslice__mailbox *mailbox) {
     pthread_mutex_unlock(&mailbox->mutex);
     uint64_t waiting = 0;
     for (cslice_block *block; (block = cslice__mailbox_take(mailbox)) != NULL; waiting++) {
-        cslice__block_forget(block);
+        cslice__cache_free(block, sizeof *block);
     }
     return waiting;
 }
@@ -75,6 +75,6 @@ int64_t cslice_callback_take(uint64_t mailbox) {
     cslice_block *block = cslice__mailbox_take((cslice__mailbox *)(uintptr_t)mailbox);
     if (block == NULL) return 0;
     int64_t number = block->destructor.number;
-    cslice__block_forget(block);
+    cslice__cache_free(block, sizeof *block);
     return number;
 }

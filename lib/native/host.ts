@@ -1,5 +1,7 @@
 import { cannotBeLoaded, libraryError, libraryPath } from './locate.ts';
-import type { Integer } from './symbols.ts';
+
+/** C's integers of 64 bits: a number where that is exact, as every address of today's user space is. */
+export type Integer = number | bigint;
 
 /** The second door: what csrc/host.c exports to this thread, with the reason for each function there. */
 export interface Host {

@@ -1,14 +1,13 @@
 import { isMainThread } from 'node:worker_threads';
 import { CSliceError } from '../errors.ts';
-import { type Host, openHost } from './host.ts';
+import { type Host, type Integer, openHost } from './host.ts';
 import { type KoffiFunction, type KoffiLibrary, koffi, type TypeObject } from './koffi.ts';
 import { cannotBeLoaded, libraryError, libraryPath } from './locate.ts';
 
+export type { Integer };
+
 /** Must equal CSLICE_ABI_VERSION of the library. */
 const abiVersion = 1;
-
-/** C's integers of 64 bits: a number where that is exact, as every address of today's user space is. */
-export type Integer = number | bigint;
 
 const abiPrototype = 'uint32_t cslice_abi_version()';
 
