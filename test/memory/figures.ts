@@ -60,11 +60,10 @@ export function measureFlood({ title, bar, kind, count, byteLength }: Flood): Fi
   return { title, peak: peakMebibytes, bar, wrong };
 }
 
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
-}
-
-/** The bar is 1.5 times what Node's own buffers need. Peaks vary by a quarter from run to run, so the middle one of five. */
+/**
+ * The bar is 1.5 times what Node's own buffers need. Peaks vary by a quarter from run to run, and what else the machine
+ * does, which delays V8's helper threads, can only raise them: so the least of five.
+ */
 export function measureService(): Figure {
   const peaks = { buffer: [] as number[], slice: [] as number[] };
   for (let run = 0; run < 5; run++) {
@@ -72,7 +71,7 @@ export function measureService(): Figure {
       peaks[kind].push(measure<Dropped>('service.mjs', kind, 20_000, 64 << 10).peakMebibytes);
     }
   }
-  const [own, peak] = [median(peaks.buffer), median(peaks.slice)];
+  const [own, peak] = [Math.min(...peaks.buffer), Math.min(...peaks.slice)];
   const title = `a service drops 20,000 slices of 64 KiB and yields every 100 (with Buffer.alloc: ${own} MiB)`;
   return { title, peak, bar: Math.floor(1.5 * own), wrong: undefined };
 }
