@@ -80,7 +80,7 @@ CSLICE_API size_t cslice_block_size(const cslice_block *block);
 typedef struct cslice_statistics {
     uint64_t live_blocks;
     uint64_t live_bytes;
-    uint64_t peak_bytes;            /* the highest live_bytes has been */
+    uint64_t peak_bytes;            /* the highest live_bytes has been when C last saw it */
     uint64_t allocated_blocks;      /* made or adopted since the process started */
     uint64_t released_by_scope;     /* last reference dropped by JavaScript's release() */
     uint64_t released_by_collection; /* last reference dropped after a garbage collection */

@@ -10,7 +10,7 @@ export interface Stats {
   /** Blocks that are allocated or adopted and not yet released. */
   liveBlocks: number;
   liveBytes: number;
-  /** The highest that `liveBytes` has been. */
+  /** The highest that `liveBytes` has been, but for a peak made of small blocks that serve again and of nothing else. */
   peakBytes: number;
   /** Blocks ever allocated or adopted: always `liveBlocks` and all the ended ones below. */
   allocatedBlocks: number;
