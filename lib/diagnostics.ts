@@ -1,5 +1,5 @@
 import { totalmem } from 'node:os';
-import { checkIndex } from './core/check.ts';
+import { checkInteger } from './core/check.ts';
 import { trackAlways } from './core/lifetime.ts';
 import { releaseAside } from './core/reuse.ts';
 import { rangeError, show, typeError } from './errors.ts';
@@ -80,8 +80,7 @@ export function configure(configuration: Configuration): void {
   }
   const { limitBytes, reuseBytes } = configuration;
   const limit = limitBytes === undefined ? undefined : limitOf(limitBytes);
-  const reuse = checkIndex('reuseBytes', reuseBytes, -1, 0, Number.MAX_SAFE_INTEGER);
-  if (reuse >= 0) reuseSet(reuse);
+  if (reuseBytes !== undefined) reuseSet(checkInteger('reuseBytes', reuseBytes, 0, Number.MAX_SAFE_INTEGER));
   if (limit !== undefined) {
     limitSet(limit);
     trackAlways(limit > 0);

@@ -40,7 +40,7 @@ import {
   tokenOf,
 } from './core/lifetime.ts';
 import { reclaim } from './core/reclaim.ts';
-import { addressAside, putAside, reuseBelow, takeAside } from './core/reuse.ts';
+import { addressAside, putAside, takeAside } from './core/reuse.ts';
 import { attach, offer, type SharedSlice } from './core/shared.ts';
 import { StructArray } from './core/structs.ts';
 import { createView, detachView } from './core/view.ts';
@@ -88,9 +88,6 @@ export interface ViewConstructor<T> {
   new (buffer: ArrayBuffer, byteOffset: number, length: number): T;
   readonly BYTES_PER_ELEMENT?: number;
 }
-
-/** Below this a block weighs no more than its handle, which the collector feels; a view would cost more than both. */
-const leastFelt = 1024;
 
 const uninitialized: AllocOptions = { zero: false };
 
@@ -161,7 +158,7 @@ export class Slice implements Disposable {
   static alloc(byteLength: number, options?: AllocOptions): Slice {
     checkLength('byteLength', byteLength);
     if (options !== undefined) checkOptions(options);
-    if (byteLength < reuseBelow && options?.alignment === undefined) {
+    if (options?.alignment === undefined) {
       const aside = takeAside(byteLength);
       if (aside !== undefined) return new Slice(aside, addressAside(aside), byteLength);
     }
@@ -172,7 +169,7 @@ export class Slice implements Disposable {
       recycleToken(token);
       throw statusError(Number(address), `${byteLength} bytes`);
     }
-    token.sole = byteLength < reuseBelow;
+    token.sole = true;
     return Slice.#own(token, address, byteLength);
   }
 
@@ -310,7 +307,7 @@ export class Slice implements Disposable {
   /** An owning slice over the block in the token's slot. */
   static #own(token: Token, address: Integer, byteLength: number): Slice {
     const slice = new Slice(token, address, byteLength);
-    if (byteLength >= leastFelt && markUnviewed(token, byteLength)) slice.#viewUnderPressure();
+    if (markUnviewed(token, byteLength)) slice.#viewUnderPressure();
     return slice;
   }
 

@@ -272,12 +272,16 @@ const unviewedThreshold = 16 << 20;
 const unviewedBySlot: number[] = [];
 let unviewedBytes = 0;
 
+/** Below this a block weighs no more than its handle, which the collector feels; a view would cost more than both. */
+const leastFelt = 1024;
+
 /**
  * Notes a new block without a view. True: so many bytes have none already that this one is to get it now, for the
  * collector to feel its weight. (Not for its own bytes: V8 takes 100 µs and more over a view of a GiB.)
  */
 export function markUnviewed(token: Token, byteLength: number): boolean {
   markGone(token.slot);
+  if (byteLength < leastFelt) return false;
   const pressed = unviewedBytes > unviewedThreshold;
   unviewedBySlot[token.slot] = byteLength;
   unviewedBytes += byteLength;
@@ -289,7 +293,9 @@ export function markViewed(token: Token): void {
 }
 
 function markGone(slot: number): void {
-  unviewedBytes -= unviewedBySlot[slot] ?? 0;
+  const marked = unviewedBySlot[slot];
+  if (marked === undefined || marked === 0) return;
+  unviewedBytes -= marked;
   unviewedBySlot[slot] = 0;
 }
 

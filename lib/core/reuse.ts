@@ -6,7 +6,7 @@ import { type Integer, makeView, reuseAccount, slotRelease, slotsRenew } from '.
 import { recycleToken, statusError, type Token } from './lifetime.ts';
 
 /** From this size on, C's work takes so long that the call makes no difference. */
-export const reuseBelow = 1024;
+const reuseBelow = 1024;
 
 /** One call into C zeroes so many blocks, where a size is in use often enough. */
 const largestBatch = 32;
@@ -49,7 +49,7 @@ function openAccount(): void {
 
 /** The token of a zeroed block of `byteLength` bytes, if one lies aside; its address is {@link addressAside}. */
 export function takeAside(byteLength: number): Token | undefined {
-  const shelf = shelves[byteLength];
+  const shelf = byteLength < reuseBelow ? shelves[byteLength] : undefined;
   if (shelf === undefined) return undefined;
   const token = shelf.clean.pop() ?? renew(shelf);
   if (token === undefined) return undefined;
@@ -82,6 +82,7 @@ function renew(shelf: Shelf): Token | undefined {
 
 /** Puts a released block aside that nobody else can reach. False: it is for C to take back. */
 export function putAside(token: Token, address: Integer, byteLength: number): boolean {
+  if (byteLength >= reuseBelow) return false;
   const total = (account[bytes] as number) + byteLength;
   if (total > (account[capacity] as number)) return makeRoom();
   const { used } = shelves[byteLength] ?? openShelf(byteLength);

@@ -61,7 +61,7 @@ export function createView(address: Integer, byteLength: number, keeper: Keeper)
   if (buffer === undefined) {
     throw new CSliceError('ERR_CSLICE_NO_VIEW', 'This runtime forbids ArrayBuffers over C memory');
   }
-  if (transfer !== undefined) Object.setPrototypeOf(buffer, guardedPrototype); // not in vain: 5 % of a view
+  if (transfer !== undefined) Object.setPrototypeOf(buffer, guardedPrototype); // only where it is of use: it is 5 % of a view
   new Hold(buffer, keeper);
   return buffer;
 }

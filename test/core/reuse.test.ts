@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import koffi from 'koffi';
+import { releaseAside } from '../../lib/core/reuse.ts';
 import { configure, Slice, stats } from '../../lib/index.ts';
-import { testFailAllocation } from '../../lib/native/symbols.ts';
+import { makeView, reuseAccount, testFailAllocation } from '../../lib/native/symbols.ts';
 import { free } from '../support/blocks.ts';
 import { collectUntil, settle } from '../support/collect.ts';
 import { expectError, wrong } from '../support/expect-error.ts';
@@ -20,6 +21,11 @@ function allocMany(length = byteLength): Slice[] {
 
 function release(slices: Iterable<Slice>): void {
   for (const slice of slices) slice.release();
+}
+
+/** As C sees it. */
+function bytesAside(): number {
+  return new Float64Array(makeView(reuseAccount(), 32) as ArrayBuffer)[2] as number;
 }
 
 /** The addresses of blocks that were written and released. */
@@ -127,6 +133,18 @@ describe('released blocks below 1 KiB', () => {
     expect(next.every((slice) => slice.copy().length === byteLength && isZero(slice))).to.equal(true);
     for (const slice of next) slice.bytes.fill(1);
     release(next);
+  });
+
+  it('are no longer small once they have been resized to more', () => {
+    releaseAside();
+    for (const length of [1024, 5000, 1 << 20]) {
+      const slice = Slice.alloc(byteLength);
+      slice.resize(length);
+      slice.release();
+      expect(bytesAside(), `resized to ${length}`).to.equal(0);
+    }
+    Slice.alloc(byteLength).release();
+    expect(bytesAside()).to.equal(byteLength);
   });
 
   it('hold texts and copies too, and never more than was asked for', () => {
