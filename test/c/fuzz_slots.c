@@ -60,14 +60,6 @@ static uint64_t read_size(void) {
 
 /* ---- The model ---- */
 
-typedef struct reuse_account {
-    double released, taken, bytes, capacity;
-} reuse_account;
-
-static reuse_account *account(void) {
-    return (reuse_account *)(uintptr_t)cslice_reuse_account();
-}
-
 static bool full(uint32_t slot) {
     return slot < model.reserved && model.slots[slot] != NONE;
 }
@@ -311,12 +303,12 @@ static void op_renew(uint64_t failing) {
     int expected = 0;
     for (uint32_t i = 0; i < count; i++) slots[i] = read_any_slot();
     for (uint32_t i = 0; i < count && expected == 0; i++) {
-        if (!full(slots[i])) {
+        const model_block *block = full(slots[i]) ? &model.blocks[model.slots[slots[i]]] : NULL;
+        if (block == NULL) {
             expected = CSLICE_ESLOT;
-            break;
+        } else if (block->kind != CSLICE__HEAP || block->references > 1) {
+            expected = CSLICE_EINVAL;
         }
-        model_block *block = &model.blocks[model.slots[slots[i]]];
-        if (block->kind != CSLICE__HEAP || block->references > 1) expected = CSLICE_EINVAL;
     }
     CHECK_EQUAL(cslice_slots_renew(slots, count), expected);
     if (expected != 0) return;

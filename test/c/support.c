@@ -42,6 +42,10 @@ cslice_statistics counts(void) {
     return now;
 }
 
+reuse_account *account(void) {
+    return (reuse_account *)(uintptr_t)cslice_reuse_account();
+}
+
 void check_invariant(void) {
     cslice_statistics now = counts();
     uint64_t over = now.released_by_scope + now.released_by_collection + now.released_by_thread_end +

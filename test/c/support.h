@@ -27,6 +27,13 @@ cslice_free_function end_free;
 
 cslice_statistics counts(void);
 
+/* What JavaScript sees of cslice_reuse_account; NULL where there is none. */
+typedef struct reuse_account {
+    double released, taken, bytes, capacity;
+} reuse_account;
+
+reuse_account *account(void);
+
 /* Every allocated block is live or ended, and the peak is above what is live. */
 void check_invariant(void);
 

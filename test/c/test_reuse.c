@@ -2,16 +2,10 @@
 
 #include <pthread.h>
 
-/* What JavaScript sees of cslice_reuse_account. */
-typedef struct account {
-    double released, taken, bytes, capacity;
-} account;
-
-static account *open_account(void) {
+static reuse_account *open_account(void) {
     CHECK_EQUAL(cslice__owner_open(), 0);
-    account *opened = (account *)(uintptr_t)cslice_reuse_account();
-    CHECK(opened != NULL);
-    return opened;
+    CHECK(account() != NULL);
+    return account();
 }
 
 static uint32_t alloc(uint64_t size) {
@@ -25,12 +19,12 @@ static char *data_of(uint32_t slot) {
     return (char *)(uintptr_t)cslice_slot_address(slot);
 }
 
-static void put_aside(account *own, double size) {
+static void put_aside(reuse_account *own, double size) {
     own->released++;
     own->bytes += size;
 }
 
-static void take(account *own, double size) {
+static void take(reuse_account *own, double size) {
     own->taken++;
     own->bytes -= size;
 }
@@ -40,7 +34,7 @@ static void test_no_account_without_table(void) {
 }
 
 static void test_aside_is_released_and_taken_is_allocated(void) {
-    account *own = open_account();
+    reuse_account *own = open_account();
     cslice_statistics before = counts();
     alloc(64);
     put_aside(own, 64);
@@ -59,7 +53,7 @@ static void test_aside_is_released_and_taken_is_allocated(void) {
 }
 
 static void test_released_for_good(void) {
-    account *own = open_account();
+    reuse_account *own = open_account();
     cslice_statistics before = counts();
     uint32_t slot = alloc(64);
     put_aside(own, 64);
@@ -74,7 +68,7 @@ static void test_released_for_good(void) {
 
 /* What lies aside when the thread ends was released by scope, however long ago. */
 static void test_thread_end(void) {
-    account *own = open_account();
+    reuse_account *own = open_account();
     cslice_statistics before = counts();
     alloc(64);
     alloc(64);
@@ -93,7 +87,7 @@ static void test_thread_end(void) {
 
 /* The peak is that of the bytes in use: those aside are not counted twice. */
 static void test_peak(void) {
-    account *own = open_account();
+    reuse_account *own = open_account();
     const uint64_t size = (uint64_t)8 << 20;
     alloc(size);
     uint64_t peak = counts().peak_bytes;
@@ -108,7 +102,7 @@ static void test_peak(void) {
 }
 
 static void test_capacity(void) {
-    account *own = open_account();
+    reuse_account *own = open_account();
     double usual = own->capacity;
     CHECK(usual > 0);
     cslice_limit_set(1 << 20);
@@ -124,7 +118,7 @@ static void test_capacity(void) {
 
 /* Bytes that lie aside leave room under the limit. */
 static void test_limit(void) {
-    account *own = open_account();
+    reuse_account *own = open_account();
     uint64_t live = counts().live_bytes;
     alloc(1000);
     put_aside(own, 1000);
@@ -139,7 +133,7 @@ static void test_limit(void) {
 
 static void *other_thread(void *argument) {
     cslice_statistics before = counts();
-    account *own = open_account();
+    reuse_account *own = open_account();
     CHECK(own != argument);
     alloc(64);
     put_aside(own, 64);
@@ -149,7 +143,7 @@ static void *other_thread(void *argument) {
 }
 
 static void test_each_thread_has_its_own(void) {
-    account *own = open_account();
+    reuse_account *own = open_account();
     alloc(64);
     put_aside(own, 64);
     pthread_t thread;
