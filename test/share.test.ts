@@ -288,6 +288,8 @@ describe('Slice.attach', () => {
 });
 
 describe('a share that is never attached', () => {
+  beforeEach(() => settle(stats));
+
   it('keeps the block for its patience and not for ever', async () => {
     const before = live();
     const slice = Slice.alloc(8);
@@ -330,7 +332,6 @@ describe('a share that is never attached', () => {
   });
 
   it('is collected with its slice, and then has its patience', async () => {
-    await settle(stats);
     const before = live();
     (() => {
       Slice.alloc(8).share({ patience: 10 });
@@ -342,6 +343,8 @@ describe('a share that is never attached', () => {
 describe('between threads, a shared slice', function () {
   this.timeout(60_000);
   const threads: Thread[] = [];
+
+  beforeEach(() => settle(stats));
 
   async function ready(): Promise<Thread[]> {
     while (threads.length < 2) threads.push(new Thread());
@@ -439,15 +442,17 @@ describe('between threads, a shared slice', function () {
       const thread = new Thread();
       const attachedBefore = Slice.attach(await thread.ask('share', { count: 3 }));
       const shared = await thread.ask('share', { count: 4 });
-      const never = await thread.ask('share', { count: 5, options: { patience: 20 } });
+      const patience = 20;
+      const never = await thread.ask('share', { count: 5, options: { patience } });
       await thread.end(ending);
       const attachedAfter = Slice.attach(shared);
       expect(attachedBefore.copy()).to.deep.equal(new Uint8Array(1000).fill(3));
       expect(attachedAfter.copy()).to.deep.equal(new Uint8Array(1000).fill(4));
       attachedBefore.release();
       attachedAfter.release();
-      while (live() > before) await sleep(10);
+      await sleep(2 * patience);
       expectError(() => Slice.attach(never), 'ERR_CSLICE_SHARED');
+      while (live() > before) await sleep(10);
     });
   }
 });

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { Slice, stats } from '../lib/index.ts';
 import type { ViewConstructor } from '../lib/slice.ts';
 import { free, malloc, watched } from './support/blocks.ts';
-import { collectManyTimes, collectUntil } from './support/collect.ts';
+import { collectManyTimes, collectUntil, settle } from './support/collect.ts';
 import { expectError, wrong } from './support/expect-error.ts';
 import { nextWarning } from './support/warnings.ts';
 
@@ -317,6 +317,7 @@ describe('Slice', () => {
     });
 
     it('reports a destructor that throws as a process warning, counts the block, and runs all the others', async () => {
+      await settle(stats);
       const before = stats();
       const warned = nextWarning('CSLICE_DESTRUCTOR_THREW');
       const address = malloc(8);

@@ -157,6 +157,8 @@ describe('SliceWriter', () => {
   });
 
   describe('as a Node stream', () => {
+    beforeEach(() => settle(stats));
+
     it('takes a file through a pipeline', async () => {
       const path = temporary('to-read.bin');
       writeFileSync(path, Buffer.alloc(300_000, iota(251)));
@@ -218,6 +220,8 @@ describe('SliceWriter', () => {
   });
 
   describe('as a web stream', () => {
+    beforeEach(() => settle(stats));
+
     it('takes what is piped into it', async () => {
       const writer = new SliceWriter({ byteLength: 16 });
       await new Blob([Buffer.alloc(200_000, 7)]).stream().pipeTo(writer.webWritable());

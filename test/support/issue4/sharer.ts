@@ -41,7 +41,9 @@ const commands: Record<string, (request: Request) => unknown> = {
   },
   /** Passes on what it has attached last. */
   pass() {
-    return held.at(-1)?.subslice(1).share();
+    const part = (held.at(-1) as Slice).subslice(1);
+    held.push(part);
+    return part.share();
   },
   release() {
     for (const slice of held.splice(0)) slice.release();
