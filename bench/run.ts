@@ -56,8 +56,9 @@ async function main(): Promise<void> {
   const [started, load] = [new Date(), loadavg()[0] as number];
   const progress = progressOf(chosen.length);
   const results: Result[] = [];
+  const { milliseconds, rounds: ordinary } = settings();
   for (const comparison of chosen) {
-    const { rounds, milliseconds } = settings();
+    const rounds = ordinary * (comparison.thoroughness ?? 1);
     const step = progress.step.bind(undefined, comparison.id);
     const result = await runRounds(comparison, { rounds, milliseconds }, (round, program) =>
       step(round, rounds, program),

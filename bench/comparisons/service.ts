@@ -34,6 +34,7 @@ const elements = (id: string, work: 'sum' | 'fill', length: number, title: strin
       ownArray('before any detach'),
     ],
     bars: [{ against: 'Float64Array, after a detach', atLeast: 0.95, atMost: 1.05 }],
+    thoroughness: 3,
   };
 };
 

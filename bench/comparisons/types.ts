@@ -31,4 +31,6 @@ export interface Comparison {
   /** The first one is the subject. */
   readonly programs: readonly Program[];
   readonly bars: readonly Bar[];
+  /** How many times the rounds of the others, where a bar is narrower than the machine is steady. Default 1. */
+  readonly thoroughness?: number;
 }

@@ -46,7 +46,7 @@ const shortestBatch = 3;
 
 /** Nanoseconds for one `operation`, its share of garbage collection and finalizers included. */
 export async function perOperation(operation: () => void): Promise<Measurement> {
-  let count = 16;
+  let count = 1;
   const batch = async (): Promise<void> => {
     for (let i = 0; i < count; i++) operation();
     await turn();
