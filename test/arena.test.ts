@@ -5,7 +5,7 @@ import { Arena, configure, Pool, readString, Slice, stats } from '../lib/index.t
 import type { ViewConstructor } from '../lib/slice.ts';
 import { collectManyTimes, collectUntil, settle } from './support/collect.ts';
 import { expectError, wrong } from './support/expect-error.ts';
-import { failEach } from './support/issue4/fail-each.ts';
+import { failEach } from './support/fail-each.ts';
 
 const point = koffi.struct('ArenaPoint', { x: 'int32_t', y: 'double' });
 const named = koffi.struct('ArenaNamed', { name: 'char *', points: 'void *', count: 'uint32_t' });

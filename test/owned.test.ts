@@ -16,8 +16,8 @@ import {
 import { testFailAllocation } from '../lib/native/symbols.ts';
 import { collectUntil, settle } from './support/collect.ts';
 import { expectError, wrong } from './support/expect-error.ts';
-import { failEach } from './support/issue4/fail-each.ts';
-import { ownedCounts, ownedLibrary } from './support/issue4/library.ts';
+import { failEach } from './support/fail-each.ts';
+import { ownedCounts, ownedLibrary } from './support/interop/library.ts';
 
 /** How a function of owned.c ends. */
 const [succeed, failBefore, failAfter, failBetween, succeedWithout] = [0, 1, 2, 3, 4];

@@ -3,8 +3,8 @@ import { Arena, callAsync, Pool, Slice, stats } from '../lib/index.ts';
 import { testFailAllocation } from '../lib/native/symbols.ts';
 import { collectManyTimes, collectUntil, settle } from './support/collect.ts';
 import { expectError, wrong } from './support/expect-error.ts';
+import { failEach } from './support/fail-each.ts';
 import { fixture } from './support/fixture.ts';
-import { failEach } from './support/issue4/fail-each.ts';
 import { nextWarning } from './support/warnings.ts';
 
 function live(): number {

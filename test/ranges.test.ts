@@ -5,7 +5,7 @@ import { testFailAllocation } from '../lib/native/symbols.ts';
 import { free, malloc, watched } from './support/blocks.ts';
 import { collectManyTimes, collectUntil, settle } from './support/collect.ts';
 import { expectError, wrong } from './support/expect-error.ts';
-import { failEach } from './support/issue4/fail-each.ts';
+import { failEach } from './support/fail-each.ts';
 import { nextWarning } from './support/warnings.ts';
 
 const megabyte = 1 << 20;

@@ -5,9 +5,9 @@ import { testFailAllocation } from '../lib/native/symbols.ts';
 import { free, malloc, watched } from './support/blocks.ts';
 import { collectUntil, settle } from './support/collect.ts';
 import { expectError, wrong } from './support/expect-error.ts';
-import { failEach } from './support/issue4/fail-each.ts';
-import { Thread } from './support/issue4/thread.ts';
+import { failEach } from './support/fail-each.ts';
 import { runForJson } from './support/run.ts';
+import { Thread } from './support/sharing/thread.ts';
 
 function live(): number {
   return stats().liveBlocks;
@@ -259,7 +259,7 @@ describe('Slice.attach', () => {
     using slice = Slice.alloc(1000);
     const { secret, ...rest } = slice.share();
     const value = JSON.stringify({ ...rest, secret: String(secret) });
-    expect(runForJson('support/issue4/stranger.ts', { args: [value] })).to.equal('ERR_CSLICE_SHARED');
+    expect(runForJson('support/sharing/stranger.ts', { args: [value] })).to.equal('ERR_CSLICE_SHARED');
   });
 
   it('leaves the offer as it is when memory is exhausted', () => {
@@ -318,7 +318,7 @@ describe('a share that is never attached', () => {
   for (const how of ['released', 'dropped', 'rented', 'subslice', 'streamed']) {
     it(`gives its block back by itself, with nobody asking (${how})`, function () {
       this.timeout(60_000);
-      expect(runForJson('support/issue4/never-attached.ts', { args: [how] })).to.deep.equal({ liveBlocks: 0 });
+      expect(runForJson('support/sharing/never-attached.ts', { args: [how] })).to.deep.equal({ liveBlocks: 0 });
     });
   }
 

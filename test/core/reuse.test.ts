@@ -6,7 +6,7 @@ import { makeView, reuseAccount, testFailAllocation } from '../../lib/native/sym
 import { free } from '../support/blocks.ts';
 import { collectUntil, settle } from '../support/collect.ts';
 import { expectError, wrong } from '../support/expect-error.ts';
-import { blocksLibraryPath } from '../support/issue4/library.ts';
+import { blocksLibraryPath } from '../support/interop/library.ts';
 import { runForJson } from '../support/run.ts';
 
 /** A size that no other test uses, so that what lies aside of it is ours. */

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import { releaseAside } from '../../../lib/core/reuse.ts';
-import { CSliceError } from '../../../lib/errors.ts';
-import { stats } from '../../../lib/index.ts';
-import { testFailAllocation } from '../../../lib/native/symbols.ts';
+import { releaseAside } from '../../lib/core/reuse.ts';
+import { CSliceError } from '../../lib/errors.ts';
+import { stats } from '../../lib/index.ts';
+import { testFailAllocation } from '../../lib/native/symbols.ts';
 
 /** What must not have changed after a failure. The peak may: half of what was asked for was there for a moment. */
 function kept(): unknown {
