@@ -2,27 +2,13 @@ import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import koffi from 'koffi';
 import { Arena, configure, Pool, readString, Slice, stats } from '../lib/index.ts';
-import type { ViewConstructor } from '../lib/slice.ts';
 import { collectManyTimes, collectUntil, settle } from './support/collect.ts';
 import { expectError, wrong } from './support/expect-error.ts';
 import { failEach } from './support/fail-each.ts';
+import { typedArrays } from './support/typed-arrays.ts';
 
 const point = koffi.struct('ArenaPoint', { x: 'int32_t', y: 'double' });
 const named = koffi.struct('ArenaNamed', { name: 'char *', points: 'void *', count: 'uint32_t' });
-
-const typedArrays: ViewConstructor<ArrayBufferView & { length: number }>[] = [
-  Int8Array,
-  Uint8Array,
-  Uint8ClampedArray,
-  Int16Array,
-  Uint16Array,
-  Int32Array,
-  Uint32Array,
-  Float32Array,
-  Float64Array,
-  BigInt64Array,
-  BigUint64Array,
-];
 
 function isZero(view: ArrayBufferView): boolean {
   return new Uint8Array(view.buffer, view.byteOffset, view.byteLength).every((byte) => byte === 0);

@@ -1,4 +1,3 @@
-import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { expect } from 'chai';
 import { copyBytes, pin, Slice } from '../lib/index.ts';
 import { countPins } from '../lib/pin.ts';
@@ -8,6 +7,7 @@ import { expectError, wrong } from './support/expect-error.ts';
 import { languageMoves } from './support/language.ts';
 import { compileThreads } from './support/threads/compile.ts';
 import { type Library, openThreads } from './support/threads/library.ts';
+import { byTransferList } from './support/threads/movers.ts';
 import { inContext } from './support/threads/realm.ts';
 
 /** ArrayBuffer has these from Node 22 on; a pinned buffer has them everywhere, and they throw. */
@@ -59,21 +59,6 @@ async function churn(): Promise<void> {
     await collectManyTimes();
   }
 }
-
-/** Tries to move a buffer by a transfer list. Returns what arrived, or undefined where that was refused. */
-const movers: Record<string, (buffer: ArrayBuffer) => ArrayBuffer | undefined> = {
-  structuredClone: (buffer) => structuredClone(buffer, { transfer: [buffer] }),
-  'structuredClone of a view': (buffer) => structuredClone(new Uint8Array(buffer), { transfer: [buffer] }).buffer,
-  postMessage: (buffer) => {
-    const { port1, port2 } = new MessageChannel();
-    try {
-      port1.postMessage(buffer, [buffer]);
-      return receiveMessageOnPort(port2)?.message;
-    } finally {
-      port1.close();
-    }
-  },
-};
 
 function refusedOr<T>(action: () => T): T | undefined {
   try {
@@ -173,7 +158,7 @@ describe('pin', () => {
     expect(copyBytes(held.address, 16)).to.deep.equal(source);
   });
 
-  for (const [name, move] of Object.entries(movers)) {
+  for (const [name, move] of Object.entries(byTransferList)) {
     it(`never lets ${name} with a transfer list move the source, neither while pinned nor later`, () => {
       const source = new Uint8Array(16).fill(3);
       const held = pin(source);
@@ -242,7 +227,7 @@ describe('pin', () => {
       const prototype = Object.getPrototypeOf(buffer);
       const held = pin(buffer);
       expectError(() => asTransferable(buffer).transfer(), 'ERR_CSLICE_TYPE');
-      for (const move of Object.values(movers)) refusedOr(() => move(buffer));
+      for (const move of Object.values(byTransferList)) refusedOr(() => move(buffer));
       expect(new Uint8Array(buffer).length, kind).to.equal(16);
       held.release();
       expect(Object.getPrototypeOf(buffer), kind).to.equal(prototype);

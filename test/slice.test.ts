@@ -2,10 +2,10 @@ import { constants } from 'node:buffer';
 import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import { Slice, stats } from '../lib/index.ts';
-import type { ViewConstructor } from '../lib/slice.ts';
 import { free, malloc, watched } from './support/blocks.ts';
 import { collectManyTimes, collectUntil, settle } from './support/collect.ts';
 import { expectError, wrong } from './support/expect-error.ts';
+import { typedArrays } from './support/typed-arrays.ts';
 import { nextWarning } from './support/warnings.ts';
 
 const pageSize = 4096;
@@ -25,20 +25,6 @@ const lengthsOutOfRange = [
   constants.MAX_LENGTH + 1,
 ];
 const noNumbers: unknown[] = [undefined, null, '8', 8n, true, {}, [8], Symbol('8'), () => 8, { valueOf: () => 8 }];
-
-const typedArrays: ViewConstructor<ArrayBufferView & { length: number }>[] = [
-  Int8Array,
-  Uint8Array,
-  Uint8ClampedArray,
-  Int16Array,
-  Uint16Array,
-  Int32Array,
-  Uint32Array,
-  Float32Array,
-  Float64Array,
-  BigInt64Array,
-  BigUint64Array,
-];
 
 function iota(length: number): Uint8Array<ArrayBuffer> {
   return Uint8Array.from({ length }, (_, i) => i);

@@ -403,7 +403,7 @@ static void op_handle(uint64_t failing) {
     }
 }
 
-static void close_table(void) {
+static void close_model_table(void) {
     cslice__owner_close();
     for (uint32_t slot = 0; slot < model.reserved; slot++) {
         if (aside_in(slot) == NULL) model_empty(slot, &model.counts.released_by_thread_end);
@@ -412,7 +412,7 @@ static void close_table(void) {
 }
 
 static void op_reopen(uint64_t failing) {
-    close_table();
+    close_model_table();
     compare();
     CHECK_EQUAL(cslice_slots_reserve(1), CSLICE_EOWNER);
     CHECK_EQUAL(cslice__owner_open(), failing == 1 ? CSLICE_ENOMEM : 0);
@@ -434,7 +434,7 @@ static void begin(const uint8_t *data, size_t size) {
 
 static void finish(void) {
     for (uint32_t i = 0; i < MOST_HANDLES; i++) handle_unref(i);
-    close_table();
+    close_model_table();
     compare();
     check_nothing_live();
     CHECK_EQUAL(cslice__mailbox_close(model.mailbox), model.last_posted - model.first_posted);

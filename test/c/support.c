@@ -46,6 +46,21 @@ reuse_account *account(void) {
     return (reuse_account *)(uintptr_t)cslice_reuse_account();
 }
 
+void open_table(void) {
+    CHECK_EQUAL(cslice__owner_open(), 0);
+}
+
+uint32_t reserve(uint32_t count) {
+    int64_t first = cslice_slots_reserve(count);
+    CHECK(first >= 0);
+    return (uint32_t)first;
+}
+
+void close_table(void) {
+    cslice__owner_close();
+    check_nothing_live();
+}
+
 void check_invariant(void) {
     cslice_statistics now = counts();
     uint64_t over = now.released_by_scope + now.released_by_collection + now.released_by_thread_end +

@@ -34,6 +34,11 @@ typedef struct reuse_account {
 
 reuse_account *account(void);
 
+/* The owner table of this thread, as its second door opens and closes it. No block may be left at the close. */
+void open_table(void);
+uint32_t reserve(uint32_t count);
+void close_table(void);
+
 /* Every allocated block is live or ended, and the peak is above what is live. */
 void check_invariant(void);
 

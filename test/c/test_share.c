@@ -8,21 +8,6 @@ enum { SECRET = 77, LONG = 1000000, SHORT = 1 };
 
 static char byte;
 
-static uint32_t reserve(uint32_t count) {
-    int64_t first = cslice_slots_reserve(count);
-    CHECK(first >= 0);
-    return (uint32_t)first;
-}
-
-static void open_table(void) {
-    CHECK_EQUAL(cslice__owner_open(), 0);
-}
-
-static void close_table(void) {
-    cslice__owner_close();
-    check_nothing_live();
-}
-
 static void fill(uint32_t slot) {
     ended_reset();
     CHECK_EQUAL(cslice_slot_adopt(slot, ADDRESS(&byte), 1, FUNCTION(end_ptr), CSLICE_SIGNATURE_PTR, 0), 0);

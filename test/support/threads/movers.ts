@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 
-/** Takes a buffer's bytes away by a transfer list. Returns what arrived. */
-export const byTransferList: Record<string, (buffer: ArrayBuffer) => unknown> = {
+/** Takes a buffer's bytes away by a transfer list. Returns what arrived, if anything did. */
+export const byTransferList: Record<string, (buffer: ArrayBuffer) => ArrayBuffer | undefined> = {
   structuredClone: (buffer) => structuredClone(buffer, { transfer: [buffer] }),
   'structuredClone of a view': (buffer) => structuredClone(new Uint8Array(buffer), { transfer: [buffer] }).buffer,
   'postMessage of a MessagePort': (buffer) => {
