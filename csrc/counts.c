@@ -85,10 +85,11 @@ static void add_bytes(counters *own, int64_t bytes) {
         raise_peak(atomic_fetch_add_explicit(&totals.live_bytes, bytes, memory_order_relaxed) + bytes);
         return;
     }
+    int64_t before = untold_of(own), untold = before + bytes;
+    int64_t higher = bytes < 0 ? before : untold; /* before: JavaScript may have taken what lay aside */
+    if (higher > own->most_untold) own->most_untold = higher;
     atomic_store_explicit(&own->untold, atomic_load_explicit(&own->untold, memory_order_relaxed) + bytes,
                           memory_order_relaxed);
-    int64_t untold = untold_of(own);
-    if (untold > own->most_untold) own->most_untold = untold;
     if (untold > UNTOLD_BYTES || untold < -UNTOLD_BYTES || get(&totals.limit) != 0) tell(own);
 }
 

@@ -179,8 +179,9 @@ CSLICE_API void cslice_slots_collect(const uint32_t *slots, uint32_t count);
  *   bytes      of the blocks that lie aside now; not live
  *   capacity   the most that `bytes` may be; the library alone writes it, and sets it to 0 while there is a limit
  *
- * Whoever releases such a block for good takes it from `released` and `bytes` first, and then calls
- * cslice_slot_release. Returns the address of the four, or 0: nothing may be put aside.
+ * Whoever releases such a block for good takes it from `released`, calls cslice_slot_release, and then takes it from
+ * `bytes`: so it is never counted as ended twice, and its bytes are at no moment live, which might make a peak.
+ * Returns the address of the four, or 0: nothing may be put aside.
  */
 CSLICE_API int64_t cslice_reuse_account(void);
 

@@ -112,8 +112,8 @@ export function releaseAside(): void {
   shelves.forEach((shelf, byteLength) => {
     for (const token of shelf === undefined ? [] : [...shelf.clean, ...shelf.used]) {
       account[released] = (account[released] as number) - 1;
-      account[bytes] = (account[bytes] as number) - byteLength;
       slotRelease(token.slot);
+      account[bytes] = (account[bytes] as number) - byteLength;
       recycleToken(token);
     }
   });

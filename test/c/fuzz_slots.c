@@ -291,10 +291,10 @@ static void op_release_aside(uint64_t failing) {
     model_block *block = aside_in(slot);
     if (block == NULL) return;
     account()->released--;
-    model.counts.released_by_scope--;
-    model_revive(block);
     cslice_slot_release(slot);
-    model_empty(slot, &model.counts.released_by_scope);
+    account()->bytes -= (double)block->size;
+    block->aside = false;
+    model.slots[slot] = NONE;
 }
 
 static void op_renew(uint64_t failing) {
