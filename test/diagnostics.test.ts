@@ -3,6 +3,7 @@ import { configure, Slice, type Stats, stats } from '../lib/index.ts';
 import { free, malloc, watched } from './support/blocks.ts';
 import { collectUntil, settle } from './support/collect.ts';
 import { expectError, wrong } from './support/expect-error.ts';
+import { exceedPeak } from './support/peak.ts';
 import './support/warnings.ts';
 
 function endedBlocks(counts: Stats): number {
@@ -60,10 +61,7 @@ describe('stats', () => {
 
   it('remember the peak of the live bytes', () => {
     const before = stats();
-    const slices: Slice[] = [];
-    for (let left = before.peakBytes - before.liveBytes + 1000; left > 0; left -= slices.at(-1)?.byteLength ?? 0) {
-      slices.push(Slice.adopt(4096n, Math.min(left, 2 ** 30), () => {})); // no such memory, and no matter
-    }
+    const slices = exceedPeak();
     expect(stats().peakBytes).to.equal(before.peakBytes + 1000);
     for (const slice of slices) slice.release();
     expect(stats().peakBytes).to.equal(before.peakBytes + 1000);

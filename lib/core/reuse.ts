@@ -111,7 +111,7 @@ function makeRoom(): false {
 export function releaseAside(): void {
   shelves.forEach((shelf, byteLength) => {
     for (const token of shelf === undefined ? [] : [...shelf.clean, ...shelf.used]) {
-      account[released] = (account[released] as number) - 1;
+      account[released] = (account[released] as number) - 1; // in the order that cslice_reuse_account demands
       slotRelease(token.slot);
       account[bytes] = (account[bytes] as number) - byteLength;
       recycleToken(token);

@@ -7,6 +7,7 @@ import { free } from '../support/blocks.ts';
 import { collectUntil, settle } from '../support/collect.ts';
 import { expectError, wrong } from '../support/expect-error.ts';
 import { blocksLibraryPath } from '../support/interop/library.ts';
+import { exceedPeak } from '../support/peak.ts';
 import { runForJson } from '../support/run.ts';
 
 /** A size that no other test uses, so that what lies aside of it is ours. */
@@ -68,6 +69,28 @@ describe('released blocks below 1 KiB', () => {
     expect({ ...rest, allocatedBlocks: allocatedBlocks - many, releasedByScope: releasedByScope - many }).to.deep.equal(
       before,
     );
+  });
+
+  it('make no peak when C gets them back', () => {
+    releaseMany();
+    const slices = exceedPeak();
+    const before = stats();
+    expect(before.peakBytes).to.equal(before.liveBytes);
+    releaseAside();
+    expect(bytesAside()).to.equal(0);
+    expect(stats()).to.deep.equal(before);
+    release(slices);
+  });
+
+  it('make a peak when they serve again, also where C hears first of their end', () => {
+    releaseMany();
+    const slices = exceedPeak();
+    const before = stats();
+    free(Slice.alloc(byteLength).disown());
+    const { peakBytes, liveBytes } = stats();
+    expect(peakBytes).to.equal(before.peakBytes + byteLength);
+    expect(liveBytes).to.equal(before.liveBytes);
+    release(slices);
   });
 
   it('leave dead views and dead handles behind', () => {
