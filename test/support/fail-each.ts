@@ -25,7 +25,7 @@ export function failEach<T>(
   unchanged: () => void = () => {},
 ): Failures {
   const codes = new Set<string>();
-  for (let n = 1; n <= 200; n++) {
+  for (let n = 1; n <= 100; n++) {
     const before = kept();
     releaseAside(); // or an allocation might need no memory
     try {
@@ -42,5 +42,5 @@ export function failEach<T>(
       unchanged();
     }
   }
-  throw new Error('It still fails after two hundred allocations');
+  throw new Error('It still fails after a hundred allocations');
 }

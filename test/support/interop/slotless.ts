@@ -1,4 +1,7 @@
-/** In a process of its own, whose owner table is small: takes blocks, each with no memory to grow the table, until one needs that. */
+/**
+ * In a process of its own, whose owner table is small: takes blocks, each with no memory to grow the table, until one
+ * needs that. No attempt may change what is live.
+ */
 import koffi from 'koffi';
 import { Slice, stats } from '../../../lib/index.ts';
 import { testFailAllocation } from '../../../lib/native/symbols.ts';
@@ -24,7 +27,10 @@ function take(block: bigint): Slice | Refusal {
 const held: Slice[] = [];
 let refused: Refusal | undefined;
 for (let i = 0; i < 5000 && refused === undefined; i++) {
-  const taken = take(newBlock(8));
+  const block = newBlock(8);
+  const { liveBlocks } = stats();
+  const taken = take(block);
+  if (stats().liveBlocks !== liveBlocks) throw new Error(`${stats().liveBlocks} blocks are live, not ${liveBlocks}`);
   if (taken instanceof Slice) held.push(taken);
   else refused = taken;
 }
