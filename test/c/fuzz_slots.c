@@ -429,7 +429,7 @@ static void begin(const uint8_t *data, size_t size) {
     model.counts = counts();
     model.mailbox = cslice__mailbox_new();
     CHECK(model.mailbox != NULL);
-    CHECK_EQUAL(cslice__owner_open(), 0);
+    open_table();
 }
 
 static void finish(void) {

@@ -3,16 +3,15 @@
 #include <pthread.h>
 
 static reuse_account *open_account(void) {
-    CHECK_EQUAL(cslice__owner_open(), 0);
+    open_table();
     CHECK(account() != NULL);
     return account();
 }
 
 static uint32_t alloc(uint64_t size) {
-    int64_t slot = cslice_slots_reserve(1);
-    CHECK(slot >= 0);
-    CHECK(cslice_slot_alloc((uint32_t)slot, size) > 0);
-    return (uint32_t)slot;
+    uint32_t slot = reserve(1);
+    CHECK(cslice_slot_alloc(slot, size) > 0);
+    return slot;
 }
 
 static char *data_of(uint32_t slot) {
@@ -55,8 +54,7 @@ static void test_aside_is_released_and_taken_is_allocated(void) {
     CHECK_EQUAL(counts().live_bytes, before.live_bytes + 64);
     CHECK_EQUAL(counts().allocated_blocks, before.allocated_blocks + 2);
     check_invariant();
-    cslice__owner_close();
-    check_nothing_live();
+    close_table();
 }
 
 static void test_released_for_good(void) {
@@ -102,8 +100,7 @@ static void test_peak(void) {
     CHECK_EQUAL(counts().peak_bytes, peak);
     take(own, (double)size);
     CHECK_EQUAL(counts().peak_bytes, peak + size);
-    cslice__owner_close();
-    check_nothing_live();
+    close_table();
 }
 
 /* No call into C tells of a block that is taken, but the next one sees it, even if it ends that block. */
@@ -119,8 +116,7 @@ static void test_peak_before_an_end(void) {
     take(own, 64);
     cslice_slot_release(slot);
     CHECK_EQUAL(counts().peak_bytes, peak + 64);
-    cslice__owner_close();
-    check_nothing_live();
+    close_table();
 }
 
 static void test_capacity(void) {
@@ -146,11 +142,10 @@ static void test_limit(void) {
     put_aside(own, 1000);
     cslice_limit_set(live + 1000);
     uint32_t slot = alloc(1000);
-    CHECK_EQUAL(cslice_slot_alloc((uint32_t)cslice_slots_reserve(1), 1), CSLICE_ELIMIT);
+    CHECK_EQUAL(cslice_slot_alloc(reserve(1), 1), CSLICE_ELIMIT);
     cslice_slot_release(slot);
     cslice_limit_set(0);
-    cslice__owner_close();
-    check_nothing_live();
+    close_table();
 }
 
 static void *other_thread(void *argument) {
@@ -172,8 +167,7 @@ static void test_each_thread_has_its_own(void) {
     CHECK_EQUAL(pthread_create(&thread, NULL, other_thread, own), 0);
     CHECK_EQUAL(pthread_join(thread, NULL), 0);
     CHECK_EQUAL(own->released, 1);
-    cslice__owner_close();
-    check_nothing_live();
+    close_table();
 }
 
 static void test_renew(void) {
@@ -192,7 +186,7 @@ static void test_renew(void) {
 static void test_renew_refuses(void) {
     static char byte = 1;
     open_account();
-    uint32_t first = (uint32_t)cslice_slots_reserve(3), slots[] = {alloc(8), first};
+    uint32_t first = reserve(3), slots[] = {alloc(8), first};
     data_of(slots[0])[0] = 1;
     CHECK_EQUAL(cslice_slots_renew(slots, 2), CSLICE_ESLOT);
     slots[1] = UINT32_MAX;

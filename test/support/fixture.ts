@@ -23,10 +23,10 @@ export function temporary(name: string): string {
   return join(directory, name);
 }
 
-/** Compiles a C file beside this one to a shared library. Returns its path. */
-export function compile(source: string, name: string): string {
+/** Compiles a C file beside this one to a shared library, with further arguments for the compiler. Returns its path. */
+export function compile(source: string, name: string, args: readonly string[] = []): string {
   const output = temporary(name);
-  execFileSync('cc', ['-shared', '-fPIC', '-o', output, fileURLToPath(new URL(source, import.meta.url))]);
+  execFileSync('cc', ['-shared', '-fPIC', '-o', output, fileURLToPath(new URL(source, import.meta.url)), ...args]);
   return output;
 }
 

@@ -1,32 +1,25 @@
-import { execFileSync } from 'node:child_process';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
 import { libraryPath } from '../../../lib/native/locate.ts';
-import { temporary } from '../fixture.ts';
+import { compile } from '../fixture.ts';
 
 type Library = ReturnType<typeof koffi.load>;
-
-function compile(name: string, args: string[] = []): string {
-  const output = temporary(`${name}.so`);
-  const source = fileURLToPath(new URL(`${name}.c`, import.meta.url));
-  execFileSync('cc', ['-shared', '-fPIC', '-o', output, source, ...args]);
-  return output;
-}
 
 let owned: Library | undefined;
 let blocksPath: string | undefined;
 
 /** The library of owned.c. */
 export function ownedLibrary(): Library {
-  owned ??= koffi.load(compile('owned'));
+  owned ??= koffi.load(compile('interop/owned.c', 'owned.so'));
   return owned;
 }
 
 /** The path of the library of block.c, compiled against csrc/cslice.h and linked to the library under test. */
 export function blocksLibraryPath(): string {
   const headers = fileURLToPath(new URL('../../../csrc', import.meta.url));
-  blocksPath ??= compile('block', [`-I${headers}`, libraryPath, `-Wl,-rpath,${dirname(libraryPath)}`, '-pthread']);
+  const linked = [`-I${headers}`, libraryPath, `-Wl,-rpath,${dirname(libraryPath)}`, '-pthread'];
+  blocksPath ??= compile('interop/block.c', 'block.so', linked);
   return blocksPath;
 }
 
