@@ -13,7 +13,8 @@
  *   refer(block, address, size)     a buffer over a range of a block with a reference of its own
  *   borrow(address, size)    a buffer over memory that somebody else owns; cells[0] becomes 0
  *   share(block, address, size)     a SharedArrayBuffer over a range of a block with a reference of its own
- *   attach(shared, address, size)   a buffer over the memory of any SharedArrayBuffer, which it keeps
+ *   attach(buffer, isShared, address, size)     a buffer over the memory of any other ArrayBuffer or
+ *                            SharedArrayBuffer, which it keeps. CSLICE_EINVAL: memory of WebAssembly, which may move
  *   resize(buffer, block, size)     ends the buffer, and returns one over the resized block; cells[3]: 0, or the
  *                            negative status with which that failed, and the block is as it was
  *   clone(block, size, mayBeShared)     a buffer over a new block with a copy of the bytes, of the given size
@@ -260,9 +261,14 @@ static void drop_store(void *data, size_t size, void *store) {
 static napi_value attach(napi_env env, napi_callback_info info) {
     invocation call;
     uint64_t address, size;
-    if (!begin(&call, env, info, 3) || !get_uint64(&call, 1, &address) || !get_uint64(&call, 2, &size)) return NULL;
+    bool is_shared;
+    if (!begin(&call, env, info, 4) || !get_bool(&call, 1, &is_shared) || !get_uint64(&call, 2, &address) ||
+        !get_uint64(&call, 3, &size)) {
+        return NULL;
+    }
     if (call.instance->isolate == NULL) return fail(&call, CSLICE_ENOVIEW);
-    void *store = cslice__v8_store(call.values[0]);
+    if (!is_shared && !cslice__v8_is_detachable(call.values[0])) return fail(&call, CSLICE_EINVAL);
+    void *store = cslice__v8_store(call.values[0], is_shared);
     cslice_block *block;
     int status = cslice__block_wrap((void *)(uintptr_t)address, (size_t)size, drop_store, store, &block);
     if (status == 0) return make_whole(&call, block);

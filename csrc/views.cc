@@ -1,6 +1,7 @@
 /* The one file in C++: V8's interface hands backing stores about in standard smart pointers. */
 #include "views.h"
 
+#include <dlfcn.h>
 #include <memory>
 #include <new>
 
@@ -47,6 +48,8 @@ public:
     WEAK static std::unique_ptr<BackingStore> NewBackingStore(void *data, size_t length,
                                                               void (*deleter)(void *, size_t, void *), void *context);
     WEAK static Local<ArrayBuffer> New(Isolate *, std::shared_ptr<BackingStore>);
+    WEAK std::shared_ptr<BackingStore> GetBackingStore();
+    WEAK bool IsDetachable() const;
     WEAK void SetDetachKey(Local<Value>);
     WEAK Maybe<bool> Detach(Local<Value>);
 };
@@ -63,6 +66,28 @@ public:
 
 namespace {
 
+#if defined(__APPLE__)
+#define SHARED_PTR_OF_STORE "NSt3__110shared_ptrINS_12BackingStoreEEE"
+#else
+#define SHARED_PTR_OF_STORE "St10shared_ptrINS_12BackingStoreEE"
+#endif
+
+/* Every function of V8 that this file calls. */
+const char *const names[] = {
+    "_ZN2v87Isolate10GetCurrentEv",
+    "_ZN2v87Isolate21LowMemoryNotificationEv",
+    "_ZN2v812BackingStoreD1Ev",
+    "_ZN2v811ArrayBuffer15NewBackingStoreEPvmPFvS1_mS1_ES1_",
+    "_ZN2v811ArrayBuffer3NewEPNS_7IsolateE" SHARED_PTR_OF_STORE,
+    "_ZN2v811ArrayBuffer15GetBackingStoreEv",
+    "_ZNK2v811ArrayBuffer12IsDetachableEv",
+    "_ZN2v811ArrayBuffer12SetDetachKeyENS_5LocalINS_5ValueEEE",
+    "_ZN2v811ArrayBuffer6DetachENS_5LocalINS_5ValueEEE",
+    "_ZN2v817SharedArrayBuffer15NewBackingStoreEPvmPFvS1_mS1_ES1_",
+    "_ZN2v817SharedArrayBuffer3NewEPNS_7IsolateE" SHARED_PTR_OF_STORE,
+    "_ZN2v817SharedArrayBuffer15GetBackingStoreEv",
+};
+
 v8::Local<v8::Value> local(napi_value value) {
     return {reinterpret_cast<v8::Value *>(value)};
 }
@@ -77,11 +102,11 @@ napi_value make(void *isolate, void *data, size_t length, cslice__deleter *delet
 } // namespace
 
 bool cslice__v8_found(void) {
-    return v8::Isolate::GetCurrent != nullptr && &v8::Isolate::LowMemoryNotification != nullptr &&
-           v8::ArrayBuffer::NewBackingStore != nullptr && v8::ArrayBuffer::New != nullptr &&
-           &v8::ArrayBuffer::SetDetachKey != nullptr && &v8::ArrayBuffer::Detach != nullptr &&
-           v8::SharedArrayBuffer::NewBackingStore != nullptr && v8::SharedArrayBuffer::New != nullptr &&
-           &v8::SharedArrayBuffer::GetBackingStore != nullptr;
+    /* By name: a compiler takes the address of a member function for one that is never null. */
+    for (const char *name : names) {
+        if (dlsym(RTLD_DEFAULT, name) == nullptr) return false;
+    }
+    return true;
 }
 
 void *cslice__v8_isolate(void) {
@@ -109,9 +134,14 @@ void cslice__v8_collect(void *isolate) {
     static_cast<v8::Isolate *>(isolate)->LowMemoryNotification();
 }
 
-void *cslice__v8_store(napi_value shared_buffer) {
-    auto store = reinterpret_cast<v8::SharedArrayBuffer *>(shared_buffer)->GetBackingStore();
+void *cslice__v8_store(napi_value buffer, bool is_shared) {
+    auto store = is_shared ? reinterpret_cast<v8::SharedArrayBuffer *>(buffer)->GetBackingStore()
+                           : reinterpret_cast<v8::ArrayBuffer *>(buffer)->GetBackingStore();
     return new std::shared_ptr<v8::BackingStore>(std::move(store));
+}
+
+bool cslice__v8_is_detachable(napi_value buffer) {
+    return reinterpret_cast<const v8::ArrayBuffer *>(buffer)->IsDetachable();
 }
 
 void cslice__v8_drop_store(void *store) {

@@ -38,8 +38,10 @@ void cslice__v8_lock(napi_value buffer, napi_value key);
 bool cslice__v8_detach(napi_value buffer, napi_value key);
 /* A full garbage collection. */
 void cslice__v8_collect(void *isolate);
-/* Holds the memory under a SharedArrayBuffer until cslice__v8_drop_store, from any thread. */
-void *cslice__v8_store(napi_value shared_buffer);
+/* Holds the memory under an ArrayBuffer or a SharedArrayBuffer until cslice__v8_drop_store, from any thread. */
+void *cslice__v8_store(napi_value buffer, bool is_shared);
+/* False for the memory of WebAssembly, which may move when it grows. */
+bool cslice__v8_is_detachable(napi_value buffer);
 void cslice__v8_drop_store(void *store);
 
 #ifdef __cplusplus

@@ -1,6 +1,7 @@
 import { allocate } from './core/allocate.ts';
 import { checkIndex, checkLength } from './core/check.ts';
-import { lock, Reference } from './core/reference.ts';
+import { Reference } from './core/reference.ts';
+import { tie } from './core/tie.ts';
 import { CSliceError, show, typeError } from './errors.ts';
 import { Slice } from './slice.ts';
 
@@ -35,10 +36,9 @@ class PooledBlock extends Reference {
     super(shown.buffer, shown.block, shown.address, shown.byteLength);
     this.#home = home;
     this.#shown = shown;
-    shown.show();
-    this.seen = shown.seen;
     this.sole = true;
-    lock(this);
+    this.lock();
+    tie(this.show(), shown);
   }
 
   override get isPooled(): boolean {

@@ -24,7 +24,7 @@ import {
 import { keep } from './core/free-list.ts';
 import { Lease } from './core/lease.ts';
 import { endsWithLoan, isHeld, isLent, lend, untilFree } from './core/holds.ts';
-import { attach, borrow, disown, divide, lasting, Reference, refer, share, take } from './core/reference.ts';
+import { attach, borrow, disown, lasting, Reference, refer, share, take } from './core/reference.ts';
 import { statusError } from './core/status.ts';
 import { StructArray } from './core/structs.ts';
 import { checkWritable, writeTo } from './core/write-to.ts';
@@ -257,7 +257,7 @@ export class Slice implements Disposable, AsyncDisposable {
   /** The block's own bytes as a Uint8Array, the same object every time. Copies nothing; dies with the release. */
   get bytes(): Uint8Array<ArrayBuffer> {
     const reference = this.#live();
-    if (reference.seen === undefined) reference.show();
+    if (!reference.seen) reference.show();
     return reference.bytes;
   }
 
@@ -356,7 +356,7 @@ export class Slice implements Disposable, AsyncDisposable {
   subslice(start?: number, end?: number): Slice {
     const [from, to] = this.#range(start, end);
     const reference = this.#live();
-    divide(reference);
+    reference.divide();
     return new Slice(refer(reference, advance(reference.address, from), to - from));
   }
 
@@ -384,7 +384,7 @@ export class Slice implements Disposable, AsyncDisposable {
    */
   get block(): bigint {
     const reference = this.#counted('has no block');
-    divide(reference); // C may take a reference
+    reference.divide(); // C may take a reference
     return BigInt(reference.block);
   }
 

@@ -73,41 +73,38 @@ function isCalledBack(): boolean {
   return callers.includes(name);
 }
 
-/** The number of the current job. Operations end between jobs only. */
+// Operations end between jobs only. So where a buffer was first seen in this job, and as many operations are under way now
+// as then, they are the same ones, and none of them can have the buffer.
+
 let job = 0;
 let endAwaited = false;
+const ended = Promise.resolve();
 
 function endJob(): void {
   job++;
   endAwaited = false;
 }
 
-/** When JavaScript has first seen a buffer. */
-export class Moment {
-  readonly #job = job;
-  readonly #requests = requests?.[0];
-
-  constructor() {
-    if (endAwaited) return;
+/** The number of this job, and {@link underWay}, say when a buffer was first seen. */
+export function currentJob(): number {
+  if (!endAwaited) {
     endAwaited = true;
     ended.then(endJob);
   }
-
-  /** Whether an operation was started after this moment and may be under way. */
-  get mayHaveStarted(): boolean {
-    const now = requests?.[0];
-    // In one job operations are only started, so an equal number means that they are the same ones.
-    return now !== 0 && !(this.#job === job && this.#requests === now);
-  }
+  return job;
 }
 
-const ended = Promise.resolve();
+/** How many operations Node has under way in this thread; -1: nobody knows. */
+export function underWay(): number {
+  return requests === undefined ? -1 : (requests[0] as number);
+}
 
-/** Whether memory that JavaScript has seen since `moment` must wait. Some ns in a program without sockets. */
-export function mayBeInUse(moment: Moment): boolean {
+/** Whether memory must wait that JavaScript has first seen in `seenJob`. Some ns in a program without sockets. */
+export function mayBeInUse(seenJob: number, underWayThen: number): boolean {
   if (!isNode) return false; // Bun and Deno hold the memory itself while they work on it
   if (moduleLoadList === undefined) return true;
   if (moduleLoadList.length !== modulesSeen) lookAtModules(moduleLoadList);
-  if (moment.mayHaveStarted) return true;
+  const underWayNow = underWay();
+  if (underWayNow < 0 || (underWayNow > 0 && (seenJob !== job || underWayNow !== underWayThen))) return true;
   return keepsUncounted || (callsBack && isCalledBack()) || (hasSockets && mayBeKeptBySockets());
 }

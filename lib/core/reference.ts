@@ -5,10 +5,11 @@
  */
 
 import { types } from 'node:util';
-import { CSliceError } from '../errors.ts';
+import { CSliceError, typeError } from '../errors.ts';
 import { cells, direct, hasViews, host, type Integer, result } from '../native/host.ts';
+import { status } from '../native/symbols.ts';
 import { longestView } from './check.ts';
-import { mayBeInUse, Moment } from './in-use.ts';
+import { currentJob, mayBeInUse, underWay } from './in-use.ts';
 import { statusError } from './status.ts';
 import { tie, tiedTo } from './tie.ts';
 
@@ -26,6 +27,14 @@ function isDetached(buffer: ArrayBuffer): boolean {
   }
 }
 
+const unseen = -1;
+
+const isSole = 1;
+const isLocked = 2;
+const isPart = 4;
+const isBuffered = 8;
+const isDivided = 16;
+
 export class Reference {
   /** What holds the reference. Where the runtime forbids ArrayBuffers over C memory, an object without bytes. */
   buffer: ArrayBuffer;
@@ -33,18 +42,11 @@ export class Reference {
   block: number;
   address: Integer;
   byteLength: number;
-  /** Since when code outside of this library may have the buffer. */
-  seen: Moment | undefined;
-  /** The block was allocated here, and nobody else can have a reference to it. */
-  sole = false;
-  /** Nobody but this library can detach the buffer. */
-  locked = false;
-  /** Not all of the block. */
-  isPart = false;
-  /** Buffers with references of their own were made, which keep the block as it is. */
-  buffered = false;
-  /** Somebody else was given the block itself: a subslice, another thread, C. */
-  divided = false;
+  /** The job since which code outside of this library may have the buffer, and what was under way then. */
+  #seenJob = unseen;
+  #seenUnderWay = 0;
+  /** What the other properties and methods say: few bytes, since there is one of these for each slice. */
+  #flags = 0;
   #bytes: Uint8Array<ArrayBuffer> | undefined;
   #cells: DataView<ArrayBuffer> | undefined;
 
@@ -53,6 +55,70 @@ export class Reference {
     this.block = block;
     this.address = address;
     this.byteLength = byteLength;
+  }
+
+  /** Code outside of this library may have the buffer. */
+  get seen(): boolean {
+    return this.#seenJob !== unseen;
+  }
+
+  /** Node may be using the buffer. */
+  get mayBeInUse(): boolean {
+    return this.#seenJob !== unseen && mayBeInUse(this.#seenJob, this.#seenUnderWay);
+  }
+
+  /** The block was allocated here, and nobody else can have a reference to it. */
+  get sole(): boolean {
+    return (this.#flags & isSole) !== 0;
+  }
+
+  set sole(sole: boolean) {
+    this.#set(isSole, sole);
+  }
+
+  /** Nobody but this library can detach the buffer. */
+  get locked(): boolean {
+    return (this.#flags & isLocked) !== 0;
+  }
+
+  /** Not all of the block. */
+  get isPart(): boolean {
+    return (this.#flags & isPart) !== 0;
+  }
+
+  set isPart(part: boolean) {
+    this.#set(isPart, part);
+  }
+
+  /** Buffers with references of their own were made, which keep the block as it is. */
+  get buffered(): boolean {
+    return (this.#flags & isBuffered) !== 0;
+  }
+
+  set buffered(buffered: boolean) {
+    this.#set(isBuffered, buffered);
+  }
+
+  /** Somebody else relies on the address: a subslice, another thread, C. */
+  get divided(): boolean {
+    return (this.#flags & isDivided) !== 0;
+  }
+
+  /** Notes that others are given the block, who rely on its address. */
+  divide(): void {
+    this.sole = false;
+    this.#set(isDivided, true);
+  }
+
+  /** From here on the bytes cannot be moved, where the runtime has a way to say so. */
+  lock(): void {
+    if (!canLock) return;
+    host.lock(this.buffer, key);
+    this.#set(isLocked, true);
+  }
+
+  #set(flag: number, on: boolean): void {
+    this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
   }
 
   /** Whether a pool gets the block back at the end. */
@@ -81,12 +147,13 @@ export class Reference {
 
   /** The buffer, for code outside of this library. */
   show(): ArrayBuffer {
-    if (this.seen === undefined) {
-      const buffer = this.#viewable();
-      tie(buffer, this);
-      this.seen = new Moment();
+    const buffer = this.#viewable();
+    if (this.#seenJob === unseen) {
+      if (!direct) tie(buffer, this); // for pins
+      this.#seenUnderWay = underWay();
+      this.#seenJob = currentJob();
     }
-    return this.buffer;
+    return buffer;
   }
 
   /**
@@ -96,7 +163,7 @@ export class Reference {
    * @param mayMove others may go on with the block as it is
    */
   tryResize(byteLength: number, mayMove: boolean): number {
-    if (mayMove || !direct || (this.seen !== undefined && mayBeInUse(this.seen))) return this.#moveTo(byteLength, mayMove);
+    if (mayMove || !direct || this.mayBeInUse) return this.#moveTo(byteLength, mayMove);
     const buffer = host.resize(this.buffer, this.block, byteLength);
     if (buffer === undefined) return result();
     // No call from here to the end: the old buffer is gone, and nothing may interrupt this.
@@ -107,13 +174,14 @@ export class Reference {
     if (failure === 0) this.byteLength = byteLength;
     this.#bytes = undefined;
     this.#cells = undefined;
-    this.seen = undefined;
+    this.#seenJob = unseen;
     return failure;
   }
 
   #moveTo(byteLength: number, mayMove: boolean): number {
     const before = new Reference(this.buffer, this.block, this.address, this.byteLength);
-    before.seen = this.seen;
+    before.#seenJob = this.#seenJob;
+    before.#seenUnderWay = this.#seenUnderWay;
     const copy = host.clone(this.block, byteLength, mayMove);
     if (copy === undefined) return result();
     this.buffer = copy;
@@ -122,7 +190,7 @@ export class Reference {
     this.byteLength = byteLength;
     this.#bytes = undefined;
     this.#cells = undefined;
-    this.seen = undefined;
+    this.#seenJob = unseen;
     this.sole = true;
     this.buffered = false;
     before.end();
@@ -136,7 +204,7 @@ export class Reference {
 
   /** The same where nobody can be using the memory any more. */
   endNow(): void {
-    this.seen = undefined;
+    this.#seenJob = unseen;
     this.end();
   }
 
@@ -154,7 +222,13 @@ export class Borrowed extends Reference {
   constructor(buffer: ArrayBuffer, address: Integer, byteLength: number, owner: object | undefined) {
     super(buffer, 0, address, byteLength);
     this.owner = owner;
-    lock(this);
+    this.lock();
+  }
+
+  override show(): ArrayBuffer {
+    const buffer = super.show();
+    tie(buffer, this);
+    return buffer;
   }
 }
 
@@ -164,28 +238,25 @@ const key = Symbol('cslice');
 /** On Node 20 structuredClone, and on Node 22 transfer, abort the process at a locked buffer. */
 const canLock = direct && Number(process.versions.modules) >= 137;
 
-/** From here on the bytes cannot be moved, where the runtime has a way to say so. */
-export function lock(reference: Reference): void {
-  if (!canLock) return;
-  host.lock(reference.buffer, key);
-  reference.locked = true;
+function endBuffer(reference: Reference): void {
+  const { buffer, block, address, byteLength } = reference;
+  if (reference.mayBeInUse && block !== 0) {
+    const keeper = host.refer(block, address, byteLength);
+    if (keeper !== undefined) tie(buffer, keeper);
+  } else if (tiedTo(buffer) !== undefined) tie(buffer, nothing);
+  try {
+    host.end(buffer, reference.locked ? key : undefined);
+  } catch {
+    warnOfLock(byteLength);
+  }
 }
 
-function endBuffer({ buffer, block, address, byteLength, seen, locked }: Reference): void {
-  if (seen !== undefined) {
-    // Borrowed memory waits for nobody: when it goes is not up to us.
-    const waits = mayBeInUse(seen) && block !== 0;
-    tie(buffer, (waits ? host.refer(block, address, byteLength) : undefined) ?? nothing);
-  }
-  try {
-    host.end(buffer, locked ? key : undefined);
-  } catch {
-    process.emitWarning(
-      `The ArrayBuffer of a slice of ${byteLength} bytes was locked by someone else (markAsUntransferable?), so its ` +
-        'views stay. Its memory goes when it is collected.',
-      { type: 'CSliceWarning', code: 'CSLICE_VIEW_LOCKED' },
-    );
-  }
+function warnOfLock(byteLength: number): void {
+  process.emitWarning(
+    `The ArrayBuffer of a slice of ${byteLength} bytes was locked by someone else (markAsUntransferable?), so its views ` +
+      'stay. Its memory goes when it is collected.',
+    { type: 'CSliceWarning', code: 'CSLICE_VIEW_LOCKED' },
+  );
 }
 
 /** What a buffer is tied to that has ended. */
@@ -240,24 +311,26 @@ export function refer(reference: Reference, address: Integer, byteLength: number
   return further;
 }
 
-/** Notes that others are given the block, who rely on its address. */
-export function divide(reference: Reference): void {
-  reference.sole = false;
-  reference.divided = true;
-}
-
 /** The bytes as a SharedArrayBuffer with a reference of its own. */
 export function share(reference: Reference): SharedArrayBuffer {
-  divide(reference);
+  reference.divide();
   const buffer = host.share(reference.block, reference.address, reference.byteLength);
   if (buffer !== undefined) return buffer;
   throw new CSliceError('ERR_CSLICE_NO_VIEW', 'This runtime has no SharedArrayBuffers over C memory');
 }
 
-/** A reference to the memory of any SharedArrayBuffer, which lives as long as that needs. */
-export function attach(buffer: SharedArrayBuffer, address: Integer, byteLength: number): Reference {
+/**
+ * A reference to the memory of a buffer that is not ours, which lives as long as that needs, wherever its bytes move.
+ *
+ * @throws {CSliceError} `ERR_CSLICE_TYPE` for memory of WebAssembly, which may move when it grows
+ */
+export function attach(buffer: ArrayBufferLike, address: Integer, byteLength: number): Reference {
   if (!direct) return borrow(address, byteLength, buffer);
-  return made(host.attach(buffer, address, byteLength), byteLength, 'attaching a SharedArrayBuffer');
+  const attached = host.attach(buffer, types.isSharedArrayBuffer(buffer), address, byteLength);
+  if (attached === undefined && result() === status.EINVAL) {
+    throw typeError('the memory of WebAssembly cannot be held for C: it may move when it grows');
+  }
+  return made(attached, byteLength, 'holding a buffer');
 }
 
 /** Hands the block to C. Returns the number of a JavaScript destructor that will not run, or 0. */
@@ -271,24 +344,4 @@ export function disown({ buffer, block }: Reference): number {
 export function referenceOf(buffer: ArrayBufferLike): Reference | undefined {
   const tied = tiedTo(buffer);
   return tied instanceof Reference && tied.buffer === buffer && tied.isLive ? tied : undefined;
-}
-
-type IsView = (buffer: ArrayBufferLike) => boolean;
-
-const isOurView: IsView = (buffer) => referenceOf(buffer) !== undefined;
-
-/** One of every copy of this module in this thread, on an object of Node that all realms share. */
-const copies: IsView[] = joinCopies();
-
-function joinCopies(): IsView[] {
-  const shared = types as { [list: symbol]: IsView[] };
-  const list = Symbol.for('cslice.copies');
-  shared[list] ??= [];
-  shared[list].push(isOurView);
-  return shared[list];
-}
-
-/** Whether another copy of this module made a live view: its slice, which only that copy can hold, may end any time. */
-export function isForeignView(buffer: ArrayBufferLike): boolean {
-  return copies.some((isView) => isView !== isOurView && isView(buffer));
 }

@@ -25,7 +25,7 @@ export interface Host {
   refer(block: Integer, address: Integer, size: number): ArrayBuffer | undefined;
   borrow(address: Integer, size: number): ArrayBuffer | undefined;
   share(block: Integer, address: Integer, size: number): SharedArrayBuffer | undefined;
-  attach(shared: SharedArrayBuffer, address: Integer, size: number): ArrayBuffer | undefined;
+  attach(buffer: ArrayBufferLike, isShared: boolean, address: Integer, size: number): ArrayBuffer | undefined;
   resize(buffer: ArrayBuffer, block: Integer, size: number): ArrayBuffer | undefined;
   clone(block: Integer, size: number, mayBeShared: boolean): ArrayBuffer | undefined;
   disown(buffer: ArrayBuffer, block: Integer): void;

@@ -114,11 +114,12 @@ describe('a buffer that is moved', () => {
         expect(buffer.every((byte) => byte === 5)).to.equal(true);
       });
 
-      it('stays where it is for C under a pin of its slice', async () => {
+      it('stays where it is for C under a pin of its slice, be it moved, copied or refused', async () => {
         const held = await (async () => {
           const { slice, ended } = watched(64);
           const hold = pin(slice.bytes);
-          (await move(slice.bytes)).fill(3);
+          const moved = await attempt(() => move(slice.bytes));
+          (slice.released ? (moved as Uint8Array) : slice.bytes).fill(3);
           return { hold, ended };
         })();
         await collectManyTimes();
