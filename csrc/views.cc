@@ -74,14 +74,20 @@ napi_value make(void *isolate, void *data, size_t length, cslice__deleter *delet
     return reinterpret_cast<napi_value>(buffer.slot);
 }
 
+/* Volatile: compilers take a member function to be always there, weak or not, and clang then drops the comparison. */
+template <class Function> bool is_there(Function function) {
+    Function volatile address = function;
+    return address != nullptr;
+}
+
 } // namespace
 
 bool cslice__v8_found(void) {
-    return v8::Isolate::GetCurrent != nullptr && &v8::Isolate::LowMemoryNotification != nullptr &&
-           v8::ArrayBuffer::NewBackingStore != nullptr && v8::ArrayBuffer::New != nullptr &&
-           &v8::ArrayBuffer::SetDetachKey != nullptr && &v8::ArrayBuffer::Detach != nullptr &&
-           v8::SharedArrayBuffer::NewBackingStore != nullptr && v8::SharedArrayBuffer::New != nullptr &&
-           &v8::SharedArrayBuffer::GetBackingStore != nullptr;
+    return is_there(v8::Isolate::GetCurrent) && is_there(&v8::Isolate::LowMemoryNotification) &&
+           is_there(v8::ArrayBuffer::NewBackingStore) && is_there(v8::ArrayBuffer::New) &&
+           is_there(&v8::ArrayBuffer::SetDetachKey) && is_there(&v8::ArrayBuffer::Detach) &&
+           is_there(v8::SharedArrayBuffer::NewBackingStore) && is_there(v8::SharedArrayBuffer::New) &&
+           is_there(&v8::SharedArrayBuffer::GetBackingStore);
 }
 
 void *cslice__v8_isolate(void) {
