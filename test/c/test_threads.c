@@ -323,7 +323,7 @@ static void check_ends(void) {
         lost += workers[i].callbacks_made - workers[i].callbacks_taken - atomic_load(&workers[i].disowned);
         taken += workers[i].callbacks_taken;
     }
-    CHECK(taken > 0 && lost > 0);
+    CHECK(steps < 1000 || (taken > 0 && lost > 0)); /* or the test would show little */
     CHECK_EQUAL(unended, lost);
     CHECK_EQUAL(counts().lost_destructors, lost);
     check_nothing_live();
