@@ -9,7 +9,14 @@ const { values } = parseArgs({ options: { 'fuzz-seconds': { type: 'string', defa
 const fuzzSeconds = Number(values['fuzz-seconds']);
 
 /** Programs by the Debian package that holds them. */
-const tools: Record<string, string> = { cmake: 'cmake', ctest: 'cmake', make: 'make', cc: 'gcc', 'c++': 'g++', valgrind: 'valgrind' };
+const tools: Record<string, string> = {
+  cmake: 'cmake',
+  ctest: 'cmake',
+  make: 'make',
+  cc: 'gcc',
+  'c++': 'g++',
+  valgrind: 'valgrind',
+};
 const report = /ERROR: (?:Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:/g;
 
 interface Result {
