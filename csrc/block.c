@@ -253,8 +253,10 @@ int cslice__block_kind_of(uint32_t signature, cslice__kind *kind) {
 void cslice_give_back(uint64_t address, uint64_t size, uint64_t function, uint32_t signature, uint64_t context) {
     cslice__kind kind;
     if (function == 0 || cslice__block_kind_of(signature, &kind) != 0) return;
+    int saved = errno; /* the destructor may change it */
     cslice__block_give_back(kind, (void *)(uintptr_t)address, (size_t)size, (uintptr_t)function,
                             (void *)(uintptr_t)context);
+    errno = saved;
 }
 
 int32_t cslice_blocks_renew(const double *blocks, uint32_t count) {

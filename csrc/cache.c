@@ -20,7 +20,8 @@ struct cslice__cache {
     size_t bytes;
     _Atomic(cslice_block *) returned; /* by other threads; a stack that only the owner empties, all at once */
     atomic_size_t returned_bytes;
-    atomic_bool open;
+    atomic_bool open; /* other threads may return blocks */
+    bool owned;       /* a thread has it: until it has emptied it, nobody else may take it over. Guarded by the mutex */
     cslice__cache *next;
 };
 
@@ -33,10 +34,10 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards the list */
 static cslice__cache *all;
 static CSLICE__THREAD_LOCAL cslice__cache *mine;
 
-/* A closed one, if there is any. */
+/* One that no thread has, if there is any. */
 static cslice__cache *reopen(void) {
     for (cslice__cache *each = all; each != NULL; each = each->next) {
-        if (!atomic_load_explicit(&each->open, memory_order_relaxed)) return each;
+        if (!each->owned) return each;
     }
     return NULL;
 }
@@ -48,7 +49,10 @@ void cslice__cache_open(void) {
         mine->next = all;
         all = mine;
     } /* still NULL: the thread keeps nothing */
-    if (mine != NULL) atomic_store_explicit(&mine->open, true, memory_order_relaxed);
+    if (mine != NULL) {
+        mine->owned = true;
+        atomic_store_explicit(&mine->open, true, memory_order_relaxed);
+    }
     pthread_mutex_unlock(&mutex);
 }
 
@@ -81,6 +85,9 @@ void cslice__cache_close(void) {
     atomic_store_explicit(&own->open, false, memory_order_relaxed);
     empty(own); /* a thread that saw it open may return a little more, for the next owner */
     mine = NULL;
+    pthread_mutex_lock(&mutex);
+    own->owned = false;
+    pthread_mutex_unlock(&mutex);
 }
 
 cslice__cache *cslice__cache_mine(void) {

@@ -82,7 +82,8 @@ static void tell(counters *own) {
 /* Thread-local variables are looked up by a call, so each function here asks once and hands the answer on. */
 static void add_bytes(counters *own, int64_t bytes) {
     if (own == NULL) {
-        raise_peak(atomic_fetch_add_explicit(&totals.live_bytes, bytes, memory_order_relaxed) + bytes);
+        int64_t before = atomic_fetch_add_explicit(&totals.live_bytes, bytes, memory_order_relaxed);
+        if (bytes > 0) raise_peak(before + bytes);
         return;
     }
     int64_t before = untold_of(own), untold = before + bytes;
@@ -130,9 +131,10 @@ void cslice__counts_close(void) {
     uint64_t released = (uint64_t)read_double(&own->aside.released);
     uint64_t taken = (uint64_t)read_double(&own->aside.taken);
     pthread_mutex_lock(&mutex);
-    /* What JavaScript has kept was released before; V8 ends it in a moment, with all else that the thread had. */
-    atomic_store_explicit(&own->aside.bytes, 0, memory_order_relaxed);
     tell(own);
+    /* What JavaScript has kept was released before; V8 ends it in a moment, with all else that the thread had. Until then
+       it is counted as live again, which is no peak. */
+    atomic_fetch_add_explicit(&totals.live_bytes, (int64_t)read_double(&own->aside.bytes), memory_order_relaxed);
     add(&others.allocated, get(&own->allocated) + taken);
     for (int end = 0; end < CSLICE__ENDS; end++) add(&others.ended[end], get(&own->ended[end]));
     add(&others.ended[CSLICE__BY_SCOPE], released);

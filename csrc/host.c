@@ -27,7 +27,7 @@
  *   collect()                a full garbage collection
  *   listen(callback)         opens the mailbox; callback runs on the event loop when something is due in it
  *
- * Every function that makes a buffer writes the address of its block to cells[0] and the address of the bytes to
+ * Every function that makes an ArrayBuffer writes the address of its block to cells[0] and the address of the bytes to
  * cells[1], and returns undefined where it fails, with the negative status in cells[0]. Plain results in memory that
  * JavaScript reads are the cheapest way back.
  *
@@ -129,9 +129,11 @@ static napi_value make_by_node_api(napi_env env, void *data, size_t size, cslice
 
 /* A buffer that takes over the caller's reference to the block; NULL for memory that nobody counts. */
 static napi_value make(const invocation *call, void *data, size_t size, cslice_block *block) {
+    static char nowhere; /* V8 runs no deleter for memory at NULL, which an empty block of C's may have */
     void *isolate = call->instance->isolate;
-    napi_value buffer = isolate != NULL ? cslice__v8_buffer(isolate, data, size, give_back, block)
-                                        : make_by_node_api(call->env, data, size, block);
+    void *start = data != NULL ? data : &nowhere;
+    napi_value buffer = isolate != NULL ? cslice__v8_buffer(isolate, start, size, give_back, block)
+                                        : make_by_node_api(call->env, start, size, block);
     if (buffer == NULL) {
         if (block != NULL) cslice__block_drop(block, CSLICE__BY_C);
         return fail(call, CSLICE_ENOVIEW);

@@ -73,7 +73,8 @@ void cslice__cache_free(void *memory, size_t size);
 /* From any thread: hands a block whose data is small, and that nobody refers to any more, to the thread that made it.
    False: that thread keeps enough, or has ended; the block is still the caller's. */
 bool cslice__cache_return(cslice__cache *cache, cslice_block *block, size_t size);
-/* How much each thread may keep. What others keep already stays until its next use. */
+/* How much each thread may keep; other threads may have returned as much again, until it looks for it. What others keep
+   already stays until its next use. */
 void cslice__cache_set(size_t bytes);
 
 /* ---- reclaim.c --------------------------------------------------------------------------------------------- */

@@ -74,12 +74,3 @@ void cslice__mailbox_close(cslice__mailbox *mailbox) {
     mailbox->due = NULL;
     pthread_mutex_unlock(&mailbox->mutex);
 }
-
-int64_t cslice_due_next(uint64_t mailbox) {
-    if (mailbox == 0) return 0;
-    for (cslice_block *block; (block = cslice__mailbox_take((cslice__mailbox *)(uintptr_t)mailbox)) != NULL;) {
-        int64_t number = cslice__block_finish(block);
-        if (number != 0) return number;
-    }
-    return 0;
-}
