@@ -36,6 +36,10 @@ export interface Traits {
   readonly file?: boolean;
   /** The operation moves the buffer away. Memory of a pool or an arena may refuse. */
   readonly moves?: boolean;
+  /** Hands on the very bytes that it was given, after it has said that it is done with them. */
+  readonly passes?: boolean;
+  /** Announces the length of what follows within the same stream of bytes. */
+  readonly framed?: boolean;
   /** Sizes that it takes. */
   readonly largest?: number;
   readonly smallest?: number;

@@ -26,7 +26,9 @@ export interface Choice {
 const main = /^slice\./;
 const telling: readonly Event[] = ['released at once', 'returned and rented again'];
 
-function applies({ smallest = 0, largest = Infinity }: Consumer, source: Source, event: Event, size: number): boolean {
+function applies(consumer: Consumer, source: Source, event: Event, size: number): boolean {
+  const { smallest = 0, largest = Infinity } = consumer;
+  if (source.writes && consumer.stream === undefined) return false;
   if (size < smallest || size > largest) return false;
   if (source.name === 'a Buffer') return event === 'dropped' ? size === 1 << 20 : size < 1 << 20;
   if (event === 'thread ended') return size === Math.min(largest, 65_536);

@@ -1,5 +1,6 @@
 /** Where the bytes of a cell come from, and what may happen to them while an operation is under way. */
-import { Arena, destructor, Pool, Slice } from 'cslice';
+import { pipeline, type Writable } from 'node:stream';
+import { Arena, destructor, Pool, readable, Slice } from 'cslice';
 import type { Bytes } from './consumer.ts';
 import type { FreedMemory } from './freed.ts';
 
@@ -19,10 +20,19 @@ export type Event = (typeof events)[number];
 
 /** A cell's hold on its memory. Letting go of it is dropping it. */
 export interface Held {
-  /** What the consumer is given. */
-  readonly bytes: Bytes;
   /** What happens in the middle. */
   act(event: Event): void;
+}
+
+/** The operation, as a source sees it. */
+export interface Use {
+  /** Starts it. */
+  start(bytes: Bytes): void;
+  /** Settles when it is over. */
+  readonly finished: Promise<void>;
+  over(error?: unknown): void;
+  /** Where the consumer is a stream and the source asks for one. */
+  readonly writable?: Writable;
 }
 
 export interface Source {
@@ -32,7 +42,9 @@ export interface Source {
   readonly whole: boolean;
   /** Memory that may refuse to be moved away. */
   readonly mayRefuse?: boolean;
-  make(content: Bytes, freed: FreedMemory | undefined): Held;
+  /** Writes to a stream by itself. */
+  readonly writes?: boolean;
+  make(content: Bytes, use: Use, freed: FreedMemory | undefined): Held;
 }
 
 const ends: readonly Event[] = [
@@ -63,9 +75,9 @@ function filled(slice: Slice, content: Bytes): Slice {
 }
 
 /** A handle that is filled, and from then on has no other view than the one that it gives. */
-function hold(slice: Slice, view: View): Held {
+function hold(slice: Slice, view: View, { start }: Use): Held {
+  start(view(slice));
   return {
-    bytes: view(slice),
     act(event) {
       if (isReleased(event)) slice.release();
       else if (event === 'resized') slice.resize(Math.ceil(slice.byteLength / 2));
@@ -78,7 +90,7 @@ function ofSlice(name: string, view: View, whole: boolean): Source {
     name,
     events: slices,
     whole,
-    make: (content) => hold(filled(Slice.alloc(content.byteLength), content), view),
+    make: (content, use) => hold(filled(Slice.alloc(content.byteLength), content), view, use),
   };
 }
 
@@ -87,9 +99,9 @@ function ofSubslice(name: string, view: View, whole: boolean): Source {
     name,
     events: ends,
     whole,
-    make(content) {
+    make(content, use) {
       using whole = Slice.alloc(content.byteLength + 64);
-      return hold(filled(whole.subslice(32, 32 + content.byteLength), content), view);
+      return hold(filled(whole.subslice(32, 32 + content.byteLength), content), view, use);
     },
   };
 }
@@ -99,14 +111,14 @@ function ofAdopted(name: string, view: View, whole: boolean): Source {
     name,
     events: ends,
     whole,
-    make(content, freed) {
+    make(content, use, freed) {
       if (freed === undefined) throw new Error('adopted memory needs the library of freed.c');
       const slice = Slice.adopt(
         freed.make(content.byteLength),
         content.byteLength,
         destructor(freed.library, 'freed_end'),
       );
-      return hold(filled(slice, content), view);
+      return hold(filled(slice, content), view, use);
     },
   };
 }
@@ -117,11 +129,11 @@ function ofPool(name: string, view: View, whole: boolean): Source {
     events: returns,
     whole,
     mayRefuse: true,
-    make(content) {
+    make(content, { start }) {
       const pool = new Pool({ byteLength: content.byteLength, capacity: 3 });
       const slice = filled(pool.rent(), content);
+      start(view(slice));
       return {
-        bytes: view(slice),
         act(event) {
           if (event === 'dropped') return;
           slice.release();
@@ -138,13 +150,13 @@ const arena: Source = {
   events: ends,
   whole: false,
   mayRefuse: true,
-  make(content) {
+  make(content, { start }) {
     const arena = new Arena();
     arena.alloc(16);
     const bytes = arena.alloc(content.byteLength);
     bytes.set(content);
+    start(bytes);
     return {
-      bytes,
       act(event) {
         if (isReleased(event)) arena.release();
       },
@@ -157,10 +169,69 @@ const buffer: Source = {
   name: 'a Buffer',
   events: ['nothing', 'dropped'],
   whole: true,
-  make(content) {
+  make(content, { start }) {
     const bytes = Buffer.allocUnsafeSlow(content.byteLength) as Bytes;
     bytes.set(content);
-    return { bytes, act() {} };
+    start(bytes);
+    return { act() {} };
+  },
+};
+
+/** Not in every version. */
+interface Lending {
+  lend(use: (bytes: Bytes) => Promise<void>): Promise<void>;
+  writeTo(writable: Writable): Promise<void>;
+}
+
+function released(slice: Slice): Held {
+  return {
+    act(event) {
+      if (isReleased(event)) slice.release();
+    },
+  };
+}
+
+const lent: Source = {
+  name: 'slice.lend()',
+  events: ends,
+  whole: true,
+  mayRefuse: true,
+  make(content, { start, finished, over }) {
+    const slice = filled(Slice.alloc(content.byteLength), content);
+    const use = (bytes: Bytes): Promise<void> => {
+      start(bytes);
+      return finished;
+    };
+    (slice as never as Lending).lend(use).catch(over);
+    return released(slice);
+  },
+};
+
+const written: Source = {
+  name: 'slice.writeTo()',
+  events: ends,
+  whole: true,
+  writes: true,
+  make(content, { writable, over }) {
+    const slice = filled(Slice.alloc(content.byteLength), content);
+    if (writable === undefined) throw new Error('no stream');
+    (slice as never as Lending).writeTo(writable).then(() => writable.end(), over);
+    return released(slice);
+  },
+};
+
+const read: Source = {
+  name: 'readable()',
+  events: ends,
+  whole: false,
+  writes: true,
+  make(content, { writable, over }) {
+    const slice = filled(Slice.alloc(content.byteLength), content);
+    if (writable === undefined) throw new Error('no stream');
+    pipeline(readable(slice), writable, (error) => {
+      if (error) over(error);
+    });
+    return released(slice);
   },
 };
 
@@ -175,4 +246,7 @@ export const sources: readonly Source[] = [
   ofPool("toBuffer() of a pool's slice", buffered, true),
   ofPool("bytes of a pool's slice", viewed, false),
   arena,
+  read,
+  ...('lend' in Slice.prototype ? [lent] : []),
+  ...('writeTo' in Slice.prototype ? [written] : []),
 ];

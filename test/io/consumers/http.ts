@@ -129,14 +129,18 @@ function ping(pattern: Bytes): Bytes {
 }
 
 export const httpConsumers: readonly Consumer[] = [
-  ...streamed('http.ServerResponse', {}, (io) => response(io, {}), ['end', 'write', 'queue', 'cork']),
-  ...streamed('http.ServerResponse, slow reader', {}, (io) => response(io, { slow: true })),
-  ...streamed('http.ClientRequest', {}, (io) => request(io, {})),
-  ...streamed('http.ClientRequest, slow reader', {}, (io) => request(io, { slow: true })),
-  ...streamed('https.ServerResponse', {}, (io) => response(io, { secure: true })),
-  ...streamed('https.ServerResponse, slow reader', {}, (io) => response(io, { secure: true, slow: true })),
-  ...streamed('https.ClientRequest', {}, (io) => request(io, { secure: true }), ['end']),
-  ...streamed('https.ClientRequest, slow reader', {}, (io) => request(io, { secure: true, slow: true }), ['end']),
+  ...streamed('http.ServerResponse', { framed: true }, (io) => response(io, {}), ['end', 'write', 'queue', 'cork']),
+  ...streamed('http.ServerResponse, slow reader', { framed: true }, (io) => response(io, { slow: true })),
+  ...streamed('http.ClientRequest', { framed: true }, (io) => request(io, {})),
+  ...streamed('http.ClientRequest, slow reader', { framed: true }, (io) => request(io, { slow: true })),
+  ...streamed('https.ServerResponse', { framed: true }, (io) => response(io, { secure: true })),
+  ...streamed('https.ServerResponse, slow reader', { framed: true }, (io) =>
+    response(io, { secure: true, slow: true }),
+  ),
+  ...streamed('https.ClientRequest', { framed: true }, (io) => request(io, { secure: true }), ['end']),
+  ...streamed('https.ClientRequest, slow reader', { framed: true }, (io) => request(io, { secure: true, slow: true }), [
+    'end',
+  ]),
   ...streamed('Http2ServerResponse', {}, (io) => response2(io, compatible, {})),
   ...streamed('Http2ServerResponse, slow reader', {}, (io) => response2(io, compatible, { slow: true })),
   ...streamed('Http2Stream', {}, (io) => response2(io, streaming, {})),

@@ -267,7 +267,7 @@ export const webConsumers: readonly Consumer[] = [
     const url = await receiver(io, true);
     return (body) => fail(io, fetch(url, { method: 'POST', body: body as never }));
   }),
-  out('fetch of a stream', {}, async (io) => {
+  out('fetch of a stream', { framed: true }, async (io) => {
     const url = await receiver(io, true);
     const options = { method: 'POST', duplex: 'half' } as const;
     return (bytes) => fail(io, fetch(url, { ...options, body: NodeReadableStream.from([bytes]) as never }));
@@ -328,12 +328,12 @@ export const webConsumers: readonly Consumer[] = [
   out('WebAssembly.compile', { largest: 1 << 20, encode: wasm }, (io) => (bytes) => {
     arrive(io, assembly.compile(bytes).then(section));
   }),
-  ...streamed('PassThrough', {}, (io) => {
+  ...streamed('PassThrough', { passes: true }, (io) => {
     const stream = new PassThrough();
     collect(io, stream, true);
     return stream;
   }),
-  ...streamed('Transform that takes its time', {}, (io) => {
+  ...streamed('Transform that takes its time', { passes: true }, (io) => {
     const stream = new Transform({
       transform(chunk, _, done) {
         late(io, (chunk) => done(null, chunk))(chunk, () => {});
