@@ -31,11 +31,11 @@ const { slices, buffers, died } = await runService({
   compare: true,
   ...(values.runtime !== undefined && { runtime: values.runtime }),
 });
+if (buffers !== undefined) show('Buffers', buffers);
 if (slices === undefined || buffers === undefined) {
   console.log(`service: FAILED, ${died}`);
   process.exit(1);
 }
-show('Buffers', buffers);
 show('slices', slices);
 const ratio = slices.peak / buffers.peak;
 const clean = slices.foreignBytes + slices.short + slices.liveBlocks + slices.crashes.length === 0;

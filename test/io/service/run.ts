@@ -31,13 +31,11 @@ export interface ServiceResult {
 /** As many as keep one server busy. */
 const clientProcesses = 2;
 
-class Died extends Error {}
-
 /** The next message of a process, which fails if the process ends first. */
 function message<T>(child: ChildProcess, what: string): Promise<T> {
   return new Promise((resolve, reject) => {
     child.once('message', (value) => resolve(value as T));
-    child.once('exit', (status, signal) => reject(new Died(`the ${what} ended with ${signal ?? status}`)));
+    child.once('exit', (status, signal) => reject(new Error(`the ${what} ended with ${signal ?? status}`)));
   });
 }
 
@@ -92,11 +90,9 @@ export async function runService(options: ServiceOptions): Promise<ServiceResult
   try {
     certify(directory);
     const buffers = options.compare ? await serve('buffer', options, directory) : undefined;
-    const slices = await serve('slice', options, directory);
-    return { slices, ...(buffers !== undefined && { buffers }) };
-  } catch (error) {
-    if (error instanceof Died) return { died: error.message };
-    throw error;
+    const slices = await serve('slice', options, directory).catch((error: Error) => error);
+    const died = slices instanceof Error ? { died: slices.message } : { slices };
+    return { ...died, ...(buffers !== undefined && { buffers }) };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
