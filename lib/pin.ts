@@ -1,8 +1,8 @@
 import { types } from 'node:util';
 import * as workerThreads from 'node:worker_threads';
 import { bytesOf } from './core/check.ts';
-import { type Keeper, releaseKeeper, retain } from './core/lifetime.ts';
-import { guardedPrototype, isForeignView, keeperOf } from './core/view.ts';
+import { Lease } from './core/lease.ts';
+import { isForeignView, referenceOf } from './core/reference.ts';
 import { CSliceError, typeError } from './errors.ts';
 import { addressOf } from './native/symbols.ts';
 
@@ -29,17 +29,17 @@ const livePins = new Set<BufferPin>();
 
 class BufferPin implements Pin {
   #buffer: ArrayBufferLike | undefined;
-  /** Of a view of ours: a reference of its own to the block. */
-  #keeper: Keeper | undefined;
+  /** Of a view of ours. */
+  #lease: Lease | undefined;
   readonly #address: bigint;
   #released = false;
   readonly byteLength: number;
 
   constructor(source: Uint8Array) {
     const { buffer } = source; // asking for it moves a small typed array's bytes off the garbage-collected heap
-    const keeper = keeperOf(buffer);
-    this.#keeper = keeper === undefined ? undefined : retain(keeper);
-    if (keeper === undefined) holdInPlace(buffer);
+    const reference = referenceOf(buffer);
+    this.#lease = reference === undefined ? undefined : new Lease(reference);
+    if (reference === undefined) holdInPlace(buffer);
     this.#buffer = buffer;
     this.#address = BigInt(addressOf(source));
     this.byteLength = source.byteLength;
@@ -59,9 +59,9 @@ class BufferPin implements Pin {
     if (this.#released) return;
     this.#released = true;
     livePins.delete(this);
-    if (this.#keeper !== undefined) releaseKeeper(this.#keeper);
+    if (this.#lease !== undefined) this.#lease.release();
     else if (this.#buffer !== undefined) letGo(this.#buffer);
-    this.#keeper = undefined;
+    this.#lease = undefined;
     this.#buffer = undefined;
   }
 
@@ -78,6 +78,19 @@ const isResizable = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'resi
 /** Newer versions of Node abort at exit if their own mark on a foreign buffer is set again. Absent in Node 20. */
 const isMarked = (workerThreads as { isMarkedAsUntransferable?: (buffer: ArrayBufferLike) => boolean })
   .isMarkedAsUntransferable;
+
+function refuse(method: string): () => never {
+  return () => {
+    throw typeError(`${method}() would move memory that C uses. Release its pin first, or copy it`);
+  };
+}
+
+/** What every pinned buffer inherits from: an ArrayBuffer that cannot be moved while C uses it. */
+const guardedPrototype: ArrayBuffer = Object.create(ArrayBuffer.prototype, {
+  transfer: { value: refuse('transfer') },
+  transferToFixedLength: { value: refuse('transferToFixedLength') },
+  resize: { value: refuse('resize') },
+});
 
 function holdInPlace(buffer: ArrayBufferLike): void {
   if (isForeignView(buffer)) {
