@@ -1,7 +1,7 @@
 // Proves that no operation of Node delivers or touches memory that was given back: every consumer of bytes × every source ×
 // what may happen in the middle, with freed memory poisoned in one run and unmapped in another. Build the package first.
 //   npm run prove:io -- [--runtime path] [--consumers regexp] [--sources regexp] [--events regexp] [--sizes 100,65536]
-//                       [--freed poison,unmap] [--jobs 1]
+//                       [--freed poison,unmap] [--jobs 1] [--one-in 1]
 import { parseArgs } from 'node:util';
 import type { CellName } from '../test/io/matrix.ts';
 import { type Failure, type Freed, laboratory, list, type Runtime, runAll, show, thisNode } from '../test/io/runner.ts';
@@ -15,6 +15,7 @@ const { values } = parseArgs({
     sizes: { type: 'string' },
     freed: { type: 'string', default: 'poison,unmap' },
     jobs: { type: 'string', default: '1' },
+    'one-in': { type: 'string', default: '1' },
   },
 });
 
@@ -41,7 +42,9 @@ function chosen(cell: CellName): boolean {
 const lab = await laboratory();
 try {
   const runtime = runtimeOf(values.runtime);
-  const cells = list(runtime, lab).filter(chosen);
+  const cells = list(runtime, lab)
+    .filter(chosen)
+    .filter((_, i) => i % Number(values['one-in']) === 0);
   const settings = {
     runtime,
     freed: values.freed.split(',') as Freed[],

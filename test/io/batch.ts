@@ -56,7 +56,7 @@ async function runInThread(name: CellName, cell: Cell, around: Surroundings): Pr
 
 async function inThread(): Promise<void> {
   const { name, directory, exits } = workerData as { name: CellName; directory: string; exits: boolean };
-  await startInThread(cellOf(name), surroundings(directory, undefined));
+  await startInThread(await cellOf(name), surroundings(directory, undefined));
   parentPort?.postMessage('started');
   if (exits) process.exit();
 }
@@ -66,7 +66,7 @@ const groupCells = 16;
 
 async function attempt(name: CellName, around: Surroundings): Promise<Verdict> {
   try {
-    const cell = cellOf(name);
+    const cell = await cellOf(name);
     return await (name.event === 'thread ended' ? runInThread(name, cell, around) : runCell(cell, around));
   } catch (error) {
     return { faults: [`it could not be tried: ${(error as Error).stack}`], arrived: 0 };
@@ -110,5 +110,5 @@ async function inProcess(path: string): Promise<void> {
 }
 
 if (!isMainThread) await inThread();
-else if (process.argv[2] === '--list') console.log(JSON.stringify(cells()));
+else if (process.argv[2] === '--list') console.log(JSON.stringify(await cells()));
 else await inProcess(process.argv[2] ?? '');

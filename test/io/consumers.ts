@@ -1,21 +1,16 @@
-/** Every asynchronous consumer of bytes in Node's API. */
+/** Every asynchronous consumer of bytes in Node's API, in groups that are loaded as they are needed. */
 import type { Consumer } from './consumer.ts';
-import { cryptoConsumers } from './consumers/crypto.ts';
-import { fsConsumers } from './consumers/fs.ts';
-import { httpConsumers } from './consumers/http.ts';
-import { netConsumers } from './consumers/net.ts';
-import { threadConsumers } from './consumers/threads.ts';
-import { webConsumers } from './consumers/web.ts';
-import { zlibConsumers } from './consumers/zlib.ts';
 
-export const groups: Readonly<Record<string, readonly Consumer[]>> = {
-  fs: fsConsumers,
-  net: netConsumers,
-  http: httpConsumers,
-  zlib: zlibConsumers,
-  crypto: cryptoConsumers,
-  web: webConsumers,
-  threads: threadConsumers,
+export type Group = 'fs' | 'net' | 'http' | 'http2' | 'zlib' | 'crypto' | 'web' | 'fetch' | 'threads';
+
+export const groups: Readonly<Record<Group, () => Promise<readonly Consumer[]>>> = {
+  fs: async () => (await import('./consumers/fs.ts')).fsConsumers,
+  net: async () => (await import('./consumers/net.ts')).netConsumers,
+  http: async () => (await import('./consumers/http.ts')).httpConsumers,
+  http2: async () => (await import('./consumers/http2.ts')).http2Consumers,
+  zlib: async () => (await import('./consumers/zlib.ts')).zlibConsumers,
+  crypto: async () => (await import('./consumers/crypto.ts')).cryptoConsumers,
+  web: async () => (await import('./consumers/web.ts')).webConsumers,
+  fetch: async () => (await import('./consumers/fetch.ts')).fetchConsumers,
+  threads: async () => (await import('./consumers/threads.ts')).threadConsumers,
 };
-
-export const consumers: readonly Consumer[] = Object.values(groups).flat();

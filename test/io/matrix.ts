@@ -1,25 +1,19 @@
 /** Which cells there are. */
 import type { Cell } from './cell.ts';
 import type { Consumer } from './consumer.ts';
-import { consumers } from './consumers.ts';
+import { type Group, groups } from './consumers.ts';
 import { type Event, type Source, sources } from './sources.ts';
 
 export const sizes: readonly number[] = [100, 65_536, 1 << 20, 8 << 20];
 
 /** A cell by its names, as it is sent to another process. */
 export interface CellName {
+  readonly group: Group;
   readonly consumer: string;
   readonly source: string;
   readonly event: Event;
   readonly size: number;
   readonly seed: number;
-}
-
-export interface Choice {
-  readonly consumers?: RegExp;
-  readonly sources?: RegExp;
-  readonly events?: RegExp;
-  readonly sizes?: readonly number[];
 }
 
 /** Sources that go with every size and event. The others share their mechanism, and go with the telling ones. */
@@ -36,21 +30,22 @@ function applies(consumer: Consumer, source: Source, event: Event, size: number)
   return size === Math.min(largest, 1 << 20) || (size === 65_536 && telling.includes(event));
 }
 
-export function cells(choice: Choice = {}): CellName[] {
-  const chosen: CellName[] = [];
-  const wants = (pattern: RegExp | undefined, name: string): boolean => pattern?.test(name) ?? true;
-  for (const consumer of consumers) {
-    if (!wants(choice.consumers, consumer.name)) continue;
-    for (const source of sources.filter(({ name }) => wants(choice.sources, name))) {
-      for (const event of source.events.filter((name) => wants(choice.events, name))) {
-        for (const size of choice.sizes ?? sizes) {
-          if (!applies(consumer, source, event, size)) continue;
-          chosen.push({ consumer: consumer.name, source: source.name, event, size, seed: chosen.length + 1 });
+/** Every cell, group by group. */
+export async function cells(): Promise<CellName[]> {
+  const all: CellName[] = [];
+  for (const [group, load] of Object.entries(groups)) {
+    for (const consumer of await load()) {
+      for (const source of sources) {
+        for (const event of source.events) {
+          for (const size of sizes.filter((size) => applies(consumer, source, event, size))) {
+            const [names, seed] = [{ consumer: consumer.name, source: source.name }, all.length + 1];
+            all.push({ group: group as Group, ...names, event, size, seed });
+          }
         }
       }
     }
   }
-  return chosen;
+  return all;
 }
 
 function named<T extends { readonly name: string }>(list: readonly T[], name: string): T {
@@ -59,6 +54,6 @@ function named<T extends { readonly name: string }>(list: readonly T[], name: st
   return found;
 }
 
-export function cellOf({ consumer, source, event, size, seed }: CellName): Cell {
-  return { consumer: named(consumers, consumer), source: named(sources, source), event, size, seed };
+export async function cellOf({ group, consumer, source, event, size, seed }: CellName): Promise<Cell> {
+  return { consumer: named(await groups[group](), consumer), source: named(sources, source), event, size, seed };
 }

@@ -27,30 +27,38 @@ export interface Laboratory {
 /** What every process needs: the program, in one file; the library that watches freed memory; a certificate. */
 export async function laboratory(): Promise<Laboratory> {
   const directory = mkdtempSync(join(tmpdir(), 'cslice-io-'));
-  const program = await bundle('batch');
+  const programs = await bundle('batch');
   const library = join(directory, 'freed.so');
   const source = fileURLToPath(new URL('freed.c', import.meta.url));
   execFileSync('cc', ['-O2', '-Wall', '-Werror', '-shared', '-fPIC', '-o', library, source]);
   certify(directory);
-  return { directory, program, library, close: () => rmSync(directory, { recursive: true, force: true }) };
+  return {
+    directory,
+    program: join(programs, 'batch.mjs'),
+    library,
+    close() {
+      for (const path of [directory, programs]) rmSync(path, { recursive: true, force: true });
+    },
+  };
 }
 
-/** A program of this directory in one file within the package, which it imports by its name. */
-export async function bundle(name: string): Promise<string> {
-  const outdir = join(root, 'build/io');
-  mkdirSync(outdir, { recursive: true });
-  const outfile = join(outdir, `${name}.mjs`);
+/** Programs of this directory as JavaScript within the package, which they import by its name. Returns where they are. */
+export async function bundle(...names: string[]): Promise<string> {
+  mkdirSync(join(root, 'build'), { recursive: true });
+  const outdir = mkdtempSync(join(root, 'build/io-'));
   await build({
-    entryPoints: [fileURLToPath(new URL(`${name}.ts`, import.meta.url))],
-    outfile,
+    entryPoints: names.map((name) => fileURLToPath(new URL(`${name}.ts`, import.meta.url))),
+    outdir,
+    outExtension: { '.js': '.mjs' },
     bundle: true,
+    splitting: true, // what a cell does not need is not loaded
     platform: 'node',
     format: 'esm',
     target: 'node20',
     external: ['cslice', 'koffi'],
     logLevel: 'error',
   });
-  return outfile;
+  return outdir;
 }
 
 /** A key and a self-signed certificate for loopback. */

@@ -177,12 +177,6 @@ const buffer: Source = {
   },
 };
 
-/** Not in every version. */
-interface Lending {
-  lend(use: (bytes: Bytes) => Promise<void>): Promise<void>;
-  writeTo(writable: Writable): Promise<void>;
-}
-
 function released(slice: Slice): Held {
   return {
     act(event) {
@@ -202,7 +196,7 @@ const lent: Source = {
       start(bytes);
       return finished;
     };
-    (slice as never as Lending).lend(use).catch(over);
+    slice.lend(use).catch(over);
     return released(slice);
   },
 };
@@ -215,7 +209,7 @@ const written: Source = {
   make(content, { writable, over }) {
     const slice = filled(Slice.alloc(content.byteLength), content);
     if (writable === undefined) throw new Error('no stream');
-    (slice as never as Lending).writeTo(writable).then(() => writable.end(), over);
+    slice.writeTo(writable).then(() => writable.end(), over);
     return released(slice);
   },
 };
@@ -247,6 +241,6 @@ export const sources: readonly Source[] = [
   ofPool("bytes of a pool's slice", viewed, false),
   arena,
   read,
-  ...('lend' in Slice.prototype ? [lent] : []),
-  ...('writeTo' in Slice.prototype ? [written] : []),
+  lent,
+  written,
 ];

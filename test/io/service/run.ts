@@ -39,14 +39,18 @@ function message<T>(child: ChildProcess, what: string): Promise<T> {
   });
 }
 
-async function serve(kind: 'slice' | 'buffer', options: ServiceOptions, directory: string): Promise<Served> {
+async function serve(
+  kind: 'slice' | 'buffer',
+  options: ServiceOptions,
+  directory: string,
+  programs: string,
+): Promise<Served> {
   const environment = { execPath: options.runtime ?? process.execPath, execArgv: ['--expose-gc'] };
-  const server = fork(await bundle('service/server'), [kind, directory], environment);
+  const server = fork(join(programs, 'server.mjs'), [kind, directory], environment);
   const clients: ChildProcess[] = [];
   try {
     const ready = await message<Ready>(server, 'server');
     const died = message<Left>(server, 'server');
-    const program = await bundle('service/clients');
     const started = performance.now();
     const counts = Array.from({ length: clientProcesses }, (_, i) => {
       const load: Load = {
@@ -55,7 +59,7 @@ async function serve(kind: 'slice' | 'buffer', options: ServiceOptions, director
         requests: Math.ceil(options.requests / clientProcesses),
         seed: options.seed + i,
       };
-      const child = fork(program, [JSON.stringify(load)], environment);
+      const child = fork(join(programs, 'clients.mjs'), [JSON.stringify(load)], environment);
       clients.push(child);
       return message<Counted>(child, 'clients');
     });
@@ -87,13 +91,14 @@ function sum(a: Counted, b: Counted): Counted {
 
 export async function runService(options: ServiceOptions): Promise<ServiceResult> {
   const directory = mkdtempSync(join(tmpdir(), 'cslice-service-'));
+  const programs = await bundle('service/server', 'service/clients');
   try {
     certify(directory);
-    const buffers = options.compare ? await serve('buffer', options, directory) : undefined;
-    const slices = await serve('slice', options, directory).catch((error: Error) => error);
+    const buffers = options.compare ? await serve('buffer', options, directory, programs) : undefined;
+    const slices = await serve('slice', options, directory, programs).catch((error: Error) => error);
     const died = slices instanceof Error ? { died: slices.message } : { slices };
     return { ...died, ...(buffers !== undefined && { buffers }) };
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    for (const path of [directory, programs]) rmSync(path, { recursive: true, force: true });
   }
 }

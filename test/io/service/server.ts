@@ -27,12 +27,6 @@ export interface Left {
   readonly crashes: readonly string[];
 }
 
-/** Not in every version. */
-interface Lending extends Disposable, AsyncDisposable {
-  lend<T>(use: (bytes: Uint8Array) => Promise<T>): Promise<T>;
-  writeTo(writable: Writable): Promise<void>;
-}
-
 function made(size: number, request: number): Slice {
   const slice = Slice.alloc(size, { zero: false });
   fill(slice.bytes, request);
@@ -69,21 +63,17 @@ const answers: Readonly<Record<string, Answer>> = {
   readable(response, size, request) {
     pipeline(readable(made(size, request)), response, () => {});
   },
-  ...('lend' in Slice.prototype && {
-    lend(response: Writable, size: number, request: number) {
-      using slice = made(size, request) as never as Lending;
-      slice.lend((bytes) => sent(response, bytes)).catch(() => {});
-    },
-  }),
-  ...('writeTo' in Slice.prototype && {
-    async writeTo(response: Writable, size: number, request: number) {
-      await using slice = made(size, request) as never as Lending;
-      await slice.writeTo(response).then(
-        () => response.end(),
-        () => {},
-      );
-    },
-  }),
+  lend(response, size, request) {
+    using slice = made(size, request);
+    slice.lend((bytes) => sent(response, bytes)).catch(() => {});
+  },
+  async writeTo(response, size, request) {
+    await using slice = made(size, request);
+    await slice.writeTo(response).then(
+      () => response.end(),
+      () => {},
+    );
+  },
 };
 
 function answerWithBuffer(response: Writable, size: number, request: number): void {
