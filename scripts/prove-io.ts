@@ -1,7 +1,7 @@
 // Proves that no operation of Node delivers or touches memory that was given back: every consumer of bytes × every source ×
 // what may happen in the middle, with freed memory poisoned in one run and unmapped in another. Build the package first.
-//   npm run prove:io -- [--runtime path] [--consumers regexp] [--sources regexp] [--events regexp] [--sizes 100,65536]
-//                       [--freed poison,unmap] [--jobs 1] [--one-in 1]
+//   tsx scripts/prove-io.ts [--runtime path] [--consumers regexp] [--sources regexp] [--events regexp] [--sizes 100,65536]
+//                              [--freed poison,unmap] [--jobs 1] [--one-in 1]
 import { parseArgs } from 'node:util';
 import type { CellName } from '../test/io/matrix.ts';
 import { type Failure, type Freed, laboratory, list, type Runtime, runAll, show, thisNode } from '../test/io/runner.ts';

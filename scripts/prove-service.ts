@@ -1,6 +1,6 @@
 // Proves the service under load: slow readers and aborted requests over HTTP/1.1, HTTP/2 and TLS, every byte compared, no block
 // left, and no more memory than the same service with Buffers. Build the package first.
-//   npm run prove:service -- [--requests 200000] [--clients 48] [--seed 1] [--runtime path]
+//   tsx scripts/prove-service.ts [--requests 200000] [--clients 48] [--seed 1] [--runtime path]
 import { parseArgs } from 'node:util';
 import { runService, type Served } from '../test/io/service/run.ts';
 

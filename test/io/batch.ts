@@ -28,7 +28,7 @@ function collect(young = false): void {
 function surroundings(directory: string, freed: Surroundings['freed']): Surroundings {
   const key = readFileSync(`${directory}/key.pem`, 'utf8');
   const cert = readFileSync(`${directory}/cert.pem`, 'utf8');
-  return { directory, key, cert, freed, collect };
+  return { directory, key, cert, freed, uncaught: [], collect };
 }
 
 function tell(line: Line): void {
@@ -101,8 +101,8 @@ async function inProcess(path: string): Promise<void> {
   delete process.env.LD_PRELOAD; // not for the children of the cells
   const freed = task.freed === undefined ? undefined : (await import('./freed.ts')).watchFreed(task.freed);
   const around = surroundings(task.directory, freed);
-  process.on('uncaughtException', () => {}); // an operation that failed late; its cell has been judged
-  process.on('unhandledRejection', () => {});
+  process.on('uncaughtException', (error) => around.uncaught.push(error));
+  process.on('unhandledRejection', () => {}); // promises that only a stream has
   for (let at = 0; at < task.cells.length; at += groupCells) {
     await runGroup(task.cells.slice(at, at + groupCells), at, around);
   }

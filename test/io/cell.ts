@@ -13,6 +13,8 @@ export interface Surroundings {
   readonly key: string;
   readonly cert: string;
   readonly freed: FreedMemory | undefined;
+  /** Errors that no caller could catch, which end a process. */
+  readonly uncaught: unknown[];
   /** A collection of everything, or of what is young. */
   collect(young?: boolean): void;
 }
@@ -334,7 +336,9 @@ async function finish(watch: Watch, limit: number, around: Surroundings, faults:
     if (limit === patience.long) faults.push(`nothing arrived for ${limit} ms`);
     break;
   }
+  faults.push(...around.uncaught.splice(0).map((error) => `nobody could catch ${codeOf(error)}`));
   await watch.close();
+  around.uncaught.length = 0; // of what has been cut off
 }
 
 /** The part of a cell that a thread runs which ends in the middle of it. Starts the operation, and returns. */

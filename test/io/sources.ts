@@ -167,7 +167,7 @@ const arena: Source = {
 /** Memory of JavaScript, which proves the consumers: everything arrives. */
 const buffer: Source = {
   name: 'a Buffer',
-  events: ['nothing', 'dropped'],
+  events: ['nothing', 'dropped', 'thread ended'],
   whole: true,
   make(content, { start }) {
     const bytes = Buffer.allocUnsafeSlow(content.byteLength) as Bytes;
