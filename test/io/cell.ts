@@ -105,6 +105,7 @@ class Watch {
       filled: (error, count, into) => {
         let rest = count;
         for (const view of error ? [] : Array.isArray(into) ? into : [into]) {
+          if (view.byteLength === 0) continue; // detached
           const part = new Uint8Array(view.buffer, view.byteOffset, Math.min(rest, view.byteLength));
           rest -= part.byteLength;
           this.io.took(part);

@@ -9,7 +9,7 @@ function chosen({ consumer, source, event, size }: CellName, index: number): boo
   if (event === 'thread ended')
     return size === 65_536 && source === 'slice.toBuffer()' && /, end|^[^,]*$/.test(consumer);
   if (source === 'slice.toBuffer()' && event === 'released at once') return size === 65_536;
-  return index % 61 === 0 && size <= 1 << 20;
+  return index % 151 === 0 && size <= 1 << 20;
 }
 
 const titles: Readonly<Record<Group, string>> = {
