@@ -95,6 +95,15 @@ int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t fu
     return 0;
 }
 
+int cslice__block_wrap(void *data, size_t size, cslice_free_function *function, void *context, cslice_block **block) {
+    cslice_block *made = header_new(CSLICE__WRAPPED, data, size);
+    if (made == NULL) return CSLICE_ENOMEM;
+    made->destructor.function = (uintptr_t)function;
+    made->context = context;
+    *block = made;
+    return 0;
+}
+
 void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context) {
     switch (kind) {
     case CSLICE__HEAP: data_free(data, size); break;
@@ -102,6 +111,7 @@ void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr
     case CSLICE__PTR_SIZE: ((free_ptr_size *)function)(data, size); break;
     case CSLICE__CTX_PTR: ((free_ctx_ptr *)function)(context, data); break;
     case CSLICE__FREE_FUNCTION:
+    case CSLICE__WRAPPED:
         if (function != 0) ((cslice_free_function *)function)(data, size, context);
         break;
     case CSLICE__CALLBACK:
@@ -136,10 +146,14 @@ int64_t cslice__block_finish(cslice_block *block) {
     return 0;
 }
 
+static bool is_counted(const cslice_block *block) {
+    return block->kind != CSLICE__GONE && block->kind != CSLICE__WRAPPED;
+}
+
 void cslice__block_drop(cslice_block *block, cslice__end end) {
     /* Release, so that every thread's writes are done; acquire, so that the last one sees them before it frees. */
     if (atomic_fetch_sub_explicit(&block->references, 1, memory_order_acq_rel) != 1) return;
-    if (block->kind != CSLICE__GONE) cslice__counts_ended(block->size, end);
+    if (is_counted(block)) cslice__counts_ended(block->size, end);
     int saved = errno; /* a destructor, or a wake, may change it */
     cslice__mailbox *mailbox = block->mailbox;
     if (mailbox == NULL) {
@@ -181,7 +195,7 @@ int64_t cslice__block_resize(cslice_block *block, size_t size) {
 }
 
 int cslice__block_disown(cslice_block *block, int64_t *number) {
-    if (is_shared(block)) return CSLICE_EINVAL;
+    if (is_shared(block) || !is_counted(block)) return CSLICE_EINVAL;
     *number = block->kind == CSLICE__CALLBACK ? (int64_t)block->destructor.function : 0;
     cslice__counts_ended(block->size, CSLICE__DISOWNED);
     if (block->mailbox != NULL) cslice__mailbox_unref(block->mailbox);

@@ -152,10 +152,10 @@ CSLICE_API void cslice_limit_set(uint64_t bytes);
 /* memmove. */
 CSLICE_API void cslice_copy(uint64_t destination, uint64_t source, uint64_t size);
 
-/* memcpy from the caller's buffer into C memory. */
+/* memmove from the caller's buffer into C memory. */
 CSLICE_API void cslice_copy_in(uint64_t destination, const void *source, uint64_t size);
 
-/* memcpy out of C memory into the caller's buffer. */
+/* memmove out of C memory into the caller's buffer. */
 CSLICE_API void cslice_copy_out(void *destination, uint64_t source, uint64_t size);
 
 /* Writes a NUL-terminated string to C's stdout and flushes it. Returns 0, or the positive errno of the write. */

@@ -16,12 +16,13 @@
  *   attach(shared, address, size)   a buffer over the memory of any SharedArrayBuffer, which it keeps
  *   resize(buffer, block, size)     ends the buffer, and returns one over the resized block; cells[3]: 0, or the
  *                            negative status with which that failed, and the block is as it was
- *   clone(block, size)       a buffer over a new block with a copy of the bytes
+ *   clone(block, size, mayBeShared)     a buffer over a new block with a copy of the bytes, of the given size
  *   disown(buffer, block)    ends the buffer; the memory is C's. cells[0]: the number of a JavaScript destructor that
  *                            will not run, or 0
  *   end(buffer, key)         detaches the buffer, counted as released by scope
  *   lock(buffer, key)        from here only `end` with the key detaches it
- *   underWay()               how many operations the thread's event loop has under way; undefined: nobody knows
+ *   requests()               a buffer over the number of operations that the thread's event loop has under way;
+ *                            undefined: nobody knows it
  *   collect()                a full garbage collection
  *   listen(callback)         opens the mailbox; callback runs on the event loop when something is due in it
  *
@@ -51,7 +52,7 @@ typedef struct loop_head {
 /* One JavaScript environment that opened the library: a thread, or a second copy of the module in it. */
 typedef struct module_instance {
     void *isolate;     /* V8's; NULL: buffers are made by Node-API */
-    const loop_head *loop; /* NULL: unknown */
+    loop_head *loop;   /* NULL: unknown */
     double *cells;     /* JavaScript's memory, see the indices below */
     cslice__mailbox *mailbox;
 } module_instance;
@@ -250,8 +251,9 @@ static napi_value share(napi_env env, napi_callback_info info) {
     return cslice__v8_shared_buffer(call.instance->isolate, data, size, give_back, cslice_block_ref(block));
 }
 
-static void drop_store(void *store, void *data) {
+static void drop_store(void *data, size_t size, void *store) {
     (void)data;
+    (void)size;
     cslice__v8_drop_store(store);
 }
 
@@ -262,8 +264,7 @@ static napi_value attach(napi_env env, napi_callback_info info) {
     if (call.instance->isolate == NULL) return fail(&call, CSLICE_ENOVIEW);
     void *store = cslice__v8_store(call.values[0]);
     cslice_block *block;
-    int status = cslice__block_adopt(CSLICE__CTX_PTR, (void *)(uintptr_t)address, (size_t)size, (uintptr_t)drop_store,
-                                     store, NULL, &block);
+    int status = cslice__block_wrap((void *)(uintptr_t)address, (size_t)size, drop_store, store, &block);
     if (status == 0) return make_whole(&call, block);
     cslice__v8_drop_store(store);
     return fail(&call, status);
@@ -288,9 +289,15 @@ static napi_value resize(napi_env env, napi_callback_info info) {
 static napi_value clone(napi_env env, napi_callback_info info) {
     invocation call;
     uint64_t size;
+    bool may_be_shared;
     cslice_block *block, *copy;
-    if (!begin(&call, env, info, 2) || !get_block(&call, 0, &block) || !get_uint64(&call, 1, &size)) return NULL;
-    if (!cslice__block_is_renewable(block)) return fail(&call, CSLICE_EINVAL);
+    if (!begin(&call, env, info, 3) || !get_block(&call, 0, &block) || !get_uint64(&call, 1, &size) ||
+        !get_bool(&call, 2, &may_be_shared)) {
+        return NULL;
+    }
+    if (block->kind != CSLICE__HEAP || !(may_be_shared || cslice__block_is_renewable(block))) {
+        return fail(&call, CSLICE_EINVAL);
+    }
     int status = cslice__block_clone(block, (size_t)size, &copy);
     return status != 0 ? fail(&call, status) : make_whole(&call, copy);
 }
@@ -323,12 +330,11 @@ static napi_value lock(napi_env env, napi_callback_info info) {
 
 /* ---- the thread ------------------------------------------------------------------------------------------------ */
 
-static napi_value under_way(napi_env env, napi_callback_info info) {
+static napi_value requests(napi_env env, napi_callback_info info) {
     invocation call;
-    napi_value count = NULL;
     if (!begin(&call, env, info, 0) || call.instance->loop == NULL) return NULL;
-    cslice__napi.napi_create_int64(env, call.instance->loop->active_reqs.count, &count);
-    return count;
+    unsigned int *count = &call.instance->loop->active_reqs.count;
+    return make(&call, count, sizeof *count, NULL);
 }
 
 static napi_value collect(napi_env env, napi_callback_info info) {
@@ -417,7 +423,7 @@ static void export_functions(napi_env env, napi_value exports, module_instance *
         {"open", open_instance},     {"alloc", alloc},   {"allocWith", alloc_with}, {"adopt", adopt},
         {"take", take},     {"refer", refer},   {"borrow", borrow},        {"adoptCallback", adopt_callback},
         {"share", share},   {"attach", attach}, {"resize", resize},        {"clone", clone},
-        {"disown", disown}, {"end", end},       {"lock", lock},            {"underWay", under_way},
+        {"disown", disown}, {"end", end},       {"lock", lock},            {"requests", requests},
         {"collect", collect}, {"listen", listen},
     };
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {

@@ -151,6 +151,7 @@ typedef enum cslice__kind {
     CSLICE__CTX_PTR,
     CSLICE__FREE_FUNCTION, /* a cslice_free_function; NULL: nothing to run */
     CSLICE__CALLBACK,      /* a JavaScript function, reached through a mailbox */
+    CSLICE__WRAPPED,       /* a cslice_free_function, for memory that is in no statistics or there already */
     CSLICE__GONE           /* C owns the data now: only the header is left */
 } cslice__kind;
 
@@ -180,6 +181,8 @@ int cslice__block_clone(const cslice_block *source, size_t size, cslice_block **
 /* `mailbox` may be NULL, but not for CSLICE__CALLBACK, whose `function` is a number from 1. */
 int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context,
                         cslice__mailbox *mailbox, cslice_block **block);
+/* A block over memory that is counted elsewhere, if at all. `function` runs in any thread. */
+int cslice__block_wrap(void *data, size_t size, cslice_free_function *function, void *context, cslice_block **block);
 /* Gives one reference back. The last one frees the memory, or runs the destructor, or posts the block to its mailbox. */
 void cslice__block_drop(cslice_block *block, cslice__end end);
 /* From here the data is C's: when the last reference goes, nothing runs. CSLICE_EINVAL: there are other references.

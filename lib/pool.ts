@@ -27,13 +27,17 @@ export interface PoolStats {
 /** One block with its view, which it keeps for life. Waits in the pool, or is held by the slice that rents it. */
 class PooledBlock extends Reference {
   readonly #home: Home;
+  /** What a view leads to: not to this, whose place is free once the rented slice is dropped. */
+  readonly #shown: Reference;
 
   constructor(home: Home) {
-    const { buffer, block, address, byteLength } = allocate(home.byteLength);
-    super(buffer, block, address, byteLength);
-    this.sole = true;
+    const shown = allocate(home.byteLength);
+    super(shown.buffer, shown.block, shown.address, shown.byteLength);
     this.#home = home;
-    this.show();
+    this.#shown = shown;
+    shown.show();
+    this.seen = shown.seen;
+    this.sole = true;
     lock(this);
   }
 
@@ -53,7 +57,7 @@ class PooledBlock extends Reference {
 
   /** Nobody can be using it: no Buffer, lease or subslice of it was made. */
   get isUsable(): boolean {
-    return this.sole && this.isLive;
+    return this.sole && this.#shown.sole && this.isLive;
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 import { types } from 'node:util';
-import { allocate, allocateWith, type Layout, reclaimAfter } from './core/allocate.ts';
+import { allocate, allocateWith, type Layout, reclaim } from './core/allocate.ts';
 import {
   advance,
   bytesOf,
@@ -23,15 +23,15 @@ import {
 } from './core/destructor.ts';
 import { keep } from './core/free-list.ts';
 import { Lease } from './core/lease.ts';
-import { endsWithLoan, isHeld, isLent, startLoan, untilFree } from './core/holds.ts';
-import { attach, borrow, disown, lasting, Reference, refer, share, take } from './core/reference.ts';
+import { endsWithLoan, isHeld, isLent, lend, untilFree } from './core/holds.ts';
+import { attach, borrow, disown, divide, lasting, Reference, refer, share, take } from './core/reference.ts';
 import { statusError } from './core/status.ts';
 import { StructArray } from './core/structs.ts';
-import { writeTo } from './core/write-to.ts';
+import { checkWritable, writeTo } from './core/write-to.ts';
 import { decodeUtf8, newBytes } from './core/text.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import type { TypeSpec } from './native/koffi.ts';
-import { addressOf, copyIn, copyOut, reuseAccount } from './native/symbols.ts';
+import { addressOf, copyIn, copyOut, reuseAccount, status } from './native/symbols.ts';
 
 export interface AllocOptions {
   /** Fill the block with zeros. Default true. Without it the bytes are whatever the C allocator had there. */
@@ -257,7 +257,7 @@ export class Slice implements Disposable, AsyncDisposable {
   /** The block's own bytes as a Uint8Array, the same object every time. Copies nothing; dies with the release. */
   get bytes(): Uint8Array<ArrayBuffer> {
     const reference = this.#live();
-    if (!reference.seen) reference.show();
+    if (reference.seen === undefined) reference.show();
     return reference.bytes;
   }
 
@@ -292,6 +292,7 @@ export class Slice implements Disposable, AsyncDisposable {
   toBuffer(start?: number, end?: number): Buffer<ArrayBuffer> {
     const [from, to] = this.#range(start, end);
     const reference = this.#live();
+    reference.buffered = true;
     return Buffer.from(refer(reference, advance(reference.address, from), to - from).show(), 0, to - from);
   }
 
@@ -355,6 +356,7 @@ export class Slice implements Disposable, AsyncDisposable {
   subslice(start?: number, end?: number): Slice {
     const [from, to] = this.#range(start, end);
     const reference = this.#live();
+    divide(reference);
     return new Slice(refer(reference, advance(reference.address, from), to - from));
   }
 
@@ -382,7 +384,7 @@ export class Slice implements Disposable, AsyncDisposable {
    */
   get block(): bigint {
     const reference = this.#counted('has no block');
-    reference.sole = false; // C may take a reference
+    divide(reference); // C may take a reference
     return BigInt(reference.block);
   }
 
@@ -390,20 +392,14 @@ export class Slice implements Disposable, AsyncDisposable {
    * Lends the bytes to an operation: until the promise that `use` returns has settled, the views live and the memory
    * stays, even if the slice is released in the meantime. Copies nothing.
    *
-   * @returns what the promise resolves to; rejects with what it rejects with
+   * @returns what the promise resolves to; rejects with what it rejects with, or `use` throws
    * @example
    * await slice.lend((bytes) => file.write(bytes));
    */
-  async lend<T>(use: (bytes: Uint8Array<ArrayBuffer>) => PromiseLike<T> | T): Promise<T> {
+  lend<T>(use: (bytes: Uint8Array<ArrayBuffer>) => PromiseLike<T> | T): Promise<T> {
+    const reference = this.#live();
     if (typeof use !== 'function') throw typeError(`use must be a function, got ${show(use)}`);
-    const { bytes } = this;
-    const end = startLoan(this.#live());
-    try {
-      return await use(bytes);
-    } finally {
-      end();
-      runDestructors();
-    }
+    return lend(reference, this.bytes, use);
   }
 
   /**
@@ -413,24 +409,25 @@ export class Slice implements Disposable, AsyncDisposable {
    *
    * @returns a promise that resolves when the stream has done with the bytes, and rejects if it fails or is destroyed
    */
-  async writeTo(writable: Writable): Promise<void> {
-    await writeTo(this.#live(), writable);
-    runDestructors();
+  writeTo(writable: Writable): Promise<void> {
+    return writeTo(this.#live(), checkWritable(writable));
   }
 
   /**
    * Changes the size with C's `realloc`: the bytes are kept as far as they fit, new ones are zero, and the address may
-   * change. Every view dies. While Node may be using a view, the bytes are copied to a new block instead.
+   * change. Every view dies. While Node may be using a view, or a Buffer of {@link toBuffer} lives,
+   * the bytes are copied to a new block instead.
    *
    * @throws {CSliceError} `ERR_CSLICE_RANGE` for memory that `alloc` did not make, a part of it, or while others hold or
    *   lend it, `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; the bytes are as they were then, and the views may be dead
    */
   resize(byteLength: number): void {
+    this.#live();
     checkLength('byteLength', byteLength);
-    let failure = this.#resizable().tryResize(byteLength);
-    if (failure < 0) {
-      reclaimAfter(failure);
-      failure = this.#resizable().tryResize(byteLength);
+    let failure = this.#tryResize(byteLength);
+    if (failure === status.ENOMEM || failure === status.ELIMIT) {
+      reclaim();
+      failure = this.#tryResize(byteLength);
     }
     if (failure < 0) throw statusError(failure, `resizing to ${byteLength} bytes`);
     this.#byteLength = byteLength;
@@ -514,8 +511,9 @@ export class Slice implements Disposable, AsyncDisposable {
     return reference;
   }
 
-  #resizable(): Reference {
-    return this.#whole('be resized');
+  #tryResize(byteLength: number): number {
+    const reference = this.#whole('be resized');
+    return reference.tryResize(byteLength, reference.buffered && !reference.divided && !isHeld(reference));
   }
 
   #range(start: number | undefined, end: number | undefined): [number, number] {

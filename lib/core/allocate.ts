@@ -36,7 +36,8 @@ function made(buffer: ArrayBuffer, byteLength: number): Reference {
 }
 
 function retry(byteLength: number, attempt: () => ArrayBuffer | undefined): Reference {
-  reclaimAfter(result());
+  const failure = result();
+  if (failure === status.ENOMEM || failure === status.ELIMIT) reclaim();
   const buffer = attempt();
   if (buffer === undefined) throw statusError(result(), `${byteLength} bytes`);
   return made(buffer, byteLength);
@@ -46,8 +47,7 @@ function retry(byteLength: number, attempt: () => ArrayBuffer | undefined): Refe
  * The last resort of an allocation that failed: finds dead slices now rather than at the next collection, as Java does
  * for its direct buffers. Milliseconds. Runs destructors, so nothing that was read before is true after it.
  */
-export function reclaimAfter(failure: number): void {
-  if (failure !== status.ENOMEM && failure !== status.ELIMIT) return;
+export function reclaim(): void {
   releaseKept();
   collectGarbage();
   runDestructors();

@@ -1,4 +1,5 @@
 /** What delays the end of a slice: loans, until which its views live, and leases, until which its memory does. */
+import { runDestructors } from './destructor.ts';
 import type { Reference } from './reference.ts';
 
 interface Holds {
@@ -30,7 +31,7 @@ function tellIfFree(holds: Holds): void {
 }
 
 /** Starts a loan. Returns what ends it; a second call does nothing. */
-export function startLoan(reference: Reference): () => void {
+function startLoan(reference: Reference): () => void {
   const holds = open(reference);
   holds.loans++;
   lent.add(reference);
@@ -44,6 +45,21 @@ export function startLoan(reference: Reference): () => void {
     }
     tellIfFree(holds);
   };
+}
+
+/** Lends a reference's bytes until the promise of `use` has settled. */
+export async function lend<B, T>(
+  reference: Reference,
+  bytes: B,
+  use: (bytes: B) => PromiseLike<T> | T,
+): Promise<T> {
+  const end = startLoan(reference);
+  try {
+    return await use(bytes);
+  } finally {
+    end();
+    runDestructors();
+  }
 }
 
 export function isLent(reference: Reference): boolean {

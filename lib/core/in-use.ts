@@ -5,7 +5,8 @@
  */
 
 import { executionAsyncResource } from 'node:async_hooks';
-import { host, isNode } from '../native/host.ts';
+import { isNode, requests } from '../native/host.ts';
+import { guardDeserializer, guardZlib } from './node-guards.ts';
 
 /**
  * Parts of Node that keep addresses without an operation that libuv counts. They count as under way once they are loaded.
@@ -32,25 +33,38 @@ let keepsUncounted = false;
 let callsBack = false;
 let hasSockets = false;
 
+/** `fetch` loads HTTP/2 without using it, so there it counts as under way only while the thread has sockets. */
+let fetchIsLoaded = false;
+
 function lookAtModules(list: readonly string[]): void {
   const has = (names: readonly string[]) => names.some((name) => list.includes(`Internal Binding ${name}`));
   modulesSeen = list.length;
-  keepsUncounted = has(uncounted);
+  fetchIsLoaded = list.includes('NativeModule internal/deps/undici/undici');
+  keepsUncounted = has(fetchIsLoaded ? uncounted.filter((name) => name !== 'http2') : uncounted);
   callsBack = has(callingBack);
   hasSockets = has(['tcp_wrap', 'pipe_wrap']);
+  if (has(['zlib'])) guardZlib();
+  if (has(['serdes'])) guardDeserializer();
 }
 
 /** More are not looked at one by one. */
 const mostHandles = 64;
 
-/** A socket with the option `onread.buffer` writes into that buffer for as long as it lives. */
-function mayReadIntoBuffers(): boolean {
+/** Whether a socket may have an address: of the option `onread.buffer`, into which it reads as long as it lives. */
+function mayBeKeptBySockets(): boolean {
   const handles = (process as NodeProcess)._getActiveHandles?.();
   if (handles === undefined || handles.length > mostHandles) return true;
-  return handles.some((handle) =>
-    Object.getOwnPropertySymbols(handle).some(
-      (key) => key.description === 'kBuffer' && (handle as { [key: symbol]: unknown })[key] != null,
-    ),
+  return handles.some((handle) => (fetchIsLoaded && !isStandard(handle)) || readsIntoBuffer(handle));
+}
+
+function isStandard(handle: object): boolean {
+  const { stdin, stdout, stderr } = process;
+  return handle === stdin || handle === stdout || handle === stderr;
+}
+
+function readsIntoBuffer(handle: object): boolean {
+  return Object.getOwnPropertySymbols(handle).some(
+    (key) => key.description === 'kBuffer' && (handle as { [key: symbol]: unknown })[key] != null,
   );
 }
 
@@ -59,10 +73,41 @@ function isCalledBack(): boolean {
   return callers.includes(name);
 }
 
-/** Whether memory that JavaScript has seen must wait. Well below 100 ns in a program without sockets. */
-export function mayBeInUse(): boolean {
+/** The number of the current job. Operations end between jobs only. */
+let job = 0;
+let endAwaited = false;
+
+function endJob(): void {
+  job++;
+  endAwaited = false;
+}
+
+/** When JavaScript has first seen a buffer. */
+export class Moment {
+  readonly #job = job;
+  readonly #requests = requests?.[0];
+
+  constructor() {
+    if (endAwaited) return;
+    endAwaited = true;
+    ended.then(endJob);
+  }
+
+  /** Whether an operation was started after this moment and may be under way. */
+  get mayHaveStarted(): boolean {
+    const now = requests?.[0];
+    // In one job operations are only started, so an equal number means that they are the same ones.
+    return now !== 0 && !(this.#job === job && this.#requests === now);
+  }
+}
+
+const ended = Promise.resolve();
+
+/** Whether memory that JavaScript has seen since `moment` must wait. Some ns in a program without sockets. */
+export function mayBeInUse(moment: Moment): boolean {
   if (!isNode) return false; // Bun and Deno hold the memory itself while they work on it
-  if (host.underWay() !== 0 || moduleLoadList === undefined) return true;
+  if (moduleLoadList === undefined) return true;
   if (moduleLoadList.length !== modulesSeen) lookAtModules(moduleLoadList);
-  return keepsUncounted || (callsBack && isCalledBack()) || (hasSockets && mayReadIntoBuffers());
+  if (moment.mayHaveStarted) return true;
+  return keepsUncounted || (callsBack && isCalledBack()) || (hasSockets && mayBeKeptBySockets());
 }

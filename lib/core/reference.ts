@@ -8,7 +8,7 @@ import { types } from 'node:util';
 import { CSliceError } from '../errors.ts';
 import { cells, direct, hasViews, host, type Integer, result } from '../native/host.ts';
 import { longestView } from './check.ts';
-import { mayBeInUse } from './in-use.ts';
+import { mayBeInUse, Moment } from './in-use.ts';
 import { statusError } from './status.ts';
 import { tie, tiedTo } from './tie.ts';
 
@@ -33,14 +33,18 @@ export class Reference {
   block: number;
   address: Integer;
   byteLength: number;
-  /** Code outside of this library may have the buffer. */
-  seen = false;
+  /** Since when code outside of this library may have the buffer. */
+  seen: Moment | undefined;
   /** The block was allocated here, and nobody else can have a reference to it. */
   sole = false;
   /** Nobody but this library can detach the buffer. */
   locked = false;
   /** Not all of the block. */
   isPart = false;
+  /** Buffers with references of their own were made, which keep the block as it is. */
+  buffered = false;
+  /** Somebody else was given the block itself: a subslice, another thread, C. */
+  divided = false;
   #bytes: Uint8Array<ArrayBuffer> | undefined;
   #cells: DataView<ArrayBuffer> | undefined;
 
@@ -77,10 +81,10 @@ export class Reference {
 
   /** The buffer, for code outside of this library. */
   show(): ArrayBuffer {
-    if (!this.seen) {
+    if (this.seen === undefined) {
       const buffer = this.#viewable();
       tie(buffer, this);
-      this.seen = true;
+      this.seen = new Moment();
     }
     return this.buffer;
   }
@@ -88,9 +92,11 @@ export class Reference {
   /**
    * Changes the size of a whole block of our own memory; the views die. Returns 0, or a negative status: the bytes are as
    * they were then. What Node may be using stays where it is, and goes when it is collected.
+   *
+   * @param mayMove others may go on with the block as it is
    */
-  tryResize(byteLength: number): number {
-    if (!direct || (this.seen && mayBeInUse())) return this.#moveTo(byteLength);
+  tryResize(byteLength: number, mayMove: boolean): number {
+    if (mayMove || !direct || (this.seen !== undefined && mayBeInUse(this.seen))) return this.#moveTo(byteLength, mayMove);
     const buffer = host.resize(this.buffer, this.block, byteLength);
     if (buffer === undefined) return result();
     // No call from here to the end: the old buffer is gone, and nothing may interrupt this.
@@ -101,14 +107,14 @@ export class Reference {
     if (failure === 0) this.byteLength = byteLength;
     this.#bytes = undefined;
     this.#cells = undefined;
-    this.seen = false;
+    this.seen = undefined;
     return failure;
   }
 
-  #moveTo(byteLength: number): number {
+  #moveTo(byteLength: number, mayMove: boolean): number {
     const before = new Reference(this.buffer, this.block, this.address, this.byteLength);
     before.seen = this.seen;
-    const copy = host.clone(this.block, byteLength);
+    const copy = host.clone(this.block, byteLength, mayMove);
     if (copy === undefined) return result();
     this.buffer = copy;
     this.block = cells[0] as number;
@@ -116,7 +122,9 @@ export class Reference {
     this.byteLength = byteLength;
     this.#bytes = undefined;
     this.#cells = undefined;
-    this.seen = false;
+    this.seen = undefined;
+    this.sole = true;
+    this.buffered = false;
     before.end();
     return 0;
   }
@@ -128,7 +136,7 @@ export class Reference {
 
   /** The same where nobody can be using the memory any more. */
   endNow(): void {
-    this.seen = false;
+    this.seen = undefined;
     this.end();
   }
 
@@ -164,10 +172,10 @@ export function lock(reference: Reference): void {
 }
 
 function endBuffer({ buffer, block, address, byteLength, seen, locked }: Reference): void {
-  // Borrowed memory waits for nobody: when it goes is not up to us.
-  if (seen && mayBeInUse() && block !== 0) {
-    const keeper = host.refer(block, address, byteLength);
-    if (keeper !== undefined) tie(buffer, keeper);
+  if (seen !== undefined) {
+    // Borrowed memory waits for nobody: when it goes is not up to us.
+    const waits = mayBeInUse(seen) && block !== 0;
+    tie(buffer, (waits ? host.refer(block, address, byteLength) : undefined) ?? nothing);
   }
   try {
     host.end(buffer, locked ? key : undefined);
@@ -179,6 +187,9 @@ function endBuffer({ buffer, block, address, byteLength, seen, locked }: Referen
     );
   }
 }
+
+/** What a buffer is tied to that has ended. */
+const nothing: object = Object.freeze({});
 
 /** What a call of the C library has made, or the error that it met. */
 function made(buffer: ArrayBuffer | undefined, byteLength: number, what: string): Reference {
@@ -220,7 +231,7 @@ export function lasting(address: Integer): Reference {
   return made(host.borrow(address, 1), 1, 'borrowing a byte');
 }
 
-/** A further reference to a range of what another one refers to. */
+/** A further reference to a range of what another one refers to, for a Buffer or a lease. */
 export function refer(reference: Reference, address: Integer, byteLength: number): Reference {
   if (reference.block === 0) return borrow(address, byteLength, reference);
   reference.sole = false;
@@ -229,9 +240,15 @@ export function refer(reference: Reference, address: Integer, byteLength: number
   return further;
 }
 
+/** Notes that others are given the block, who rely on its address. */
+export function divide(reference: Reference): void {
+  reference.sole = false;
+  reference.divided = true;
+}
+
 /** The bytes as a SharedArrayBuffer with a reference of its own. */
 export function share(reference: Reference): SharedArrayBuffer {
-  reference.sole = false;
+  divide(reference);
   const buffer = host.share(reference.block, reference.address, reference.byteLength);
   if (buffer !== undefined) return buffer;
   throw new CSliceError('ERR_CSLICE_NO_VIEW', 'This runtime has no SharedArrayBuffers over C memory');

@@ -2,7 +2,8 @@
 import type { Writable } from 'node:stream';
 import { createRequire } from 'node:module';
 import { CSliceError, show, typeError } from '../errors.ts';
-import { startLoan } from './holds.ts';
+import { runDestructors } from './destructor.ts';
+import { lend } from './holds.ts';
 import { type Reference, refer } from './reference.ts';
 
 const require = createRequire(import.meta.url);
@@ -40,9 +41,12 @@ function write(writable: Writable, chunk: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     const finish = (error?: Error | null): void => {
       writable.off('close', onClose);
-      writable.off('error', finish);
-      if (error == null) resolve();
-      else reject(error);
+      if (error == null) {
+        writable.off('error', finish);
+        resolve();
+      } else {
+        reject(error); // and 'error', which may come after this, has its listener
+      }
     };
     const onClose = (): void => finish(new CSliceError('ERR_CSLICE_STREAM', 'The stream was closed before it had written the slice'));
     writable.on('close', onClose);
@@ -51,24 +55,21 @@ function write(writable: Writable, chunk: Buffer): Promise<void> {
   });
 }
 
+export function checkWritable(writable: Writable): Writable {
+  if (typeof writable?.write === 'function' && typeof writable.on === 'function') return writable;
+  throw typeError(`writable must be a Node stream, got ${show(writable)}`);
+}
+
 export async function writeTo(reference: Reference, writable: Writable): Promise<void> {
-  if (typeof writable?.write !== 'function' || typeof writable.on !== 'function') {
-    throw typeError(`writable must be a Node stream, got ${show(writable)}`);
-  }
   if (reference.byteLength === 0) return;
   const last = isLast(writable);
-  if (last && reference.isPooled) return await lendTo(reference, writable);
+  if (last && reference.isPooled) {
+    // A pool's block stays with its renter, and can be rented again.
+    await lend(reference, Buffer.from(reference.show()), (chunk) => write(writable, chunk));
+    return;
+  }
   const own = refer(reference, reference.address, reference.byteLength);
   await write(writable, Buffer.from(own.show()));
   if (last) own.endNow();
-}
-
-/** A pool's block stays with its renter, and can be lent again later. */
-async function lendTo(reference: Reference, writable: Writable): Promise<void> {
-  const end = startLoan(reference);
-  try {
-    await write(writable, Buffer.from(reference.show()));
-  } finally {
-    end();
-  }
+  runDestructors();
 }

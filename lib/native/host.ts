@@ -27,11 +27,11 @@ export interface Host {
   share(block: Integer, address: Integer, size: number): SharedArrayBuffer | undefined;
   attach(shared: SharedArrayBuffer, address: Integer, size: number): ArrayBuffer | undefined;
   resize(buffer: ArrayBuffer, block: Integer, size: number): ArrayBuffer | undefined;
-  clone(block: Integer, size: number): ArrayBuffer | undefined;
+  clone(block: Integer, size: number, mayBeShared: boolean): ArrayBuffer | undefined;
   disown(buffer: ArrayBuffer, block: Integer): void;
   end(buffer: ArrayBuffer, key: symbol | undefined): void;
   lock(buffer: ArrayBuffer, key: symbol): void;
-  underWay(): number | undefined;
+  requests(): ArrayBuffer | undefined;
   collect(): void;
   listen(callback: () => void): Integer | undefined;
 }
@@ -87,10 +87,15 @@ export let hasViews = true;
 /** Whether V8 itself owns the blocks under ArrayBuffers: it ends them at once, and keeps them wherever bytes move. */
 export let direct = false;
 
+/** How many operations this thread's event loop has under way, as its only element; undefined: nobody knows. */
+export let requests: Uint32Array | undefined;
+
 /** After the library's ABI has been checked: a library of another ABI is then known for what it is. */
 export function openHost(): Host {
   host = load();
   direct = host.open(cells, isNode, isTested) === 1;
   hasViews = types.isArrayBuffer(host.borrow(1, 0));
+  const count = host.requests();
+  if (types.isArrayBuffer(count)) requests = new Uint32Array(count);
   return host;
 }
