@@ -106,8 +106,11 @@ async function ask(client: Client, id: number, random: (below: number) => number
     if (at > abortsAt) client.abort();
     else if (at !== size) counted.short++;
   } catch (error) {
-    if (counted.errors.length < 20) counted.errors.push(`${mode} ${size} B at ${at}: ${String(error)}`);
-    counted.short++;
+    // Of a stream over HTTP/2 that has delivered everything Node 26 may still say that it was closed too early.
+    if (at !== size) {
+      counted.short++;
+      if (counted.errors.length < 20) counted.errors.push(`${mode} ${size} B at ${at}: ${String(error)}`);
+    }
   }
   counted.requests++;
   counted.bytes += at;
