@@ -132,7 +132,8 @@ function settle(world: World, handle: Handle, before: Uint8Array, shortest: numb
   const { block } = reference;
   block.references.delete(reference); // the others have ended, or it could not have been resized
   if (isLive(block)) throw world.broken(`${block.kind} block ${block.id} was resized while others hold it`);
-  if (block.kind !== 'alloc') throw world.broken(`memory of kind ${block.kind} was resized`);
+  const isOfAlloc = block.kind === 'alloc' || block.kind === 'rented'; // what a pool has given up is a subslice's alone
+  if (!isOfAlloc) throw world.broken(`memory of kind ${block.kind} was resized`);
   const kept = before.subarray(0, Math.min(shortest, slice.byteLength));
   if (!world.holds(slice.address, kept)) throw world.broken('resize() lost bytes');
   world.dropViews(reference);
@@ -163,7 +164,7 @@ function disown(world: World, random: Random): void {
   block.busy--;
   if (!result.done) return;
   if (result.value !== block.address) throw world.broken('disown() gave another address');
-  if (block.kind === 'alloc') world.native?.free(result.value);
+  if (block.kind === 'alloc' || block.kind === 'rented') world.native?.free(result.value);
   else world.native?.discard(result.value);
   world.disown(block);
   world.drop(world.handles, handle);
@@ -512,6 +513,7 @@ const table: Readonly<Record<string, Operation>> = {
         'ERR_CSLICE_TYPE',
       ]);
       if (!result.done) return;
+      world.forget(world.refer(block)); // the offer's
       ifDone(
         world.call('attach', [handle], () => attach(result.value), ['ERR_CSLICE_SHARED']),
         (slice) => {
@@ -559,7 +561,7 @@ const table: Readonly<Record<string, Operation>> = {
       const expected = handle === undefined ? undefined : known(handle);
       if (handle === undefined || expected === undefined) return;
       const { block } = handle.reference;
-      const own = world.refer(block);
+      const own = world.refer(block, true);
       block.frozen++;
       const use = async (bytes: Uint8Array): Promise<number> => {
         intruder(world, 'lend', random)();
@@ -587,7 +589,7 @@ const table: Readonly<Record<string, Operation>> = {
       const expected = handle === undefined ? undefined : known(handle);
       if (handle === undefined || expected === undefined) return;
       const { block } = handle.reference;
-      const own = world.refer(block);
+      const own = world.refer(block, true);
       block.frozen++;
       const chunks: Buffer[] = [];
       const writable = new Writable({
@@ -887,7 +889,7 @@ const table: Readonly<Record<string, Operation>> = {
       const { slice, reference } = handle;
       const { block } = reference;
       const argument = random(2) === 0 ? slice : slice.bytes;
-      const own = world.refer(block);
+      const own = world.refer(block, true);
       block.frozen++;
       settleLater(
         world,
@@ -951,13 +953,14 @@ const table: Readonly<Record<string, Operation>> = {
   },
   pressure: {
     weight: 1,
-    run(world) {
-      if (world.interrupted && world.depth > 0) return;
+    run(world, random) {
+      if (world.depth > 0) return;
       for (let i = 0; i < 10; i++) {
         world.vague += 1;
         world.call('much memory', [], () => Slices.alloc(1 << 20, { zero: false }));
       }
       collect();
+      operateOn(world, random, ['subslice', 'lease', 'adoptCallback', 'pin', 'toBuffer', ...makers]); // which find the dead
     },
   },
   squeeze: {
@@ -968,8 +971,7 @@ const table: Readonly<Record<string, Operation>> = {
       world.squeezed = true;
       world.call('squeeze', [], () => configure(options(world, random, { limitBytes: liveBytes + 1 + random(200) })));
       try {
-        for (let n = 1 + random(3); n > 0; n--)
-          operateOn(world, random, ['alloc', 'resize', 'arenaAlloc', 'fromBytes', 'concat', 'subslice']);
+        for (let n = 1 + random(3); n > 0; n--) operateOn(world, random, makers);
       } finally {
         configure({ limitBytes: 0 });
         world.squeezed = false;
@@ -1038,14 +1040,53 @@ function settleLater(world: World, name: string, handle: Handle, start: () => Pr
 
 const all = Object.entries(table);
 
+/** What makes memory, so that it looks for dead blocks first. */
+const makers: readonly string[] = [
+  'alloc',
+  'resize',
+  'arenaAlloc',
+  'fromBytes',
+  'concat',
+  'rent',
+  'writeWriter',
+  'finishWriter',
+  'newPool',
+  'readable',
+];
+
+/** What pulls the ground from under an operation. */
+const saboteurs: readonly string[] = [
+  'release',
+  'release',
+  'release',
+  'resize',
+  'endHold',
+  'arenaAlloc',
+  'endArena',
+  'finishWriter',
+  'writeWriter',
+  'endSource',
+  'rent',
+  'endPool',
+  'alloc',
+  'disown',
+];
+
 function operateOn(world: World, random: Random, names: readonly string[]): void {
-  table[pick(names, random) as string]?.run(world, random);
+  const name = pick(names, random) as string;
+  const operation = table[name];
+  if (operation === undefined || !world.does(name) || operation.isMissing?.(world)) return;
+  operation.run(world, random);
 }
 
 /** The operation of a world: a random one of those that it can do. */
 export function operate(world: World, random: Random): void {
   let total = 0;
   for (const [, { weight }] of all) total += weight;
+  if (world.depth > 0 && world.targets.length > 0 && random(2) === 0) {
+    operateOn(world, random, saboteurs);
+    return;
+  }
   for (let tries = 0; tries < 5; tries++) {
     let at = random(total);
     const chosen = all.find(([, { weight }]) => {

@@ -45,6 +45,8 @@ export interface Reference {
   state: 'held' | 'perhaps' | 'ended';
   /** How many objects of this world lead to it. */
   holders: number;
+  /** Of work that is under way: its end is told a moment after it, when a destructor may have run. */
+  readonly isBackground: boolean;
 }
 
 export interface Handle {
@@ -123,6 +125,11 @@ export function isLive({ references }: Block): boolean {
   return false;
 }
 
+/** As isLive(), but for work whose end may have been before we are told. */
+function isHeld({ references }: Block): boolean {
+  return [...references].some(({ state, holders, isBackground }) => state === 'held' && holders > 0 && !isBackground);
+}
+
 /** The C memory of these was counted when it was made; arenas and pools count by blocks of their own. */
 function isCounted({ kind }: Block): boolean {
   return kind === 'alloc' || kind === 'callback' || kind === 'native';
@@ -192,7 +199,7 @@ export class World {
   }
 
   get trace(): string {
-    return this.#trace.join('\n');
+    return this.#trace.slice(-5).join('\n');
   }
 
   get full(): boolean {
@@ -205,13 +212,16 @@ export class World {
 
   /** Notes what must not be; the step that is under way fails with it, whoever catches what is thrown here. */
   broken(message: string): Broken {
-    this.#failure ??= new Broken(`${message}\nThe last operations:\n${this.trace}`);
+    const block = /block (\d+)/.exec(message)?.[1];
+    const about = new RegExp(`\\b${block}\\b`);
+    const early = block === undefined ? [] : this.#trace.slice(0, -40).filter((line) => about.test(line));
+    this.#failure ??= new Broken([message, 'The last operations:', ...early, ...this.#trace.slice(-40)].join('\n'));
     return this.#failure;
   }
 
   note(what: string): void {
     this.#trace.push(`${'  '.repeat(this.#depth)}${what}`);
-    if (this.#trace.length > 60) this.#trace.shift();
+    if (this.#trace.length > 4000) this.#trace.shift();
   }
 
   /** User code has the word: it does one random thing or several, here and now. */
@@ -285,7 +295,7 @@ export class World {
   #makeRegion(native: Native): void {
     const id = this.nextId();
     this.region = this.#newBlock(id, 'region', BigInt(native.make(id, 4096)), 4096);
-    this.region.references.add({ block: this.region, state: 'held', holders: 1 });
+    this.region.references.add({ block: this.region, state: 'held', holders: 1, isBackground: false });
     this.#blocks.push(this.region);
   }
 
@@ -307,8 +317,8 @@ export class World {
     };
   }
 
-  refer(block: Block): Reference {
-    const reference: Reference = { block, state: 'held', holders: 1 };
+  refer(block: Block, isBackground: boolean = false): Reference {
+    const reference: Reference = { block, state: 'held', holders: 1, isBackground };
     block.references.add(reference);
     return reference;
   }
@@ -383,6 +393,7 @@ export class World {
       const each = this.views[i] as View;
       if (each.reference !== reference || (dead === 'perhaps' && lengthOf(each.view) !== 0)) continue;
       this.views.splice(i, 1);
+      if (dead === 'perhaps') this.forget(reference);
       if (reference.block.kind === 'rented') continue;
       if (lengthOf(each.view) !== 0) throw this.broken('a view is alive after the release of its slice');
     }
@@ -413,7 +424,7 @@ export class World {
     return (address, byteLength) => {
       this.note(`  destructor of ${block.id} (${byteLength} bytes)`);
       if (++block.endings > 1) throw this.broken(`the destructor of block ${block.id} has run twice`);
-      if (isLive(block) && block.busy === 0) this.broken(`the destructor of block ${block.id} ran while it was held`);
+      if (isHeld(block) && block.busy === 0) this.broken(`the destructor of block ${block.id} ran while it was held`);
       if (address !== block.address || byteLength !== block.byteLength) {
         this.broken(`a destructor was called with (${address}, ${byteLength})`);
       }
@@ -538,6 +549,9 @@ export class World {
   // The end.
 
   #releaseAll(): void {
+    for (const block of this.#blocks) {
+      for (const reference of block.references) if (block !== this.region) reference.state = 'perhaps';
+    }
     for (const { hold } of this.kept.splice(0)) hold.release();
     for (const { writer } of this.writers.splice(0)) writer.release();
     for (const { arena } of this.arenas.splice(0)) arena.release();
@@ -545,9 +559,6 @@ export class World {
     for (const { pool } of this.pools.splice(0)) pool.release();
     this.views.splice(0);
     this.sources.splice(0);
-    for (const block of this.#blocks) {
-      for (const reference of block.references) if (block !== this.region) reference.state = 'perhaps';
-    }
   }
 
   /** Releases and forgets all: then nothing is live that was not before, and each destructor has run once. */
