@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Report, Task } from './harness.ts';
+import type { Failed, Report, Task } from './harness.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -90,10 +90,7 @@ export function drive(program: string, plan: Plan): Outcome {
         killSignal: 'SIGKILL',
         maxBuffer: 1 << 26,
       });
-      const { next, failed } = read(child, mark, from, outcome);
-      if (failed !== undefined) note(outcome, next - 1, failed);
-      outcome.units += next - from - (failed === undefined ? 0 : 1);
-      from = next;
+      from = read(child, mark, from, outcome);
     }
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -108,25 +105,33 @@ interface Ended {
   readonly stderr: string;
 }
 
-function read(
-  child: Ended,
-  mark: string,
-  from: number,
-  outcome: Outcome,
-): { next: number; failed: string | undefined } {
-  try {
-    const report = JSON.parse(child.stdout.trimEnd().split('\n').at(-1) ?? '') as Report;
-    outcome.steps += report.steps;
-    for (const [name, count] of Object.entries(report.figures ?? {})) {
-      outcome.figures[name] = (outcome.figures[name] ?? 0) + count;
-    }
-    return { next: report.next, failed: report.failed };
-  } catch {
+/** The unit to go on with. */
+function read(child: Ended, mark: string, from: number, outcome: Outcome): number {
+  const lines = child.stdout.split('\n').filter((line) => line.startsWith('{'));
+  const said = lines.flatMap((line) => parse(line));
+  for (const each of said) if ('failure' in each) note(outcome, each.failure.unit, each.failure.message);
+  const report = said.find((each) => 'next' in each);
+  if (report === undefined) {
     const at = readMark(mark);
     const unit = at === '' ? from : Number.parseInt(at, 10);
-    const said = child.stderr.split('\n').slice(0, 40).join('\n');
-    const how = child.signal ?? `status ${child.status}`;
-    return { next: unit + 1, failed: `The process ended with ${how} in unit ${at}\n${said}` };
+    const stderr = child.stderr.split('\n').slice(0, 60).join('\n');
+    note(outcome, unit, `The process ended with ${child.signal ?? `status ${child.status}`} in unit ${at}\n${stderr}`);
+    outcome.units += unit - from;
+    return unit + 1;
+  }
+  outcome.steps += report.steps;
+  outcome.units += report.units;
+  for (const [name, count] of Object.entries(report.figures ?? {})) {
+    outcome.figures[name] = (outcome.figures[name] ?? 0) + count;
+  }
+  return report.next;
+}
+
+function parse(line: string): (Report | Failed)[] {
+  try {
+    return [JSON.parse(line) as Report | Failed];
+  } catch {
+    return []; // a line of something else
   }
 }
 

@@ -18,14 +18,18 @@ export interface Task {
   readonly library: string;
 }
 
+/** What a program prints, in a line, for each unit that fails. */
+export interface Failed {
+  readonly failure: { readonly unit: number; readonly message: string };
+}
+
 /** The last line that a program prints. */
 export interface Report {
   /** The unit after the last that was done. */
   readonly next: number;
+  readonly units: number;
   /** What was done in all. */
   readonly steps: number;
-  /** What failed, by unit. */
-  readonly failed?: string | undefined;
   readonly figures?: Readonly<Record<string, number>> | undefined;
 }
 
@@ -51,32 +55,48 @@ function open(task: Task): Marker & { unit: number } {
 
 export type Unit = (unit: number, marker: Marker) => Promise<number> | number;
 
-/** Does units until they, the time, or the first failure ends it. A unit says how many steps it was. */
-export async function serve(unit: Unit, figures?: () => Record<string, number>): Promise<void> {
+export interface Serving {
+  readonly figures?: () => Record<string, number>;
+  /** Units do not depend on each other, so that a failure is noted and the next one done. */
+  readonly goesOn?: boolean;
+  /** How many units there are. */
+  readonly units?: number;
+}
+
+/** Does units until they, the time, or a failure ends it. A unit says how many steps it was. */
+export async function serve(unit: Unit, { figures, goesOn = false, units = 2 ** 31 }: Serving = {}): Promise<void> {
   const task = JSON.parse(process.argv[2] ?? '') as Task;
   const marker = open(task);
   const end = Date.now() + task.milliseconds;
   let steps = 0;
-  const report = (failed?: unknown): void => {
-    const text = failed instanceof Error ? (failed.stack ?? failed.message) : failed;
-    const next = failed === undefined ? marker.unit : marker.unit + 1;
-    const said: Report = { next, steps, failed: text as string | undefined, figures: figures?.() };
+  const report = (next: number): void => {
+    const said: Report = { next, units: marker.unit - task.from, steps, figures: figures?.() };
     writeSync(1, `\n${JSON.stringify(said)}\n`);
   };
+  const note = (error: unknown): void => {
+    const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    // At once: a later unit may end the process.
+    writeSync(1, `\n${JSON.stringify({ failure: { unit: marker.unit, message: message.slice(0, 8000) } })}\n`);
+  };
   process.on('uncaughtException', (error) => {
-    report(error);
+    note(error);
+    if (goesOn) return;
+    report(marker.unit + 1);
     process.exit(3);
   });
   process.on('warning', () => {});
-  for (; marker.unit < task.to && steps < task.steps && Date.now() < end; marker.unit++) {
+  const last = Math.min(task.to, units);
+  for (; marker.unit < last && steps < task.steps && Date.now() < end; marker.unit++) {
     marker.note('');
     try {
       steps += await unit(marker.unit, marker);
     } catch (error) {
-      report(error);
+      note(error);
+      if (goesOn) continue;
+      report(marker.unit + 1);
       process.exit(3);
     }
   }
-  report();
+  report(marker.unit >= units ? task.to : marker.unit);
   process.exit(0);
 }

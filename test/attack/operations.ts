@@ -193,15 +193,15 @@ function write(world: World, random: Random): void {
     () => slice.write(world.native?.struct ?? 'uint8_t', at, value),
     ['ERR_CSLICE_RANGE'],
   );
-  block.busy--;
-  if (reference.state !== 'held' || block.busy > 0 || slice.byteLength !== length) return;
-  if (!result.done) {
+  if (reference.state !== 'held' || block.busy > 1 || slice.byteLength !== length || !result.done) {
+    block.busy--;
     world.stamp(handle); // the value may have been written in part
     return;
   }
   const { bytes } = block;
   const to = start + at;
   for (const i of [0, 4, 5, 6, 7, 8, 9, 10, 11]) bytes[to + i] = expected[i] as number;
+  block.busy--;
 }
 
 const table: Readonly<Record<string, Operation>> = {
@@ -670,13 +670,14 @@ const table: Readonly<Record<string, Operation>> = {
       const expected = known(from);
       const { block } = to.reference;
       const view = random(2) === 0;
+      block.busy++;
       const targets = [from, to];
       const result = world.call('copy', targets, () => copy(to.slice, view ? from.slice.bytes : from.slice), [
         'ERR_CSLICE_RANGE',
       ]);
-      if (!result.done || to.reference.state !== 'held') return;
-      if (expected === undefined) world.stamp(to);
-      else block.bytes.set(expected, to.start);
+      if (result.done && expected !== undefined) block.bytes.set(expected, to.start);
+      block.busy--;
+      if (result.done && expected === undefined) world.stamp(to);
     },
   },
   concat: {

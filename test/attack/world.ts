@@ -176,7 +176,7 @@ export class World {
   #disowned = 0;
   /** The most blocks that arenas, pools and writers may have beside those that are counted one by one. */
   vague = 0;
-  static #lastId = 0;
+  #lastId = 0;
 
   constructor({ seed, operate, native, without = new Set(), interrupted = false }: WorldOptions) {
     this.random = seeded(seed);
@@ -207,7 +207,7 @@ export class World {
   }
 
   nextId(): number {
-    return ++World.#lastId;
+    return ++this.#lastId;
   }
 
   /** Notes what must not be; the step that is under way fails with it, whoever catches what is thrown here. */
@@ -265,6 +265,7 @@ export class World {
     const { code, message } = error;
     const hasCause =
       intruded ||
+      this.interrupted || // the model may be behind
       allowed.includes(code) ||
       (this.squeezed && (code === 'ERR_CSLICE_LIMIT' || code === 'ERR_CSLICE_NOMEM'));
     if (!hasCause) throw this.broken(`${name} failed without a cause: ${code} ${message}`);
@@ -367,11 +368,13 @@ export class World {
     const { block } = reference;
     if (block.busy > 0 || block.frozen > 0 || reference.state !== 'held') return;
     const first = this.nextId();
+    block.busy++; // an interruption here leaves it unknown
     const { bytes } = slice;
     if (bytes.length !== length) throw this.broken(`a view of ${length} bytes has ${bytes.length}`);
     const modelled = block.bytes.subarray(start, start + length);
     for (let i = 0; i < modelled.length; i++) modelled[i] = first * 7 + i * 13;
     bytes.set(modelled);
+    block.busy--;
   }
 
   /** A reference is given back: before the call that does it, since destructors run within. */
@@ -605,9 +608,11 @@ export class World {
   survey(): void {
     this.targets.length = 0;
     this.#depth = 0;
+    if (this.squeezed) subject.configure({ limitBytes: 0 });
     this.squeezed = false;
+    this.#mend();
     const ranges = this.handles
-      .filter(({ slice, reference }) => !slice.released && slice.byteLength > 0 && reference.block.kind !== 'region')
+      .filter(({ slice, reference }) => slice.byteLength > 0 && reference.block.kind !== 'region')
       .map(({ slice, reference }) => ({ from: slice.address, to: slice.address + BigInt(slice.byteLength), reference }))
       .sort((a, b) => (a.from < b.from ? -1 : 1));
     let last: (typeof ranges)[number] | undefined;
@@ -621,5 +626,36 @@ export class World {
     const s = subject.stats();
     const ended = s.releasedByScope + s.releasedByCollection + s.releasedByThreadEnd + s.releasedByC;
     if (s.allocatedBlocks !== s.liveBlocks + ended + s.disownedBlocks) throw this.broken('the sum of stats() is wrong');
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** What an operation was under way on is given up; what a slice says of itself holds for the rest. */
+  #mend(): void {
+    for (const { writer } of this.writers.splice(0)) writer.release();
+    const live: Handle[] = [];
+    for (const handle of this.handles.splice(0)) {
+      const { slice, reference } = handle;
+      const { block } = reference;
+      if (!slice.released && reference.state === 'held' && block.busy === 0) live.push(handle);
+      else {
+        slice.release();
+        this.giveBack(reference);
+        this.forgetViews(reference);
+      }
+    }
+    this.handles.push(...live);
+    const arenas = this.arenas.flatMap(({ views }) => views);
+    const reached = new Set([
+      ...arenas,
+      ...[...this.handles, ...this.views, ...this.kept].map(({ reference }) => reference),
+    ]);
+    for (const block of this.#blocks) {
+      for (const reference of block.references) {
+        const isLost = !reached.has(reference) && !reference.isBackground && block !== this.region;
+        if (isLost && reference.state === 'held') reference.state = 'perhaps'; // made, and never put anywhere
+      }
+    }
+    for (const block of this.#blocks) block.busy = 0;
+    this.#blocks = this.#blocks.filter(({ references }) => references.size > 0);
   }
 }
