@@ -261,10 +261,14 @@ export interface Hostile {
   readonly end?: () => void;
 }
 
+interface WasmMemory {
+  readonly buffer: ArrayBuffer;
+  grow(pages: number): number;
+}
+
 /** Not among the types of Node. */
-const wasm = (
-  globalThis as unknown as { WebAssembly: { Memory: new (size: { initial: number }) => { buffer: ArrayBuffer } } }
-).WebAssembly;
+const wasm = (globalThis as unknown as { WebAssembly: { Memory: new (size: { initial: number }) => WasmMemory } })
+  .WebAssembly;
 
 type Kind = readonly [name: string, make: (byteLength: number) => Omit<Hostile, 'name'> | undefined];
 
@@ -407,8 +411,12 @@ const kinds: readonly Kind[] = [
     'WebAssembly memory',
     (n) => {
       if (n > 1 << 22) return undefined;
-      const { buffer } = new wasm.Memory({ initial: Math.max(1, Math.ceil(n / 65_536)) });
-      return { value: new Uint8Array(filled(buffer), 0, n), byteLength: n, mayBeRefused: true };
+      const memory = new wasm.Memory({ initial: Math.max(1, Math.ceil(n / 65_536)) });
+      const { buffer } = memory;
+      const end = (): void => {
+        memory.grow(1); // whatever held it before must not stand in the way
+      };
+      return { value: new Uint8Array(filled(buffer), 0, n), byteLength: n, mayBeRefused: true, end };
     },
   ],
   ['a Uint8Array of another realm', (n) => ({ value: foreignBytes(n), byteLength: n })],
@@ -441,11 +449,8 @@ const kinds: readonly Kind[] = [
   ['the bytes of a slice', (n) => bytesOfSlice(n, (slice) => slice.bytes)],
   ['the buffer of a slice', (n) => bytesOfSlice(n, (slice) => slice.buffer)],
   ['the bytes of a slice, with own properties', (n) => bytesOfSlice(n, (slice) => shadow(slice.bytes, lies))],
-  [
-    'a proxy of a Uint8Array',
-    (n) => ({ value: new Proxy(new Uint8Array(bufferOf(n)), {}), byteLength: 0, isDead: true }),
-  ],
-  ['a proxy of an ArrayBuffer', (n) => ({ value: new Proxy(bufferOf(n), {}), byteLength: 0, isDead: true })],
+  ['a proxy of a Uint8Array', (n) => proxyOf(n, new Uint8Array(Math.min(n, mostProxied)))],
+  ['a proxy of an ArrayBuffer', (n) => proxyOf(n, new ArrayBuffer(Math.min(n, mostProxied)))],
   [
     'the bytes of a released slice',
     (n) => {
@@ -456,6 +461,14 @@ const kinds: readonly Kind[] = [
     },
   ],
 ];
+
+/** Whoever takes one for a plain object looks at each byte. */
+const mostProxied = 1 << 17;
+
+function proxyOf(n: number, target: ArrayBuffer | Uint8Array): Omit<Hostile, 'name'> | undefined {
+  if (n > mostProxied) return undefined;
+  return { value: new Proxy(target, {}) as ArrayBuffer, byteLength: 0, isDead: true };
+}
 
 function bytesOfSlice(n: number, show: (slice: Slice) => ArrayBuffer | Uint8Array): Omit<Hostile, 'name'> {
   const slice = subject.Slice.alloc(n);
