@@ -3,7 +3,7 @@ import type { Native } from './native.ts';
 import { type Slice, subject } from './subject.ts';
 import { Broken } from './world.ts';
 
-const { Slice: Slices, Arena, Pool, SliceWriter, copy, pin, readable } = subject;
+const { Slice: Slices, Arena, Pool, SliceWriter, copy, pin } = subject;
 
 const sizes = [8, 0, 1, 16, 64, 100, 126, 512, 1023, 1024, 1041, 5000, 100_000];
 const ofEach = 40;
@@ -67,7 +67,7 @@ function checkOthers(): void {
   writer.write(Uint8Array.of(1, 2, 3));
   const written = writer.finish();
   must(written.copy().join() === '1,2,3', 'a writer is wrong');
-  readable(written).destroy();
+  written.release();
   pin(new Uint8Array(8)).release();
 }
 
