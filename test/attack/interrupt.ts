@@ -9,7 +9,7 @@ import { serve } from './harness.ts';
 import { openNative } from './native.ts';
 import { operate } from './operations.ts';
 import { everythingWorks } from './works.ts';
-import { World } from './world.ts';
+import { isOverflow, World } from './world.ts';
 
 const rounds = 30;
 /** Of these, C is on the stack when JavaScript ends, which koffi is to handle and not this package. */
@@ -25,10 +25,6 @@ const tricks = [
 
 let native: ReturnType<typeof openNative> | undefined;
 const figures = { timeouts: 0, overflows: 0 };
-
-function isOverflow(error: unknown): boolean {
-  return error instanceof RangeError && /call stack/.test(error.message);
-}
 
 /** A global, since scripts see nothing else. */
 const shared = globalThis as { attackStep?: () => void };

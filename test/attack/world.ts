@@ -104,6 +104,11 @@ export class Broken extends Error {
   override readonly name = 'Broken';
 }
 
+/** The stack is full: whatever V8 was about to do says so in its own way. */
+export function isOverflow(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('call stack');
+}
+
 const mostModelled = 4096;
 const deepestIntrusion = 3;
 const mostOf = 40;
@@ -258,7 +263,7 @@ export class World {
   #judge(name: string, error: unknown, allowed: readonly string[], intruded: boolean): string {
     if (error instanceof Mischief) return 'Mischief';
     if (error instanceof Broken) throw error;
-    if (this.interrupted && error instanceof RangeError && /call stack/.test(error.message)) throw error;
+    if (this.interrupted && isOverflow(error)) throw error;
     if (!(error instanceof subject.CSliceError)) {
       throw this.broken(`${name} threw ${(error as Error)?.stack ?? String(error)}, and not a CSliceError`);
     }
