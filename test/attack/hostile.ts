@@ -107,7 +107,11 @@ export function viewClass(random: Random, intrude: Intrusion): ViewClass {
     }
     constructor(buffer: ArrayBuffer, byteOffset: number, length: number) {
       intrude();
-      super(buffer, byteOffset, length);
+      try {
+        super(buffer, byteOffset, length);
+      } catch {
+        throw new Mischief('from the constructor of a view'); // its own doing
+      }
       intrude();
     }
   }
