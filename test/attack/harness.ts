@@ -65,6 +65,7 @@ export interface Serving {
 
 /** Does units until they, the time, or a failure ends it. A unit says how many steps it was. */
 export async function serve(unit: Unit, { figures, goesOn = false, units = 2 ** 31 }: Serving = {}): Promise<void> {
+  Error.stackTraceLimit = 40;
   const task = JSON.parse(process.argv[2] ?? '') as Task;
   const marker = open(task);
   const end = Date.now() + task.milliseconds;

@@ -130,16 +130,19 @@ function resize(world: World, random: Random): void {
 function settle(world: World, handle: Handle, before: Uint8Array, shortest: number): void {
   const { slice, reference } = handle;
   const { block } = reference;
-  block.references.delete(reference); // the others have ended, or it could not have been resized
-  if (isLive(block)) throw world.broken(`${block.kind} block ${block.id} was resized while others hold it`);
+  world.drop(world.handles, handle);
+  if (viewsAreOwned) {
+    reference.state = 'perhaps'; // old buffers, and whoever else holds the block, may keep it as it was
+  } else {
+    block.references.delete(reference); // the others have ended, or it could not have been resized
+    if (isLive(block)) throw world.broken(`${block.kind} block ${block.id} was resized while others hold it`);
+  }
   const isOfAlloc = block.kind === 'alloc' || block.kind === 'rented'; // what a pool has given up is a subslice's alone
   if (!isOfAlloc) throw world.broken(`memory of kind ${block.kind} was resized`);
   const kept = before.subarray(0, Math.min(shortest, slice.byteLength));
   if (!world.holds(slice.address, kept)) throw world.broken('resize() lost bytes');
   world.dropViews(reference);
-  world.drop(world.handles, handle);
-  world.forgetBlock(block);
-  reference.state = 'ended';
+  if (!viewsAreOwned) world.forgetBlock(block);
   world.own('alloc', slice);
 }
 
