@@ -566,6 +566,7 @@ const table: Readonly<Record<string, Operation>> = {
       const { block } = handle.reference;
       const own = world.refer(block, true);
       block.frozen++;
+      handle.reference.loans++;
       const use = async (bytes: Uint8Array): Promise<number> => {
         intruder(world, 'lend', random)();
         await wait(1);
@@ -579,6 +580,7 @@ const table: Readonly<Record<string, Operation>> = {
         () => newer(handle.slice).lend(use),
         () => {
           block.frozen--;
+          handle.reference.loans--;
           world.giveBack(own);
         },
       );
@@ -594,6 +596,7 @@ const table: Readonly<Record<string, Operation>> = {
       const { block } = handle.reference;
       const own = world.refer(block, true);
       block.frozen++;
+      handle.reference.loans++;
       const chunks: Buffer[] = [];
       const writable = new Writable({
         highWaterMark: 1 + random(64),
@@ -613,6 +616,7 @@ const table: Readonly<Record<string, Operation>> = {
         () => {
           expectBytes(world, 'writeTo()', Buffer.concat(chunks), expected);
           block.frozen--;
+          handle.reference.loans--;
           world.giveBack(own);
         },
       );

@@ -47,6 +47,8 @@ export interface Reference {
   holders: number;
   /** Of work that is under way: its end is told a moment after it, when a destructor may have run. */
   readonly isBackground: boolean;
+  /** Loans that have not settled: until then a release leaves the views alive. */
+  loans: number;
 }
 
 export interface Handle {
@@ -301,7 +303,7 @@ export class World {
   #makeRegion(native: Native): void {
     const id = this.nextId();
     this.region = this.#newBlock(id, 'region', BigInt(native.make(id, 4096)), 4096);
-    this.region.references.add({ block: this.region, state: 'held', holders: 1, isBackground: false });
+    this.region.references.add({ block: this.region, state: 'held', holders: 1, isBackground: false, loans: 0 });
     this.#blocks.push(this.region);
   }
 
@@ -324,7 +326,7 @@ export class World {
   }
 
   refer(block: Block, isBackground: boolean = false): Reference {
-    const reference: Reference = { block, state: 'held', holders: 1, isBackground };
+    const reference: Reference = { block, state: 'held', holders: 1, isBackground, loans: 0 };
     block.references.add(reference);
     return reference;
   }
@@ -402,7 +404,7 @@ export class World {
       if (each.reference !== reference || (dead === 'perhaps' && lengthOf(each.view) !== 0)) continue;
       this.views.splice(i, 1);
       if (dead === 'perhaps') this.forget(reference);
-      if (reference.block.kind === 'rented') continue;
+      if (reference.block.kind === 'rented' || reference.loans > 0) continue;
       if (lengthOf(each.view) !== 0) throw this.broken('a view is alive after the release of its slice');
     }
   }
