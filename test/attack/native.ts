@@ -59,6 +59,17 @@ export function openNative(path: string): Native {
   let registered: bigint | undefined;
   let comparing: bigint | undefined;
   const key = new Uint8Array(1);
+  let isBusy = false;
+  /** koffi's stacks do not take a call back within a call back: V8 then believes that the stack is full. */
+  const alone = (act: () => void): void => {
+    if (isBusy) return;
+    isBusy = true;
+    try {
+      act();
+    } finally {
+      isBusy = false;
+    }
+  };
   return {
     make: (id, byteLength) => BigInt(make(id, byteLength)),
     free: (address) => free(address),
@@ -68,7 +79,9 @@ export function openNative(path: string): Native {
     holds: (address, bytes) => bytes.byteLength === 0 || memcmp(bytes, address, bytes.byteLength) === 0,
     log(next) {
       logger = next;
-      registered ??= koffi.register((id: number) => logger?.(id), koffi.pointer(logs));
+      registered ??= koffi.register((id: number) => {
+        alone(() => logger?.(id));
+      }, koffi.pointer(logs));
       setLogger(next === undefined ? null : registered);
     },
     search(address, byteLength, next) {
@@ -76,13 +89,10 @@ export function openNative(path: string): Native {
         compare();
         return 1;
       }, koffi.pointer(compares));
-      const outer = compare;
-      compare = next;
-      try {
+      alone(() => {
+        compare = next;
         bsearch(key, address, byteLength, 1, comparing);
-      } finally {
-        compare = outer;
-      }
+      });
     },
     watch: library.func('uint32_t attack_watch(const uint8_t *memory, size_t size, uint32_t microseconds)'),
     destructors: [
