@@ -533,7 +533,9 @@ const table: Readonly<Record<string, Operation>> = {
       const handle = world.handle(
         random,
         ({ reference }) =>
-          reference.block.busy === 0 && reference.block.kind !== 'rented' && reference.block.kind !== 'region',
+          reference.block.busy + reference.block.frozen === 0 &&
+          reference.block.kind !== 'rented' &&
+          reference.block.kind !== 'region',
       );
       if (handle === undefined) return;
       const { slice, reference, start, length } = handle;
