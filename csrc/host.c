@@ -314,11 +314,16 @@ static napi_value disown(napi_env env, napi_callback_info info) {
     invocation call;
     cslice_block *block;
     if (!begin(&call, env, info, 2) || !get_block(&call, 1, &block)) return NULL;
-    int64_t number;
-    int status = cslice__block_disown(block, &number);
-    if (status != 0) return fail(&call, status);
-    if (!detach(&call, call.values[0], NULL)) return NULL;
-    return fail(&call, number);
+    if (cslice__block_is_shared(block)) return fail(&call, CSLICE_EINVAL);
+    int64_t number = 0;
+    int status = 0;
+    bool direct = call.instance->isolate != NULL;
+    if (!direct) status = cslice__block_disown(block, &number); /* first: the finalizer may keep its reference */
+    cslice_block_ref(block);
+    bool detached = status == 0 && detach(&call, call.values[0], NULL);
+    if (detached && direct) status = cslice__block_disown(block, &number); /* last: a detach may be refused */
+    cslice__block_drop(block, CSLICE__BY_C);
+    return detached || status != 0 ? fail(&call, status != 0 ? status : number) : NULL;
 }
 
 static napi_value end(napi_env env, napi_callback_info info) {

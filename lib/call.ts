@@ -3,7 +3,7 @@ import type { Lease } from './core/lease.ts';
 import { CSliceError, show, typeError } from './errors.ts';
 import type { KoffiFunction, TypeObject } from './native/koffi.ts';
 import { type Pin, pin } from './pin.ts';
-import { Slice } from './slice.ts';
+import { isSlice, type Slice, sliceLease } from './slice.ts';
 
 type Hold = Lease | Pin;
 
@@ -60,13 +60,13 @@ interface Parameter {
 /** The argument as koffi takes it, with what it reaches held. */
 function prepare(argument: unknown, { direction, type }: Parameter, holds: Hold[]): unknown {
   if (direction === 'Input') return snapshot(argument, type, holds, 0);
-  if (argument instanceof Slice) return leased(argument, holds);
+  if (isSlice(argument)) return leased(argument, holds);
   snapshot(argument, type, holds, 0); // for the holds: koffi fills the argument itself
   return argument;
 }
 
 function leased(slice: Slice, holds: Hold[]): bigint {
-  const lease = slice.lease();
+  const lease = sliceLease(slice);
   holds.push(lease);
   return lease.address;
 }
@@ -79,7 +79,7 @@ const deepest = 64;
  */
 function snapshot(value: unknown, type: TypeObject | undefined, holds: Hold[], depth: number): unknown {
   if (typeof value !== 'object' || value === null) return value;
-  if (value instanceof Slice) return leased(value, holds);
+  if (isSlice(value)) return leased(value, holds);
   if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) {
     holds.push(pin(value as ArrayBuffer));
     return value;

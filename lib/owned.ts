@@ -124,7 +124,7 @@ export function ownedString<F extends AnyFunction = AnyFunction>(
     } catch (error) {
       throw asOurs(error);
     } finally {
-      if (address !== null) giveBackTo(destructor, address, stringSize(toInteger(address)));
+      if (address !== null) giveBackTo(destructor, address, stringSize(toInteger(address), 1));
     }
   };
 }

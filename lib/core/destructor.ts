@@ -1,8 +1,10 @@
-import { CSliceError, rangeError, show, typeError } from '../errors.ts';
+import { types } from 'node:util';
+import { CSliceError, describeError, rangeError, show, typeError } from '../errors.ts';
 import type { KoffiLibrary } from '../native/koffi.ts';
 import { areDestructorsDue, host, type Integer } from '../native/host.ts';
 import { countFailure, dueNext, giveBack, libraryKeep, status } from '../native/symbols.ts';
 import { checkAddress, toInteger } from './check.ts';
+import { readOptions } from './options.ts';
 import { adoptCallback, adoptNative, type Reference } from './reference.ts';
 import { statusError } from './status.ts';
 
@@ -64,9 +66,8 @@ export function destructor(lib: KoffiLibrary, symbol: string, options: Destructo
     throw typeError(`lib must be a library loaded by koffi, got ${show(lib)}`);
   }
   if (typeof symbol !== 'string') throw typeError(`symbol must be a string, got ${show(symbol)}`);
-  if (typeof options !== 'object' || options === null)
-    throw typeError(`options must be an object, got ${show(options)}`);
-  const { signature = 'ptr', context, threadSafe = false } = options;
+  const known = ['signature', 'context', 'threadSafe'] as const;
+  const { signature = 'ptr', context, threadSafe = false } = readOptions('options', options, known);
   if (typeof threadSafe !== 'boolean') throw typeError(`threadSafe must be a boolean, got ${show(threadSafe)}`);
   if (typeof signature !== 'string' || !Object.hasOwn(signatures, signature)) {
     throw rangeError(`signature must be one of ${Object.keys(signatures).join(' | ')}, got ${show(signature)}`);
@@ -130,6 +131,9 @@ export function forgetCallback(number: number): void {
 
 let running = false;
 
+/** What C has named as due and has not run yet. A run that was interrupted leaves it to the next one. */
+let due: Callback | undefined;
+
 /** On the event loop, where no other run can be under way: one that was interrupted has left its mark. */
 function onWake(): void {
   running = false;
@@ -142,30 +146,44 @@ function onWake(): void {
  * stack.
  */
 export function runDestructors(): void {
-  if (running || mailbox === undefined || !areDestructorsDue()) return;
+  if (running || mailbox === undefined || !(areDestructorsDue() || due !== undefined)) return;
   running = true;
   try {
-    for (let number = dueNext(mailbox); number !== 0; number = dueNext(mailbox)) {
-      const callback = callbacks.get(number);
-      callbacks.delete(number); // first: it may throw, or release further slices
-      if (callback !== undefined) runOne(callback);
-    }
+    while (due !== undefined || takeDue(mailbox)) runDue();
   } finally {
     running = false;
   }
 }
 
+/** Runs the native destructors up to the next JavaScript one. False: there is none. */
+function takeDue(from: Integer): boolean {
+  const number = dueNext(from);
+  due = callbacks.get(number);
+  callbacks.delete(number);
+  return number !== 0;
+}
+
+function runDue(): void {
+  const callback = due;
+  due = undefined;
+  if (callback !== undefined) runOne(callback);
+}
+
 /** A failing destructor must not stop the one after it, nor surprise whoever dropped the last reference. */
 function runOne({ run, address, byteLength }: Callback): void {
-  try {
-    run(address, byteLength);
-  } catch (error) {
+  const fail = (error: unknown): void => {
     countFailure();
     const where = `0x${address.toString(16)} (${byteLength} bytes)`;
-    process.emitWarning(`The destructor of the block at ${where} threw: ${(error as Error)?.stack ?? show(error)}`, {
+    process.emitWarning(`The destructor of the block at ${where} threw: ${describeError(error)}`, {
       type: 'CSliceWarning',
       code: 'CSLICE_DESTRUCTOR_THREW',
     });
+  };
+  try {
+    const result: unknown = run(address, byteLength);
+    if (types.isPromise(result)) Promise.prototype.then.call(result, undefined, fail);
+  } catch (error) {
+    fail(error);
   }
 }
 
