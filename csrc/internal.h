@@ -189,8 +189,8 @@ void cslice__block_drop(cslice_block *block, cslice__end end);
 /* From here the data is C's: when the last reference goes, nothing runs. CSLICE_EINVAL: there are other references, or
    the memory is counted elsewhere. `number` becomes that of the JavaScript destructor that will not run, or 0. */
 int cslice__block_disown(cslice_block *block, int64_t *number);
-/* Whether there are other references. */
-bool cslice__block_is_shared(const cslice_block *block);
+/* Whether cslice__block_disown would succeed. */
+bool cslice__block_is_disownable(const cslice_block *block);
 /* Whether its memory is our own and has one reference, so that nobody would see it change. */
 bool cslice__block_is_renewable(const cslice_block *block);
 void cslice__block_zero(cslice_block *block);

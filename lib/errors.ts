@@ -61,12 +61,12 @@ export function show(value: unknown): string {
 
 function describeFunction(value: object): string {
   const name = read(value, 'name');
-  return typeof name === 'string' && name !== '' ? `function ${name}` : 'a function';
+  return typeof name === 'string' && name !== '' ? `function ${name}` : 'function (anonymous)';
 }
 
 function describeObject(value: object): string {
-  const constructor = read(value, 'constructor');
-  const name = typeof constructor === 'function' ? read(constructor, 'name') : undefined;
+  const maker = read(value, 'constructor');
+  const name = typeof maker === 'function' ? read(maker, 'name') : undefined;
   return typeof name === 'string' && name !== '' ? `an instance of ${name}` : 'an object';
 }
 

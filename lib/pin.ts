@@ -53,7 +53,7 @@ class BufferPin implements Pin {
     const ours = referenceOf(buffer);
     if (ours !== undefined) this.#reference = refer(ours, address, byteLength);
     else {
-      if (direct && byteLength > 0) this.#reference = attach(buffer, address, byteLength);
+      if (direct) this.#reference = attach(buffer, address, byteLength);
       holdInPlace(buffer);
     }
     this.#buffer = ours === undefined ? buffer : undefined;

@@ -13,6 +13,7 @@ import {
   toInteger,
 } from './core/check.ts';
 import { codecOf } from './core/codec.ts';
+import { Conversions } from './core/conversions.ts';
 import {
   adoptWithCallback,
   checkDestructor,
@@ -22,14 +23,14 @@ import {
   runDestructors,
 } from './core/destructor.ts';
 import { keep } from './core/free-list.ts';
-import { Lease } from './core/lease.ts';
 import { endsWithLoan, isHeld, isLent, lend, untilFree } from './core/holds.ts';
+import { Lease } from './core/lease.ts';
+import { readOptions } from './core/options.ts';
 import { attach, borrow, disown, lasting, Reference, refer, share, take } from './core/reference.ts';
 import { statusError } from './core/status.ts';
-import { readOptions } from './core/options.ts';
 import { StructArray } from './core/structs.ts';
-import { checkWritable, writeTo } from './core/write-to.ts';
 import { decodeUtf8, newBytes } from './core/text.ts';
+import { checkWritable, writeTo } from './core/write-to.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import type { TypeSpec } from './native/koffi.ts';
 import { addressOf, copyIn, copyOut, reuseAccount, status } from './native/symbols.ts';
@@ -89,18 +90,18 @@ export function sliceLease(slice: Slice): Lease {
  * Every method throws a {@link CSliceError} with the code `ERR_CSLICE_RELEASED` after the release, `ERR_CSLICE_TYPE`
  * for an argument of the wrong type and `ERR_CSLICE_RANGE` for one out of range, before C is called.
  */
-export class Slice implements Disposable, AsyncDisposable {
-  /** Bytes; readable after the release too. Nothing in this package relies on it: a program may overwrite it. */
-  readonly byteLength: number;
+export class Slice extends Conversions implements Disposable, AsyncDisposable {
   #reference: Reference | undefined;
+  #byteLength: number;
 
   /** @internal */
   constructor(reference: Reference) {
+    super();
     if (!(reference instanceof Reference)) {
       throw typeError('A Slice is made by Slice.alloc, adopt, borrow, fromBytes or fromString');
     }
     this.#reference = reference;
-    this.byteLength = reference.byteLength;
+    this.#byteLength = reference.byteLength;
   }
 
   static {
@@ -120,9 +121,7 @@ export class Slice implements Disposable, AsyncDisposable {
    */
   static alloc(byteLength: number, options?: AllocOptions): Slice {
     checkLength('byteLength', byteLength);
-    const slice = new Slice(
-      options === undefined ? allocate(byteLength) : allocateWith(byteLength, layoutOf(options)),
-    );
+    const slice = new Slice(options === undefined ? allocate(byteLength) : allocateWith(byteLength, layoutOf(options)));
     runDestructors();
     return slice;
   }
@@ -249,6 +248,11 @@ export class Slice implements Disposable, AsyncDisposable {
     if (source.byteLength !== byteLength) throw typeError('source was detached or shrank before it was copied');
     copyIn(reference.address, source, byteLength);
     return new Slice(reference);
+  }
+
+  /** Bytes; readable after the release too. */
+  get byteLength(): number {
+    return this.#byteLength;
   }
 
   /** Whether this handle is over: after `release()`, `disown()`, or once its bytes were moved to another buffer. */
@@ -452,7 +456,7 @@ export class Slice implements Disposable, AsyncDisposable {
       failure = this.#tryResize(byteLength);
     }
     if (failure < 0) throw statusError(failure, `resizing to ${byteLength} bytes`);
-    (this as { byteLength: number }).byteLength = byteLength;
+    this.#byteLength = byteLength;
     runDestructors();
   }
 
@@ -486,11 +490,6 @@ export class Slice implements Disposable, AsyncDisposable {
     this.release();
   }
 
-  /** The bytes: `Buffer.from(slice)` copies them. */
-  valueOf(): Uint8Array<ArrayBuffer> {
-    return this.bytes;
-  }
-
   /** Waits until no loan and no lease of this slice is left, then releases it. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (let reference = this.#reference; reference !== undefined && isHeld(reference); reference = this.#reference) {
@@ -517,7 +516,7 @@ export class Slice implements Disposable, AsyncDisposable {
   #live(): Reference {
     const reference = this.#reference;
     if (reference === undefined || !reference.isLive) {
-      throw new CSliceError('ERR_CSLICE_RELEASED', `This slice of ${show(this.byteLength)} bytes has been released`);
+      throw new CSliceError('ERR_CSLICE_RELEASED', `This slice of ${this.#byteLength} bytes has been released`);
     }
     return reference;
   }

@@ -106,7 +106,9 @@ function asBytes(source: unknown): Uint8Array | undefined {
     return new Uint8Array(buffer(source), byteOffset(source), byteLength(source));
   }
   if (types.isSharedArrayBuffer(source)) return new Uint8Array(source, 0, sharedLength.call(source));
-  return types.isAnyArrayBuffer(source) ? new Uint8Array(source, 0, bufferLength.call(source as ArrayBuffer)) : undefined;
+  return types.isAnyArrayBuffer(source)
+    ? new Uint8Array(source, 0, bufferLength.call(source as ArrayBuffer))
+    : undefined;
 }
 
 /** The size in bytes of an element of a typed array class; 1 for DataView. Classes of other realms are fine. */

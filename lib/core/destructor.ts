@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 import { CSliceError, describeError, rangeError, show, typeError } from '../errors.ts';
-import type { KoffiLibrary } from '../native/koffi.ts';
 import { areDestructorsDue, host, type Integer } from '../native/host.ts';
+import type { KoffiLibrary } from '../native/koffi.ts';
 import { countFailure, dueNext, giveBack, libraryKeep, status } from '../native/symbols.ts';
 import { checkAddress, toInteger } from './check.ts';
 import { readOptions } from './options.ts';

@@ -7,7 +7,8 @@ import { CSliceError, show, typeError } from '../errors.ts';
  * @throws {CSliceError} `ERR_CSLICE_TYPE`
  */
 export function readOptions<T extends object>(name: string, options: T, known: readonly (keyof T & string)[]): T {
-  if (typeof options !== 'object' || options === null) throw typeError(`${name} must be an object, got ${show(options)}`);
+  if (typeof options !== 'object' || options === null)
+    throw typeError(`${name} must be an object, got ${show(options)}`);
   try {
     const unknown = Object.keys(options).find((key) => !(known as readonly string[]).includes(key));
     if (unknown !== undefined) throw typeError(`${name} has no ${show(unknown)}; it may have ${known.join(', ')}`);

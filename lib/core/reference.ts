@@ -280,7 +280,9 @@ function lockedIfThrows<T>(action: () => T): T {
   try {
     return action();
   } catch (cause) {
-    throw new CSliceError('ERR_CSLICE_NO_VIEW', 'The view of this slice was locked by someone else, or is pinned', { cause });
+    throw new CSliceError('ERR_CSLICE_NO_VIEW', 'The view of this slice was locked by someone else, or is pinned', {
+      cause,
+    });
   }
 }
 
@@ -290,7 +292,7 @@ const nothing: object = Object.freeze({});
 /** What a call of the C library has made, or the error that it met. */
 function made(buffer: ArrayBuffer | undefined, byteLength: number, what: string): Reference {
   if (buffer === undefined) throw statusError(result(), what);
-  return new Reference(buffer, result(), (cells[1] as number), byteLength);
+  return new Reference(buffer, result(), cells[1] as number, byteLength);
 }
 
 export function adoptNative(
@@ -313,7 +315,7 @@ export function adoptCallback(address: Integer, byteLength: number, number: numb
 export function take(block: Integer): Reference {
   const buffer = host.take(block, longestView);
   if (buffer === undefined) throw statusError(result(), 'taking a block');
-  return new Reference(buffer, result(), (cells[1] as number), byteLengthOf.call(buffer));
+  return new Reference(buffer, result(), cells[1] as number, byteLengthOf.call(buffer));
 }
 
 export function borrow(address: Integer, byteLength: number, owner: object | undefined): Reference {

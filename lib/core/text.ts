@@ -22,7 +22,9 @@ const { utf8Slice } = Buffer.prototype as unknown as Decoder;
 const { indexOf } = Uint8Array.prototype;
 
 function tooLong(size: number, cause?: unknown): CSliceError {
-  return rangeError(`a text of ${size} bytes is longer than a string can be (${constants.MAX_STRING_LENGTH})`, { cause });
+  return rangeError(`a text of ${size} bytes is longer than a string can be (${constants.MAX_STRING_LENGTH})`, {
+    cause,
+  });
 }
 
 /** The UTF-8 text from `start` to the first NUL, or to before `end`. @throws {CSliceError} `ERR_CSLICE_RANGE` */
