@@ -225,18 +225,19 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    */
   static concat(parts: readonly (Slice | ArrayBuffer | ArrayBufferView)[]): Slice {
     if (!Array.isArray(parts)) throw typeError(`parts must be an array, got ${show(parts)}`);
-    // Every part is read once. What it is now is what is copied, or it is an error.
-    const sources = Array.from(parts, (part) => (isSlice(part) ? part.#live().ownView() : bytesOf('part', part)));
-    const lengths = sources.map(({ byteLength }) => byteLength);
-    const total = lengths.reduce((sum, length) => sum + length, 0);
+    // Every part is read once. What it was then is what is copied, or it is an error.
+    const sources = Array.from(parts, (part) => {
+      const source = isSlice(part) ? part.#live().ownView() : bytesOf('part', part);
+      return { source, byteLength: source.byteLength };
+    });
+    const total = sources.reduce((sum, { byteLength }) => sum + byteLength, 0);
     const whole = allocateWith(checkLength('the sum of the parts', total), uninitialized);
     let at = 0;
-    sources.forEach((source, i) => {
-      const length = lengths[i] as number;
-      if (source.byteLength !== length) throw typeError('a part was released or shrank before it was copied');
-      copyIn(advance(whole.address, at), source, length);
-      at += length;
-    });
+    for (const { source, byteLength } of sources) {
+      if (source.byteLength !== byteLength) throw typeError('a part was released or shrank before it was copied');
+      copyIn(advance(whole.address, at), source, byteLength);
+      at += byteLength;
+    }
     const slice = new Slice(whole);
     runDestructors();
     return slice;
@@ -300,7 +301,12 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
           'the element size',
       );
     }
-    return new type(reference.show(), start, count);
+    try {
+      return new type(reference.show(), start, count);
+    } catch (error) {
+      this.#live(); // a class of the user's may have released this slice before it made the view
+      throw error;
+    }
   }
 
   /**
