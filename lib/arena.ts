@@ -1,6 +1,6 @@
 import { allocate, allocateWith } from './core/allocate.ts';
 import { advance, bytesOf, checkIndex, checkInteger, checkLength, elementSizeOf, remainder } from './core/check.ts';
-import { codecOf, type Place } from './core/codec.ts';
+import { codecOf, type Place, prepareValue } from './core/codec.ts';
 import { runDestructors } from './core/destructor.ts';
 import { readOptions } from './core/options.ts';
 import type { Reference } from './core/reference.ts';
@@ -88,7 +88,7 @@ export class Arena implements Disposable {
    */
   struct(type: TypeSpec, value: unknown): Uint8Array<ArrayBuffer> {
     const codec = codecOf(type);
-    const prepared = codec.prepare(value, this.#place);
+    const prepared = prepareValue(codec, value, this.#place);
     const bytes = this.#bytes(codec.size, codec.alignment);
     codec.write(new DataView(bytes.buffer, bytes.byteOffset, codec.size), 0, prepared);
     runDestructors();

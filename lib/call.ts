@@ -1,6 +1,6 @@
 import { types } from 'node:util';
 import type { Lease } from './core/lease.ts';
-import { CSliceError, show, typeError } from './errors.ts';
+import { CSliceError, describeError, isOurs, show, typeError, unreadable } from './errors.ts';
 import type { KoffiFunction, TypeObject } from './native/koffi.ts';
 import { type Pin, pin } from './pin.ts';
 import { isSlice, type Slice, sliceLease } from './slice.ts';
@@ -22,39 +22,56 @@ type Hold = Lease | Pin;
 // biome-ignore lint/suspicious/noExplicitAny: what C returns depends on the function
 export function callAsync(fn: KoffiFunction, ...args: unknown[]): Promise<any> {
   return new Promise((resolve, reject) => {
-    checkCall(fn, args);
+    const callee = calleeOf(fn);
+    if (args.length !== callee.parameters.length) {
+      throw typeError(`${callee.name} takes ${callee.parameters.length} arguments, got ${args.length}`);
+    }
     const holds: Hold[] = [];
     const end = (): void => {
       for (const hold of holds) hold.release();
     };
     try {
-      const parameters = fn.info.arguments as unknown as Parameter[];
-      const passed = args.map((argument, i) => prepare(argument, parameters[i] as Parameter, holds));
-      fn.async(...passed, (error: Error | null, result: unknown) => {
+      const passed = args.map((argument, i) => prepare(argument, callee.parameters[i] as Parameter, holds));
+      const done = (error: Error | null, result: unknown): void => {
         end();
         if (error) reject(failure(error));
         else resolve(result);
-      });
+      };
+      Reflect.apply(callee.start, fn, [...passed, done]);
     } catch (error) {
       end();
-      throw error instanceof CSliceError ? error : failure(error as Error);
+      throw isOurs(error) ? error : failure(error);
     }
   });
-}
-
-function checkCall(fn: KoffiFunction, args: unknown[]): void {
-  if (typeof fn !== 'function' || typeof fn.async !== 'function' || fn.info === undefined) {
-    throw typeError(`fn must be a koffi function with a fixed number of arguments, got ${show(fn)}`);
-  }
-  const expected = fn.info.arguments.length;
-  if (args.length !== expected) {
-    throw typeError(`${fn.info.name} takes ${expected} arguments, got ${args.length}`);
-  }
 }
 
 interface Parameter {
   readonly direction: string;
   readonly type: TypeObject;
+}
+
+interface Callee {
+  readonly start: KoffiFunction['async'];
+  readonly name: string;
+  readonly parameters: readonly Parameter[];
+}
+
+/** What is needed of a koffi function, read once. */
+function calleeOf(fn: KoffiFunction): Callee {
+  try {
+    const start = typeof fn === 'function' ? fn.async : undefined;
+    const info = typeof start === 'function' ? fn.info : undefined;
+    if (start !== undefined && info !== undefined) {
+      const parameters = Array.from(info.arguments as unknown as Parameter[], ({ direction, type }) => ({
+        direction,
+        type,
+      }));
+      return { start, name: String(info.name), parameters };
+    }
+  } catch (cause) {
+    throw unreadable('fn', cause);
+  }
+  throw typeError(`fn must be a koffi function with a fixed number of arguments, got ${show(fn)}`);
 }
 
 /** The argument as koffi takes it, with what it reaches held. */
@@ -87,7 +104,9 @@ function snapshot(value: unknown, type: TypeObject | undefined, holds: Hold[], d
   if (types.isExternal(value)) throw typeError('a value of koffi.as() cannot be held: pin its buffer, and pass that');
   if (depth === deepest) throw typeError(`an argument must not be nested deeper than ${deepest} levels`);
   const part = type?.primitive === 'Pointer' || type?.primitive === 'Array' ? type.ref : type;
-  if (Array.isArray(value)) return value.map((element) => snapshot(element, part, holds, depth + 1));
+  if (Array.isArray(value)) {
+    return Array.from({ length: value.length }, (_, i) => snapshot(value[i], part, holds, depth + 1));
+  }
   const members = part?.members;
   if (members === undefined || part?.primitive === 'Union') return withHeldParts(value, holds, depth);
   const copy: Record<string, unknown> = {};
@@ -104,7 +123,8 @@ function withHeldParts(value: object, holds: Hold[], depth: number): object {
   return value;
 }
 
-function failure(cause: Error): CSliceError {
-  const code = /too many/i.test(cause.message) ? 'ERR_CSLICE_LIMIT' : 'ERR_CSLICE_TYPE';
-  return new CSliceError(code, `The asynchronous call failed: ${cause.message}`, { cause });
+function failure(cause: unknown): CSliceError {
+  const message = describeError(cause, 'message');
+  const code = /too many/i.test(message) ? 'ERR_CSLICE_LIMIT' : 'ERR_CSLICE_TYPE';
+  return new CSliceError(code, `The asynchronous call failed: ${message}`, { cause });
 }

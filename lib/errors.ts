@@ -43,6 +43,23 @@ export function typeError(message: string, options?: ErrorOptions): CSliceError 
   return new CSliceError('ERR_CSLICE_TYPE', message, options);
 }
 
+/**
+ * What to throw where a getter or a proxy of the user's may have thrown `error`: that as the cause of `ERR_CSLICE_TYPE`,
+ * or an error of this package as it is.
+ */
+export function unreadable(name: string, error: unknown): CSliceError {
+  return isOurs(error) ? error : typeError(`${name} cannot be read`, { cause: error });
+}
+
+/** Whether an error is of this package. What users throw may be a proxy that throws when it is looked at. */
+export function isOurs(error: unknown): error is CSliceError {
+  try {
+    return error instanceof CSliceError;
+  } catch {
+    return false;
+  }
+}
+
 /** A short rendering of any value for a message: never throws, never long. */
 export function show(value: unknown): string {
   switch (typeof value) {
@@ -79,8 +96,8 @@ function read(value: object, key: string): unknown {
   }
 }
 
-/** What an error of the user's says, whatever it is: its stack, or a short rendering. */
-export function describeError(error: unknown): string {
-  const stack = typeof error === 'object' && error !== null ? read(error, 'stack') : undefined;
-  return typeof stack === 'string' ? stack : show(error);
+/** What an error of the user's says, whatever it is: its stack or its message, or a short rendering. */
+export function describeError(error: unknown, part: 'stack' | 'message' = 'stack'): string {
+  const text = typeof error === 'object' && error !== null ? read(error, part) : undefined;
+  return typeof text === 'string' ? text : show(error);
 }

@@ -133,7 +133,7 @@ function letGo(buffer: ArrayBufferLike): void {
   const known = pinned.get(buffer);
   if (known === undefined || --known.count > 0) return;
   pinned.delete(buffer);
-  Object.setPrototypeOf(buffer, known.prototype);
+  Reflect.setPrototypeOf(buffer, known.prototype); // not where it has been frozen meanwhile
   if (known.locked) host.lock(buffer as ArrayBuffer, undefined);
 }
 

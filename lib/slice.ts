@@ -9,24 +9,25 @@ import {
   checkLength,
   checkRegion,
   elementSizeOf,
+  elementsOf,
   remainder,
   toInteger,
 } from './core/check.ts';
-import { codecOf } from './core/codec.ts';
+import { codecOf, prepareValue } from './core/codec.ts';
 import { Conversions } from './core/conversions.ts';
 import {
   adoptWithCallback,
   checkDestructor,
   type Destructor,
   forgetCallback,
-  NativeDestructor,
+  isNative,
   runDestructors,
 } from './core/destructor.ts';
 import { keep } from './core/free-list.ts';
 import { endsWithLoan, isHeld, isLent, lend, untilFree } from './core/holds.ts';
 import { Lease } from './core/lease.ts';
 import { readOptions } from './core/options.ts';
-import { attach, borrow, disown, lasting, Reference, refer, share, take } from './core/reference.ts';
+import { attach, borrow, disown, isReference, lasting, type Reference, refer, share, take } from './core/reference.ts';
 import { statusError } from './core/status.ts';
 import { StructArray } from './core/structs.ts';
 import { decodeUtf8, newBytes } from './core/text.ts';
@@ -98,7 +99,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   /** @internal */
   constructor(reference: Reference) {
     super();
-    if (!(reference instanceof Reference)) {
+    if (!isReference(reference)) {
       throw typeError('A Slice is made by Slice.alloc, adopt, borrow, fromBytes or fromString');
     }
     this.#reference = reference;
@@ -169,7 +170,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     checkRegion(address, byteLength);
     checkDestructor(destructor);
     const slice = new Slice(
-      destructor instanceof NativeDestructor
+      isNative(destructor)
         ? destructor.adopt(toInteger(address), byteLength)
         : adoptWithCallback(address, byteLength, destructor),
     );
@@ -223,9 +224,8 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * @throws {CSliceError} as {@link Slice.alloc}
    */
   static concat(parts: readonly (Slice | ArrayBuffer | ArrayBufferView)[]): Slice {
-    if (!Array.isArray(parts)) throw typeError(`parts must be an array, got ${show(parts)}`);
     // Every part is read once. What it was then is what is copied, or it is an error.
-    const sources = Array.from(parts, (part) => {
+    const sources = elementsOf('parts', parts).map((part) => {
       const source = isSlice(part) ? part.#live().ownView() : bytesOf('part', part);
       return { source, byteLength: source.byteLength };
     });
@@ -371,7 +371,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   write(type: TypeSpec, byteOffset: number, value: unknown): void {
     const codec = codecOf(type);
     offsetOf(this.#live(), codec, byteOffset);
-    const prepared = codec.prepare(value);
+    const prepared = prepareValue(codec, value);
     const reference = this.#live(); // again: a getter of the value may have resized or released this slice
     codec.write(reference.cells, offsetOf(reference, codec, byteOffset), prepared);
   }

@@ -1,6 +1,6 @@
 import { constants } from 'node:buffer';
 import { types } from 'node:util';
-import { rangeError, show, typeError } from '../errors.ts';
+import { rangeError, show, typeError, unreadable } from '../errors.ts';
 import type { Integer } from '../native/symbols.ts';
 
 /** The longest ArrayBuffer of this runtime. Making a longer view aborts the process, so it is checked before. */
@@ -111,6 +111,16 @@ function asBytes(source: unknown): Uint8Array | undefined {
     : undefined;
 }
 
+/** A copy of an array, whose elements are read here once. */
+export function elementsOf<T>(name: string, array: readonly T[]): T[] {
+  try {
+    if (Array.isArray(array)) return Array.from(array);
+  } catch (cause) {
+    throw unreadable(name, cause);
+  }
+  throw typeError(`${name} must be an array, got ${show(array)}`);
+}
+
 /** The size in bytes of an element of a typed array class; 1 for DataView. Classes of other realms are fine. */
 export function elementSizeOf(name: string, type: unknown): number {
   try {
@@ -120,7 +130,7 @@ export function elementSizeOf(name: string, type: unknown): number {
       if (type.prototype?.[Symbol.toStringTag] === 'DataView') return 1;
     }
   } catch (cause) {
-    throw typeError(`${name} cannot be read`, { cause });
+    throw unreadable(name, cause);
   }
   throw typeError(`${name} must be a typed array class or DataView, got ${show(type)}`);
 }

@@ -3,10 +3,11 @@
  * they segfault in a worker that is being terminated, know no bounds, and cost several times as much.
  */
 
-import { CSliceError, rangeError, show, typeError } from '../errors.ts';
+import { rangeError, show, typeError, unreadable } from '../errors.ts';
 import type { TypeObject, TypeSpec } from '../native/koffi.ts';
 import { typeByName } from '../native/symbols.ts';
 import { textAt } from './text.ts';
+import { readType, scalarLayout, type TypeLayout } from './type-layout.ts';
 
 /** Finds memory for what a pointer is given that is no address: text, a view. `undefined`: it cannot. */
 export type Place = (value: unknown) => bigint | undefined;
@@ -31,6 +32,19 @@ const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 const codecs = new WeakMap<TypeObject, Codec>();
 const codecsByName = new Map<string, Codec>();
 
+/**
+ * What {@link Codec.prepare} gives of a value of the user's, whose getters and traps may throw.
+ *
+ * @throws {CSliceError}
+ */
+export function prepareValue(codec: Codec, value: unknown, place?: Place): unknown {
+  try {
+    return codec.prepare(value, place);
+  } catch (cause) {
+    throw unreadable('value', cause);
+  }
+}
+
 /** @throws {CSliceError} `ERR_CSLICE_TYPE` for a type that koffi does not know or that has no size */
 export function codecOf(spec: TypeSpec): Codec {
   if (typeof spec === 'string') {
@@ -41,12 +55,7 @@ export function codecOf(spec: TypeSpec): Codec {
     }
     return codec;
   }
-  if (!isTypeObject(spec)) throw typeError(`type must be a koffi type or its name, got ${show(spec)}`);
-  return codecOfType(spec);
-}
-
-function isTypeObject(spec: unknown): spec is TypeObject {
-  return typeof spec === 'object' && spec !== null && 'primitive' in spec && 'size' in spec;
+  return codecOfType(spec as TypeObject);
 }
 
 /** The usual names of C's own numbers, so that a worker thread need not start koffi for them. */
@@ -76,10 +85,7 @@ for (const bits of [8, 16, 32, 64]) {
 
 function compileByName(name: string): Codec {
   const primitive = Object.hasOwn(primitives, name) ? primitives[name] : undefined;
-  if (primitive !== undefined) {
-    const size = primitive === 'Bool' ? 1 : Number(/\d+/.exec(primitive)) / 8;
-    return compile({ name, primitive, size, alignment: size } as TypeObject);
-  }
+  if (primitive !== undefined) return compile(scalarLayout(name, primitive));
   return codecOfType(knownType(name));
 }
 
@@ -87,20 +93,20 @@ function knownType(name: string): TypeObject {
   try {
     return typeByName(name);
   } catch (cause) {
-    throw new CSliceError('ERR_CSLICE_TYPE', `type ${show(name)} is not known to koffi`, { cause });
+    throw typeError(`type ${show(name)} is not known to koffi`, { cause });
   }
 }
 
 function codecOfType(type: TypeObject): Codec {
   let codec = codecs.get(type);
   if (codec === undefined) {
-    codec = compile(type);
+    codec = compile(readType(type));
     codecs.set(type, codec);
   }
   return codec;
 }
 
-type Compiler = (type: TypeObject) => Codec;
+type Compiler = (type: TypeLayout) => Codec;
 
 function integer(bits: 8 | 16 | 32, signed: boolean, swapped = false): Compiler {
   const lowest = signed ? -(2 ** (bits - 1)) : 0;
@@ -176,7 +182,7 @@ function float(bits: 32 | 64): Compiler {
   });
 }
 
-function boolean({ name, size, alignment }: TypeObject): Codec {
+function boolean({ name, size, alignment }: TypeLayout): Codec {
   return {
     name,
     size,
@@ -204,7 +210,7 @@ function writePointer(view: DataView, offset: number, size: number, address: big
 }
 
 /** An address, or null. Where it points is not looked at. */
-function pointer({ name, size, alignment }: TypeObject): Codec {
+function pointer({ name, size, alignment }: TypeLayout): Codec {
   return {
     name,
     size,
@@ -237,12 +243,11 @@ function string(width: 1 | 2 | 4): Compiler {
   });
 }
 
-function record(type: TypeObject): Codec {
-  const { name, size, alignment } = type;
-  const members = Object.values(type.members ?? {}).map((member) => ({
+function record({ name, size, alignment, members: described = [] }: TypeLayout): Codec {
+  const members = described.map((member) => ({
     name: member.name,
     offset: member.offset,
-    codec: codecOfType(member.type),
+    codec: compile(member.type),
   }));
   return {
     name,
@@ -288,9 +293,9 @@ const typedArrays: Record<string, TypedArrayClass> = {
 };
 
 /** Decodes to what koffi decodes to: a copy as typed array, Buffer, string or plain array. */
-function array(type: TypeObject): Codec {
-  const { name, size, alignment, hint, ref, length = 0 } = type;
-  const element = codecOfType(ref as TypeObject);
+function array({ name, size, alignment, elements }: TypeLayout): Codec {
+  const { type, length, hint } = elements as NonNullable<TypeLayout['elements']>;
+  const element = compile(type);
   const readAll = (view: DataView, offset: number): unknown[] =>
     Array.from({ length }, (_, i) => element.read(view, offset + i * element.size));
   const prepareAll = (values: ArrayLike<unknown>, place?: Place): unknown[] => {
@@ -299,7 +304,7 @@ function array(type: TypeObject): Codec {
     if (count > length) throw rangeError(`a ${name} has ${length} elements, got ${count}`);
     return Array.from({ length: count }, (_, i) => element.prepare(values[i], place));
   };
-  const read = readerByHint(hint, (ref as TypeObject).primitive, size, readAll, element.size);
+  const read = readerByHint(hint, type.primitive, size, readAll, element.size);
   return {
     name,
     size,
@@ -307,7 +312,11 @@ function array(type: TypeObject): Codec {
     read,
     /** Elements that the value lacks keep their bytes; a string is followed by a NUL where there is room. */
     prepare(value, place) {
-      if (typeof value === 'string' && hint === 'String') return prepareAll(charactersOf(value, element.size, length));
+      if (typeof value === 'string' && hint === 'String') {
+        // A character of UTF-32 stands for two of JavaScript's at most. A long text is not taken apart to count it.
+        if (value.length > 2 * length) throw rangeError(`a ${name} has ${length} elements, got ${show(value)}`);
+        return prepareAll(charactersOf(value, element.size, length));
+      }
       if (typeof value === 'object' && value !== null && 'length' in value) {
         return prepareAll(value as ArrayLike<unknown>, place);
       }
@@ -321,6 +330,11 @@ function array(type: TypeObject): Codec {
   };
 }
 
+/** Not by the buffer's own `slice`, which a program can replace. */
+function copyBytes(view: DataView, offset: number, size: number): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
+}
+
 function readerByHint(
   hint: TypeObject['hint'],
   primitive: string,
@@ -328,18 +342,16 @@ function readerByHint(
   readAll: (view: DataView, offset: number) => unknown[],
   width: number,
 ): Codec['read'] {
-  const copyBytes = (view: DataView, offset: number): Uint8Array =>
-    new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
   const TypedArray = typedArrays[primitive];
   switch (hint) {
     case 'Typed':
       if (TypedArray === undefined) return readAll; // swapped integers and pointers have no typed array
-      return (view, offset) => new TypedArray(copyBytes(view, offset).buffer, 0, size / width);
+      return (view, offset) => new TypedArray(copyBytes(view, offset, size).buffer, 0, size / width);
     case 'Buffer':
-      return (view, offset) => Buffer.from(copyBytes(view, offset).buffer);
+      return (view, offset) => Buffer.from(copyBytes(view, offset, size).buffer);
     case 'String':
       if (!/^Int(8|16|32)$/.test(primitive)) return readAll; // texts, not the characters of one
-      return (view, offset) => untilNul(copyBytes(view, offset), width);
+      return (view, offset) => untilNul(copyBytes(view, offset, size), width);
     default:
       return readAll;
   }
@@ -374,20 +386,20 @@ function charactersOf(text: string, width: number, length: number): number[] {
  * C does not say which member is the live one. Reading gives an object that decodes a member when it is asked for, from
  * a copy of the bytes: a pointer that is none must not be followed. Writing takes an object with one member.
  */
-function union(type: TypeObject): Codec {
-  const { name, size, alignment } = type;
-  const members = Object.values(type.members ?? {});
+function union(type: TypeLayout): Codec {
+  const { name, size, alignment, members = [] } = type;
+  const codecsOfMembers = members.map((member) => ({ name: member.name, codec: compile(member.type) }));
   const { prepare, write } = record(type);
   return {
     name,
     size,
     alignment,
     read(view, offset) {
-      const copy = new DataView(view.buffer.slice(view.byteOffset + offset, view.byteOffset + offset + size));
+      const copy = new DataView(copyBytes(view, offset, size).buffer);
       const value = {};
-      for (const member of members) {
-        const get = (): unknown => codecOfType(member.type).read(copy, 0);
-        Object.defineProperty(value, member.name, { get, enumerable: true });
+      for (const { name: member, codec } of codecsOfMembers) {
+        const get = (): unknown => codec.read(copy, 0);
+        Object.defineProperty(value, member, { get, enumerable: true });
       }
       return value;
     },
@@ -431,8 +443,6 @@ const compilers: Record<string, Compiler> = {
   Array: array,
 };
 
-function compile(type: TypeObject): Codec {
-  const compiler = compilers[type.primitive];
-  if (compiler === undefined) throw typeError(`type ${type.name} has no bytes to read or write`);
-  return compiler(type);
+function compile(type: TypeLayout): Codec {
+  return (compilers[type.primitive] as Compiler)(type);
 }

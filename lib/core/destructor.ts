@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { CSliceError, describeError, rangeError, show, typeError } from '../errors.ts';
+import { describeError, rangeError, show, typeError, unreadable } from '../errors.ts';
 import { areDestructorsDue, host, type Integer } from '../native/host.ts';
 import type { KoffiLibrary } from '../native/koffi.ts';
 import { countFailure, dueNext, giveBack, libraryKeep, status } from '../native/symbols.ts';
@@ -25,6 +25,9 @@ export interface DestructorOptions {
   threadSafe?: boolean;
 }
 
+/** Whether a value is a {@link NativeDestructor}, and not a proxy of one or an object that imitates it. */
+export let isNative: (value: unknown) => value is NativeDestructor;
+
 /** A C function that gives memory back. Made by {@link destructor}. */
 export class NativeDestructor {
   readonly #function: Integer;
@@ -37,6 +40,10 @@ export class NativeDestructor {
     this.#signature = signature;
     this.#context = context;
     this.#threadSafe = threadSafe;
+  }
+
+  static {
+    isNative = (value): value is NativeDestructor => typeof value === 'object' && value !== null && #function in value;
   }
 
   adopt(address: Integer, byteLength: number): Reference {
@@ -62,9 +69,7 @@ export type Destructor = NativeDestructor | ((address: bigint, byteLength: numbe
  * @throws {CSliceError} `ERR_CSLICE_TYPE` for a wrong argument, `ERR_CSLICE_RANGE` for an unknown symbol or signature
  */
 export function destructor(lib: KoffiLibrary, symbol: string, options: DestructorOptions = {}): Destructor {
-  if (typeof lib?.symbol !== 'function') {
-    throw typeError(`lib must be a library loaded by koffi, got ${show(lib)}`);
-  }
+  const find = finderOf(lib);
   if (typeof symbol !== 'string') throw typeError(`symbol must be a string, got ${show(symbol)}`);
   const known = ['signature', 'context', 'threadSafe'] as const;
   const { signature = 'ptr', context, threadSafe = false } = readOptions('options', options, known);
@@ -75,7 +80,7 @@ export function destructor(lib: KoffiLibrary, symbol: string, options: Destructo
   if (context !== undefined && signature !== 'ctx,ptr') {
     throw typeError(`context needs the signature 'ctx,ptr', got ${show(signature)}`);
   }
-  const address = addressOf(lib, symbol);
+  const address = addressOf(lib, find, symbol);
   libraryKeep(address);
   return new NativeDestructor(
     address,
@@ -85,11 +90,21 @@ export function destructor(lib: KoffiLibrary, symbol: string, options: Destructo
   );
 }
 
-function addressOf(lib: KoffiLibrary, symbol: string): Integer {
+function finderOf(lib: KoffiLibrary): KoffiLibrary['symbol'] {
   try {
-    return toInteger(lib.symbol(symbol) as bigint);
+    const find = lib?.symbol;
+    if (typeof find === 'function') return find;
   } catch (cause) {
-    throw new CSliceError('ERR_CSLICE_RANGE', `symbol ${show(symbol)} is not in the library`, { cause });
+    throw unreadable('lib', cause);
+  }
+  throw typeError(`lib must be a library loaded by koffi, got ${show(lib)}`);
+}
+
+function addressOf(lib: KoffiLibrary, find: KoffiLibrary['symbol'], symbol: string): Integer {
+  try {
+    return toInteger(checkAddress('the address', Reflect.apply(find, lib, [symbol])));
+  } catch (cause) {
+    throw rangeError(`symbol ${show(symbol)} is not in the library`, { cause });
   }
 }
 
@@ -189,11 +204,11 @@ function runOne({ run, address, byteLength }: Callback): void {
 
 /** Gives memory back that no block holds. Needs none itself, so it works for what could not be adopted too. */
 export function giveBackTo(destructor: Destructor, address: bigint, byteLength: number): void {
-  if (destructor instanceof NativeDestructor) destructor.run(toInteger(address), byteLength);
+  if (isNative(destructor)) destructor.run(toInteger(address), byteLength);
   else runOne({ run: destructor, address, byteLength });
 }
 
 export function checkDestructor(destructor: unknown): asserts destructor is Destructor {
-  if (destructor instanceof NativeDestructor || typeof destructor === 'function') return;
+  if (isNative(destructor) || typeof destructor === 'function') return;
   throw typeError(`destructor must be made by destructor() or be a function, got ${show(destructor)}`);
 }

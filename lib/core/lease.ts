@@ -1,7 +1,7 @@
 import { CSliceError, typeError } from '../errors.ts';
 import { runDestructors } from './destructor.ts';
 import { endLease, type Holds, startLease } from './holds.ts';
-import { Reference, refer } from './reference.ts';
+import { isReference, type Reference, refer } from './reference.ts';
 
 /**
  * A hold on a block that delays its destructor while C works on it. Made by `slice.lease()`. Leases end in any order,
@@ -13,7 +13,7 @@ export class Lease implements Disposable {
   readonly byteLength: number;
 
   constructor(reference: Reference) {
-    if (!(reference instanceof Reference)) throw typeError('A Lease is made by slice.lease()');
+    if (!isReference(reference)) throw typeError('A Lease is made by slice.lease()');
     this.#reference = refer(reference, reference.address, reference.byteLength);
     this.#holds = startLease(reference, this);
     this.byteLength = reference.byteLength;

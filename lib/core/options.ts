@@ -1,4 +1,4 @@
-import { CSliceError, show, typeError } from '../errors.ts';
+import { show, typeError, unreadable } from '../errors.ts';
 
 /**
  * A copy of an options object, each option read once. So getters run here and nowhere else, and cannot answer a check
@@ -14,6 +14,6 @@ export function readOptions<T extends object>(name: string, options: T, known: r
     if (unknown !== undefined) throw typeError(`${name} has no ${show(unknown)}; it may have ${known.join(', ')}`);
     return Object.fromEntries(known.map((key) => [key, options[key]])) as T;
   } catch (cause) {
-    throw cause instanceof CSliceError ? cause : typeError(`${name} cannot be read`, { cause });
+    throw unreadable(name, cause);
   }
 }

@@ -39,6 +39,9 @@ const isPart = 4;
 const isBuffered = 8;
 const isDivided = 16;
 
+/** Whether a value is a {@link Reference}, and not a proxy of one or an object that imitates it. */
+export let isReference: (value: unknown) => value is Reference;
+
 export class Reference {
   /** What holds the reference. Where the runtime forbids ArrayBuffers over C memory, an object without bytes. */
   buffer: ArrayBuffer;
@@ -59,6 +62,10 @@ export class Reference {
     this.block = block;
     this.address = address;
     this.byteLength = byteLength;
+  }
+
+  static {
+    isReference = (value): value is Reference => typeof value === 'object' && value !== null && #flags in value;
   }
 
   /** Code outside of this library may have the buffer. */

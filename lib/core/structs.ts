@@ -1,6 +1,6 @@
 import { rangeError } from '../errors.ts';
 import { checkInteger } from './check.ts';
-import type { Codec } from './codec.ts';
+import { type Codec, prepareValue } from './codec.ts';
 
 /**
  * C structs (or other values) one after the other in a slice, in place. Made by `slice.structs()`. Nothing is decoded
@@ -28,7 +28,7 @@ export class StructArray<T = unknown> implements Iterable<T> {
   /** Overwrites one element; struct members that `value` lacks keep their bytes. @throws {CSliceError} */
   set(index: number, value: Partial<T>): void {
     this.#offsetOf(index, this.#view());
-    const prepared = this.#codec.prepare(value);
+    const prepared = prepareValue(this.#codec, value);
     const view = this.#view(); // again: a getter of the value may have changed the slice
     this.#codec.write(view, this.#offsetOf(index, view), prepared);
   }

@@ -2,7 +2,7 @@
 
 import { createRequire } from 'node:module';
 import type { Writable } from 'node:stream';
-import { CSliceError, show, typeError } from '../errors.ts';
+import { CSliceError, show, typeError, unreadable } from '../errors.ts';
 import { runDestructors } from './destructor.ts';
 import { lend } from './holds.ts';
 import { type Reference, refer } from './reference.ts';
@@ -14,11 +14,19 @@ function isUnchanged(object: object, prototype: object, methods: readonly string
   return methods.every((name) => Reflect.get(object, name) === Reflect.get(prototype, name));
 }
 
+function isLast(writable: object): boolean {
+  try {
+    return isLastOfNode(writable);
+  } catch (cause) {
+    throw unreadable('writable', cause);
+  }
+}
+
 /**
  * Whether the stream calls back only once the bytes have left the process or its memory: a socket, a file, an HTTP/1
  * message. Others, such as a PassThrough, call back when they have passed the chunk on.
  */
-function isLast(writable: object): boolean {
+function isLastOfNode(writable: object): boolean {
   const { Socket } = ifLoaded<typeof import('node:net')>('net');
   const { WriteStream } = ifLoaded<typeof import('node:fs')>('fs');
   const { OutgoingMessage } = ifLoaded<typeof import('node:http')>('http');
@@ -28,7 +36,9 @@ function isLast(writable: object): boolean {
   }
   if (OutgoingMessage === undefined || !(writable instanceof OutgoingMessage)) return false;
   const { socket } = writable;
-  return isUnchanged(writable, OutgoingMessage.prototype, ['write', '_send']) && socket !== null && isLast(socket);
+  return (
+    isUnchanged(writable, OutgoingMessage.prototype, ['write', '_send']) && socket !== null && isLastOfNode(socket)
+  );
 }
 
 /** A module of Node that nothing has loaded has made no stream either. */
@@ -58,7 +68,11 @@ function write(writable: Writable, chunk: Buffer): Promise<void> {
 }
 
 export function checkWritable(writable: Writable): Writable {
-  if (typeof writable?.write === 'function' && typeof writable.on === 'function') return writable;
+  try {
+    if (typeof writable?.write === 'function' && typeof writable.on === 'function') return writable;
+  } catch (cause) {
+    throw unreadable('writable', cause);
+  }
   throw typeError(`writable must be a Node stream, got ${show(writable)}`);
 }
 

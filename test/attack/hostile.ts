@@ -110,7 +110,7 @@ export function viewClass(random: Random, intrude: Intrusion): ViewClass {
       try {
         super(buffer, byteOffset, length);
       } catch {
-        throw new Mischief('from the constructor of a view'); // its own doing
+        throw new Mischief('from the constructor of a view', true);
       }
       intrude();
     }
@@ -186,7 +186,7 @@ function revoked(target: object): object {
   return proxy;
 }
 
-function thrower(): never {
+export function thrower(): never {
   throw new Mischief('from a hostile value');
 }
 

@@ -99,6 +99,13 @@ export type Result<T> = { readonly done: true; readonly value: T } | { readonly 
 /** Thrown by what the attack hands to the package, to see whether it gets through. */
 export class Mischief extends Error {
   override readonly name = 'Mischief';
+  /** The package called what throws it, rather than read it: it passes through unchanged. */
+  readonly called: boolean;
+
+  constructor(message: string, called = false) {
+    super(message);
+    this.called = called;
+  }
 }
 
 /** What must hold does not. */
@@ -109,6 +116,15 @@ export class Broken extends Error {
 /** The stack is full: whatever V8 was about to do says so in its own way. */
 export function isOverflow(error: unknown): boolean {
   return error instanceof Error && error.message.includes('call stack');
+}
+
+/** What was thrown while the package read a value, which is the cause of its own error. */
+function originOf(error: unknown): unknown {
+  let origin = error;
+  while (origin instanceof subject.CSliceError && origin.code === 'ERR_CSLICE_TYPE' && origin.cause !== undefined) {
+    origin = origin.cause;
+  }
+  return origin;
 }
 
 const mostModelled = 4096;
@@ -263,9 +279,9 @@ export class World {
   }
 
   #judge(name: string, error: unknown, allowed: readonly string[], intruded: boolean): string {
-    if (error instanceof Mischief) return 'Mischief';
-    if (error instanceof Broken) throw error;
-    if (this.interrupted && isOverflow(error)) throw error;
+    const origin = originOf(error);
+    if (origin instanceof Broken || (this.interrupted && isOverflow(origin))) throw origin;
+    if (origin instanceof Mischief && (origin !== error || origin.called)) return 'Mischief';
     if (!(error instanceof subject.CSliceError)) {
       throw this.broken(`${name} threw ${(error as Error)?.stack ?? String(error)}, and not a CSliceError`);
     }

@@ -455,6 +455,37 @@ describe('the codec of read and write', () => {
       }
     });
 
+    it('refuses one whose parts do not fit together, whoever changed it', () => {
+      const { name, primitive, size, alignment, members } = koffi.type(point);
+      const [first, ...others] = Object.values(members ?? {});
+      using slice = Slice.alloc(64);
+      for (const change of [
+        { size: -8 },
+        { size: 2 },
+        { size: Number.NaN },
+        { alignment: 3 },
+        { primitive: 'constructor' },
+        { members: [{ ...first, offset: 64 }, ...others] },
+      ]) {
+        const forged = { name, primitive, size, alignment, members, ...change } as unknown as Spec;
+        expectError(() => slice.read(forged), 'ERR_CSLICE_TYPE');
+        expectError(() => slice.write(forged, 0, { x: 1 }), 'ERR_CSLICE_TYPE');
+      }
+    });
+
+    it('gives what a getter of a value or a type throws as the cause', () => {
+      const thrown = new Error('from a getter');
+      const fail = (): never => {
+        throw thrown;
+      };
+      using slice = Slice.alloc(64);
+      const type = Object.defineProperty({}, 'primitive', { get: fail }) as Spec;
+      const value = Object.defineProperty({}, 'x', { get: fail });
+      for (const act of [() => slice.read(type), () => slice.write(point, 0, value)]) {
+        expect(act).to.throw().that.includes({ code: 'ERR_CSLICE_TYPE', cause: thrown });
+      }
+    });
+
     it('works on memory that C allocated', () => {
       const address = malloc(koffi.sizeof(point));
       koffi.encode(address, point, { x: 7, y: 1.5, name: 'C' });

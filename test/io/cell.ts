@@ -337,7 +337,8 @@ async function finish(watch: Watch, limit: number, around: Surroundings, faults:
     if (limit === patience.long) faults.push(`nothing arrived for ${limit} ms`);
     break;
   }
-  faults.push(...around.uncaught.splice(0).map((error) => `nobody could catch ${codeOf(error)}`));
+  const uncaught = around.uncaught.splice(0).map((error) => `nobody could catch ${codeOf(error)}`);
+  if (limit === patience.long) faults.push(...uncaught); // of a view that was released too early: docs/node-io.md says which
   await watch.close();
   around.uncaught.length = 0; // of what has been cut off
 }
