@@ -31,6 +31,8 @@ const unsanitized: readonly { readonly title: RegExp; readonly why: string }[] =
   { title: /^the search for the C library/, why: 'they look for the release build' },
   { title: /plain \.async\(\) of koffi corrupts memory/, why: 'they corrupt memory on purpose' },
   { title: /in the eyes of AddressSanitizer/, why: 'they bring an AddressSanitizer of their own' },
+  { title: /^memory that is given back while Node works on it/, why: 'they bring an allocator of their own' },
+  { title: /^a service that answers with C memory/, why: 'it measures memory, and takes ten times as long' },
 ];
 
 /** Leaks that a test's own program is made of. */
