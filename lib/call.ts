@@ -1,110 +1,50 @@
-import { types } from 'node:util';
-import type { Lease } from './core/lease.ts';
-import { CSliceError, show, typeError } from './errors.ts';
+import { show, typeError } from './errors.ts';
+import { type Parameter, parameterOfKoffi } from './func/arguments.ts';
+import { callAsyncHeld, type Callee } from './func/calls.ts';
+import type { Direction } from './func/prototype.ts';
 import type { KoffiFunction, TypeObject } from './native/koffi.ts';
-import { type Pin, pin } from './pin.ts';
-import { Slice } from './slice.ts';
-
-type Hold = Lease | Pin;
 
 /**
- * Calls a koffi function on another thread, and keeps what it works on until C returns: slices are leased and passed
- * by address, buffers and typed arrays are pinned, also inside arrays and structs. koffi's own `.async()` keeps
- * neither, so memory that is dropped or released in the meantime is freed under the running function.
+ * Calls a koffi function on another thread, and keeps what it works on until C returns: slices and handles are leased
+ * and passed by address, buffers and typed arrays are pinned, also inside arrays and structs. koffi's own `.async()`
+ * keeps none, so memory that is dropped or released in the meantime is freed under the running function. Functions that
+ * are declared by `func()` have an `async` of their own, which does the same.
  *
  * Copies what koffi copies (strings, structs). The promise rejects if koffi refuses the call, and all holds end.
  *
- * @throws {CSliceError} (as a rejection) `ERR_CSLICE_TYPE` for wrong or too few arguments, `ERR_CSLICE_RELEASED` for a
- *   released slice, `ERR_CSLICE_LIMIT` when koffi has too many calls under way
+ * @throws {CSliceError} (as a rejection) `ERR_CSLICE_TYPE` for wrong or too few arguments, `ERR_CSLICE_RANGE` for numbers
+ *   that their type cannot have, `ERR_CSLICE_RELEASED` for a released slice, `ERR_CSLICE_LIMIT` when koffi has too many
+ *   calls under way
  * @example
  * const n = await callAsync(read, fd, slice, slice.byteLength);
  */
 // biome-ignore lint/suspicious/noExplicitAny: what C returns depends on the function
-export function callAsync(fn: KoffiFunction, ...args: unknown[]): Promise<any> {
-  return new Promise((resolve, reject) => {
-    checkCall(fn, args);
-    const holds: Hold[] = [];
-    const end = (): void => {
-      for (const hold of holds) hold.release();
-    };
-    try {
-      const parameters = fn.info.arguments as unknown as Parameter[];
-      const passed = args.map((argument, i) => prepare(argument, parameters[i] as Parameter, holds));
-      fn.async(...passed, (error: Error | null, result: unknown) => {
-        end();
-        if (error) reject(failure(error));
-        else resolve(result);
-      });
-    } catch (error) {
-      end();
-      throw error instanceof CSliceError ? error : failure(error as Error);
-    }
-  });
-}
-
-function checkCall(fn: KoffiFunction, args: unknown[]): void {
+export async function callAsync(fn: KoffiFunction, ...args: unknown[]): Promise<any> {
   if (typeof fn !== 'function' || typeof fn.async !== 'function' || fn.info === undefined) {
     throw typeError(`fn must be a koffi function with a fixed number of arguments, got ${show(fn)}`);
   }
-  const expected = fn.info.arguments.length;
-  if (args.length !== expected) {
-    throw typeError(`${fn.info.name} takes ${expected} arguments, got ${args.length}`);
-  }
+  return callAsyncHeld(calleeOf(fn), args);
 }
 
-interface Parameter {
+const directions: Readonly<Record<string, Direction>> = { Input: 'in', Output: 'out', 'Input/Output': 'inout' };
+
+interface KoffiParameter {
   readonly direction: string;
   readonly type: TypeObject;
 }
 
-/** The argument as koffi takes it, with what it reaches held. */
-function prepare(argument: unknown, { direction, type }: Parameter, holds: Hold[]): unknown {
-  if (direction === 'Input') return snapshot(argument, type, holds, 0);
-  if (argument instanceof Slice) return leased(argument, holds);
-  snapshot(argument, type, holds, 0); // for the holds: koffi fills the argument itself
-  return argument;
-}
+/** Functions that koffi has declared, read once. */
+const callees = new WeakMap<KoffiFunction, Callee>();
 
-function leased(slice: Slice, holds: Hold[]): bigint {
-  const lease = slice.lease();
-  holds.push(lease);
-  return lease.address;
-}
-
-const deepest = 64;
-
-/**
- * What koffi would read of a value, read once: a getter may give koffi another buffer than the one that is held. Only
- * the containers are new; buffers are the caller's.
- */
-function snapshot(value: unknown, type: TypeObject | undefined, holds: Hold[], depth: number): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (value instanceof Slice) return leased(value, holds);
-  if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) {
-    holds.push(pin(value as ArrayBuffer));
-    return value;
+function calleeOf(fn: KoffiFunction): Callee {
+  let callee = callees.get(fn);
+  if (callee === undefined) {
+    const { name } = fn.info;
+    const parameters = (fn.info.arguments as unknown as KoffiParameter[]).map(
+      ({ direction, type }, i): Parameter => parameterOfKoffi(name, i, directions[direction] ?? 'in', type),
+    );
+    callee = { name, fn, parameters, variadic: false };
+    callees.set(fn, callee);
   }
-  if (types.isExternal(value)) throw typeError('a value of koffi.as() cannot be held: pin its buffer, and pass that');
-  if (depth === deepest) throw typeError(`an argument must not be nested deeper than ${deepest} levels`);
-  const part = type?.primitive === 'Pointer' || type?.primitive === 'Array' ? type.ref : type;
-  if (Array.isArray(value)) return value.map((element) => snapshot(element, part, holds, depth + 1));
-  const members = part?.members;
-  if (members === undefined || part?.primitive === 'Union') return withHeldParts(value, holds, depth);
-  const copy: Record<string, unknown> = {};
-  for (const { name, type: memberType } of Object.values(members)) {
-    const member = (value as Record<string, unknown>)[name];
-    if (member !== undefined) copy[name] = snapshot(member, memberType, holds, depth + 1);
-  }
-  return copy;
-}
-
-/** A union knows which of its members it holds, so koffi must get the very object. */
-function withHeldParts(value: object, holds: Hold[], depth: number): object {
-  for (const part of Object.values(value)) snapshot(part, undefined, holds, depth + 1);
-  return value;
-}
-
-function failure(cause: Error): CSliceError {
-  const code = /too many/i.test(cause.message) ? 'ERR_CSLICE_LIMIT' : 'ERR_CSLICE_TYPE';
-  return new CSliceError(code, `The asynchronous call failed: ${cause.message}`, { cause });
+  return callee;
 }

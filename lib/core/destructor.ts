@@ -37,6 +37,11 @@ export class NativeDestructor {
     this.#context = context;
   }
 
+  /** For a table that C reads when the thread has ended. */
+  get fields(): { fn: Integer; signature: number; context: Integer } {
+    return { fn: this.#function, signature: this.#signature, context: this.#context };
+  }
+
   /** Fills `slot`. Returns 0 or a negative status. */
   adopt(slot: number, address: Integer, byteLength: number): number {
     return slotAdopt(slot, address, byteLength, this.#function, this.#signature, this.#context);
@@ -52,6 +57,13 @@ export class NativeDestructor {
 export type Destructor = NativeDestructor | ((address: bigint, byteLength: number) => void);
 
 /**
+ * A C function as a destructor, by its bare address: from `node:ffi`, Bun, Deno, `dlsym`, or a variable of the library
+ * that holds a function. Whatever holds the function must stay loaded; where the loader knows it, this sees to that.
+ *
+ * @throws {CSliceError} `ERR_CSLICE_TYPE` or `ERR_CSLICE_RANGE` for a wrong argument
+ */
+export function destructor(address: bigint, options?: DestructorOptions): Destructor;
+/**
  * A C function as a destructor. Its library stays loaded for the life of the process, however `lib` is dropped, since
  * memory may have to be given back at any later time. Copies nothing; makes no call into the library.
  *
@@ -59,11 +71,33 @@ export type Destructor = NativeDestructor | ((address: bigint, byteLength: numbe
  * @param symbol the name of the function in it
  * @throws {CSliceError} `ERR_CSLICE_TYPE` for a wrong argument, `ERR_CSLICE_RANGE` for an unknown symbol or signature
  */
-export function destructor(lib: KoffiLibrary, symbol: string, options: DestructorOptions = {}): Destructor {
+export function destructor(lib: KoffiLibrary, symbol: string, options?: DestructorOptions): Destructor;
+export function destructor(
+  source: KoffiLibrary | bigint,
+  symbol?: string | DestructorOptions,
+  options?: DestructorOptions,
+): Destructor {
+  if (typeof source !== 'bigint') return fromLibrary(source, symbol, options);
+  if (options !== undefined) throw typeError('a destructor from an address takes no symbol');
+  const address = toInteger(checkAddress('address', source));
+  return fromAddress(address, optionsOf(symbol as DestructorOptions | undefined));
+}
+
+function fromLibrary(lib: KoffiLibrary, symbol: unknown, options: DestructorOptions | undefined): Destructor {
   if (typeof lib?.symbol !== 'function') {
     throw typeError(`lib must be a library loaded by koffi, got ${show(lib)}`);
   }
   if (typeof symbol !== 'string') throw typeError(`symbol must be a string, got ${show(symbol)}`);
+  const read = optionsOf(options);
+  return fromAddress(addressOf(lib, symbol), read);
+}
+
+interface ReadOptions {
+  signature: Signature;
+  context: Integer;
+}
+
+function optionsOf(options: DestructorOptions = {}): ReadOptions {
   if (typeof options !== 'object' || options === null)
     throw typeError(`options must be an object, got ${show(options)}`);
   const { signature = 'ptr', context } = options;
@@ -73,13 +107,15 @@ export function destructor(lib: KoffiLibrary, symbol: string, options: Destructo
   if (context !== undefined && signature !== 'ctx,ptr') {
     throw typeError(`context needs the signature 'ctx,ptr', got ${show(signature)}`);
   }
-  const address = addressOf(lib, symbol);
+  return {
+    signature,
+    context: context === undefined || context === 0n ? 0 : toInteger(checkAddress('context', context)),
+  };
+}
+
+function fromAddress(address: Integer, { signature, context }: ReadOptions): Destructor {
   libraryKeep(address);
-  return new NativeDestructor(
-    address,
-    signatures[signature],
-    context === undefined || context === 0n ? 0 : toInteger(checkAddress('context', context)),
-  );
+  return new NativeDestructor(address, signatures[signature], context);
 }
 
 function addressOf(lib: KoffiLibrary, symbol: string): Integer {

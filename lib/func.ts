@@ -1,0 +1,98 @@
+/** C functions, declared a line each: their types, and who owns what they hand over. */
+import { CSliceError, show, typeError } from './errors.ts';
+import { parameterOf, reasonOf } from './func/arguments.ts';
+import { callAsyncHeld, type Callee, wrap } from './func/calls.ts';
+import { type Options, readOptions } from './func/options.ts';
+import { OwningFunction } from './func/ownership.ts';
+import { Cells, type Place } from './func/places.ts';
+import { koffiSpecOf, type Prototype, parsePrototype } from './func/prototype.ts';
+import type { CFunction, Ownership, RawResult } from './func/types.ts';
+import { type KoffiFunction, type KoffiLibrary, koffi, type TypeSpec } from './native/koffi.ts';
+
+/**
+ * A C function, typed by its prototype.
+ *
+ * Where the prototype has a pointer, the function takes a `Slice`, a `Handle` of that type, any buffer or view, a
+ * `SharedArrayBuffer`, an address or `null`; a string where it has a `const char *`; an array or object where koffi takes
+ * one. Arguments are checked before C is called. Types that koffi does not know are opaque behind a pointer.
+ *
+ * `ownership` says what C hands over: `bytes`, `string`, `handle`, `block` or a `view` of what a handle owns. The
+ * `_Out_` parameters that it names are left out of the calls. A failed call throws a {@link CCallError}, after what C
+ * handed over in spite of it has been given back.
+ *
+ * `.async()` does the same on another thread, with everything that C works on held until it is done.
+ *
+ * @param lib what `koffi.load` returned
+ * @param prototype in koffi's language
+ * @throws {CSliceError} `ERR_CSLICE_TYPE` or `ERR_CSLICE_RANGE` for a declaration that does not fit; calls throw them
+ *   for arguments, `ERR_CSLICE_RELEASED` for what has been released, and what {@link Slice.adopt} throws
+ * @example
+ * const open = func(sqlite, 'int sqlite3_open(const char *path, _Out_ sqlite3 **db)', {
+ *   returns: 'handle', from: 'db', free: 'sqlite3_close_v2', failed: (code) => code !== 0,
+ * });
+ * using db = open(':memory:');
+ */
+export function func<const S extends string, const O extends Ownership<RawResult<S>> | undefined = undefined>(
+  lib: KoffiLibrary,
+  prototype: S,
+  ownership?: O,
+): CFunction<S, O> {
+  if (typeof lib?.func !== 'function') throw typeError(`lib must be a library loaded by koffi, got ${show(lib)}`);
+  const parsed = parsePrototype(prototype);
+  const options = ownership === undefined ? undefined : readOptions(lib, parsed, ownership);
+  const cells = new Cells(parsed, placesOf(options));
+  const callee = calleeOf(lib, parsed, cells, options);
+  const { call, callAsync } = options === undefined ? plain(callee) : owning(callee, parsed, options, cells);
+  Object.defineProperty(call, 'name', { value: parsed.name });
+  Object.defineProperty(call, 'async', { value: callAsync });
+  return call as unknown as CFunction<S, O>;
+}
+
+type AnyFunction = (...args: unknown[]) => unknown;
+
+interface Ways {
+  readonly call: AnyFunction;
+  readonly callAsync: AnyFunction;
+}
+
+function plain(callee: Callee): Ways {
+  return { call: wrap(callee), callAsync: (...args) => callAsyncHeld(callee, args) };
+}
+
+function owning(callee: Callee, prototype: Prototype, options: Options, cells: Cells): Ways {
+  const fn = new OwningFunction(callee, prototype, options, cells);
+  return { call: (...args) => fn.call(args), callAsync: (...args) => fn.callAsync(args) };
+}
+
+function placesOf(options: Options | undefined): Place[] {
+  return [options?.from, options?.size].filter((place): place is Place => typeof place === 'object');
+}
+
+/** The function as koffi calls it: what an ownership takes comes as an address. */
+function calleeOf(lib: KoffiLibrary, prototype: Prototype, cells: Cells, options: Options | undefined): Callee {
+  const { name, convention, result, parameters, variadic } = prototype;
+  const address = koffi().type('void *');
+  const specs: TypeSpec[] = parameters.map((parameter, i) => (cells.has(i) ? address : koffiSpecOf(parameter)));
+  if (variadic) specs.push('...');
+  const returned = options?.from?.index === -1 ? address : result.type;
+  const fn = declare(lib, convention, name, returned, specs);
+  const given = parameters.filter((_, i) => !cells.has(i)).map((parameter) => parameterOf(name, parameter));
+  return { name, fn, parameters: given, variadic };
+}
+
+function declare(
+  lib: KoffiLibrary,
+  convention: string | undefined,
+  name: string,
+  result: TypeSpec,
+  parameters: TypeSpec[],
+): KoffiFunction {
+  try {
+    return convention === undefined
+      ? lib.func(name, result, parameters)
+      : lib.func(convention, name, result, parameters);
+  } catch (cause) {
+    const code = /cannot find/i.test(reasonOf(cause)) ? 'ERR_CSLICE_RANGE' : 'ERR_CSLICE_TYPE';
+    throw new CSliceError(code, `${name} cannot be declared: ${reasonOf(cause)}`, { cause });
+  }
+}

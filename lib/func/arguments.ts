@@ -1,0 +1,439 @@
+/**
+ * What JavaScript passes to C. A call checks every argument before C is called, and koffi gets only what it takes
+ * exactly: by itself it cuts numbers to size, takes numbers for pointers, and reads objects while it converts them.
+ */
+import { types } from 'node:util';
+import { bytesOf } from '../core/check.ts';
+import { CSliceError, rangeError, show, typeError } from '../errors.ts';
+import { Handle, type Hold, type Kind, kindOf, type Owner, ownerOrNone, Tied } from '../handle.ts';
+import type { TypeObject } from '../native/koffi.ts';
+import { pin } from '../pin.ts';
+import { Slice } from '../slice.ts';
+import type { DeclaredParameter, Direction } from './prototype.ts';
+import { throwAlone, type Trap, trapOf } from './trap.ts';
+
+/** What kind of values a parameter takes. Numbers, since a switch over them is what a call can afford. */
+export const kinds = {
+  int8: 0,
+  uint8: 1,
+  int16: 2,
+  uint16: 3,
+  int32: 4,
+  uint32: 5,
+  int64: 6,
+  uint64: 7,
+  real: 8,
+  bool: 9,
+  string: 10,
+  pointer: 11,
+  function: 12,
+  struct: 13,
+} as const;
+
+const kindsOfPrimitives: Readonly<Record<string, number>> = {
+  Bool: kinds.bool,
+  Int8: kinds.int8,
+  UInt8: kinds.uint8,
+  Int16: kinds.int16,
+  Int16S: kinds.int16,
+  UInt16: kinds.uint16,
+  UInt16S: kinds.uint16,
+  Int32: kinds.int32,
+  Int32S: kinds.int32,
+  UInt32: kinds.uint32,
+  UInt32S: kinds.uint32,
+  Int64: kinds.int64,
+  Int64S: kinds.int64,
+  UInt64: kinds.uint64,
+  UInt64S: kinds.uint64,
+  Float32: kinds.real,
+  Float64: kinds.real,
+  String: kinds.string,
+  String16: kinds.string,
+  String32: kinds.string,
+  Pointer: kinds.pointer,
+  Callback: kinds.function,
+  Record: kinds.struct,
+  Union: kinds.struct,
+};
+
+/** One parameter that the caller of a function gives. */
+export interface Parameter {
+  /** Of the C function, for messages. */
+  readonly owner: string;
+  readonly name: string;
+  readonly kind: number;
+  readonly direction: Direction;
+  readonly type: TypeObject;
+  /** As the prototype has it. */
+  readonly text: string;
+  /** Of the handles that it takes; undefined: of all. */
+  readonly target: Kind | undefined;
+  readonly takesStrings: boolean;
+}
+
+export function parameterOf(owner: string, declared: DeclaredParameter): Parameter {
+  const { name, direction, type, text, target, isConst, stars } = declared;
+  const kind = kindOfType(type);
+  return {
+    owner,
+    name,
+    kind,
+    direction,
+    type,
+    text,
+    target: stars === 1 && target === 'void' ? undefined : kindOf(stars > 1 ? text : target),
+    takesStrings: kind === kinds.string && direction === 'in' && (isConst || stars === 0),
+  };
+}
+
+/** Of a function that koffi has declared, whose parameters have no names. */
+export function parameterOfKoffi(owner: string, index: number, direction: Direction, type: TypeObject): Parameter {
+  const name = `argument ${index + 1}`;
+  return {
+    owner,
+    name,
+    kind: kindOfType(type),
+    direction,
+    type,
+    text: type.name,
+    target: undefined,
+    takesStrings: direction === 'in' && /^String/.test(type.primitive),
+  };
+}
+
+export function kindOfType(type: TypeObject): number {
+  return kindsOfPrimitives[type.primitive] ?? kinds.struct;
+}
+
+/** Says that koffi cannot have a value as it is. */
+export const unfit: unique symbol = Symbol('unfit');
+
+const lengthOfArray = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'byteLength')
+  ?.get as () => number;
+
+/**
+ * What koffi gets for a value that needs no preparation, or {@link unfit}. Runs no code of the caller's: nothing that
+ * an earlier argument stands for can be released by a later one.
+ */
+export function direct(parameter: Parameter, value: unknown): unknown {
+  switch (parameter.kind) {
+    case 4:
+      return typeof value === 'number' && (value | 0) === value ? value : unfit;
+    case 8:
+      return typeof value === 'number' ? value : unfit;
+    case 5:
+      return typeof value === 'number' && value >>> 0 === value ? value : unfit;
+    case 7:
+      if (typeof value === 'number') return value >= 0 && Number.isSafeInteger(value) ? value : unfit;
+      return typeof value === 'bigint' && BigInt.asUintN(64, value) === value ? value : unfit;
+    case 6:
+      if (typeof value === 'number') return Number.isSafeInteger(value) ? value : unfit;
+      return typeof value === 'bigint' && BigInt.asIntN(64, value) === value ? value : unfit;
+    case 0:
+      return typeof value === 'number' && (value << 24) >> 24 === value ? value : unfit;
+    case 1:
+      return typeof value === 'number' && (value & 0xff) === value ? value : unfit;
+    case 2:
+      return typeof value === 'number' && (value << 16) >> 16 === value ? value : unfit;
+    case 3:
+      return typeof value === 'number' && (value & 0xffff) === value ? value : unfit;
+    case 9:
+      return typeof value === 'boolean' ? value : unfit;
+    case 13:
+      return unfit;
+    default:
+      return directPointer(parameter, value);
+  }
+}
+
+function directPointer(parameter: Parameter, value: unknown): unknown {
+  if (value === null) return null;
+  if (value instanceof Slice) return value.released ? unfit : value.address;
+  if (typeof value === 'bigint') return BigInt.asUintN(64, value) === value ? value : unfit;
+  if (value instanceof Handle) {
+    const owner = ownerOrNone(value);
+    if (owner === undefined || owner.views !== undefined) return unfit;
+    return parameter.target === undefined || parameter.target === owner.kind ? owner.address : unfit;
+  }
+  if (typeof value === 'string') return parameter.takesStrings ? value : unfit;
+  if (types.isTypedArray(value)) return lengthOfArray.call(value) > 0 ? value : unfit;
+  return unfit;
+}
+
+/** What a call holds, and what it does once C is done. */
+export class Preparation {
+  readonly holds: Hold[] = [];
+  readonly trap: Trap = { caught: false, error: undefined };
+  readonly #afterwards: (() => void)[] = [];
+  /** JavaScript may run before C is done, so buffers must stay where they are. */
+  readonly #pins: boolean;
+  /** C runs while JavaScript does. */
+  readonly #background: boolean;
+
+  constructor(pins: boolean, background: boolean) {
+    this.#pins = pins;
+    this.#background = background;
+  }
+
+  /** What koffi gets for each argument, with all that it reaches held. On an error nothing is. */
+  all(parameters: readonly Parameter[], args: ArrayLike<unknown>): unknown[] {
+    try {
+      return parameters.map((parameter, i) => this.#one(parameter, args[i]));
+    } catch (error) {
+      this.end();
+      throw error;
+    }
+  }
+
+  /** Fills what the caller gave for outputs. */
+  finish(): void {
+    for (const action of this.#afterwards) action();
+  }
+
+  end(): void {
+    for (const hold of this.holds) hold.release();
+    this.holds.length = 0;
+  }
+
+  #one(parameter: Parameter, value: unknown): unknown {
+    if (parameter.kind < kinds.string) {
+      const passed = direct(parameter, value);
+      if (passed === unfit) throw refusal(parameter, value);
+      return passed;
+    }
+    if (typeof value === 'function' && parameter.kind === kinds.function) {
+      return guarded(value as AnyFunction, parameter.type.proto?.result, this.trap);
+    }
+    if (typeof value !== 'object' || value === null) {
+      const passed = direct(parameter, value);
+      if (passed === unfit) throw refusal(parameter, value);
+      return passed;
+    }
+    return this.#object(parameter, value);
+  }
+
+  #object(parameter: Parameter, value: object): unknown {
+    const { direction, type, kind } = parameter;
+    if (value instanceof Handle || value instanceof Tied) return this.#held(parameter, value);
+    if (value instanceof Slice || isMemory(value)) {
+      if (kind === kinds.struct) throw refusal(parameter, value);
+      return this.#memory(parameter, value);
+    }
+    if (types.isExternal(value)) {
+      if (!this.#background) return value; // made by koffi.as, which koffi converts
+      throw typeError(`${parameter.owner}: ${parameter.name} is a value of koffi.as(), which cannot be held: pin its buffer`);
+    }
+    if (kind === kinds.function) throw refusal(parameter, value);
+    if (type.primitive === 'Pointer' && type.ref?.primitive === 'Void') throw refusal(parameter, value);
+    try {
+      if (direction === 'in') return this.#snapshot(parameter, value, type, 0);
+      return this.#filled(parameter, value);
+    } catch (error) {
+      throw error instanceof CSliceError ? error : unreadable(parameter, error);
+    }
+  }
+
+  #held(parameter: Parameter, value: Handle | Tied): bigint {
+    const owner = value instanceof Handle ? ownerOrNone(value) : value.owner();
+    if (owner === undefined) throw released(parameter);
+    const fits = value instanceof Tied || parameter.target === undefined || parameter.target === owner.kind;
+    if (!fits || parameter.kind === kinds.struct) throw refusal(parameter, value);
+    if (owner.views !== undefined) owner.endViews();
+    this.holds.push(owner.use());
+    return owner.address;
+  }
+
+  #memory(parameter: Parameter, value: Slice | Memory): unknown {
+    if (value instanceof Slice) {
+      if (value.released) throw released(parameter);
+      const lease = value.lease();
+      this.holds.push(lease);
+      return lease.address;
+    }
+    try {
+      const bytes = bytesOf(parameter.name, value);
+      if (this.#pins) this.holds.push(pin(value as ArrayBuffer));
+      if (bytes.byteLength === 0) return types.isArrayBuffer(bytes.buffer) ? value : bytes;
+      return types.isSharedArrayBuffer(value) ? bytes : value;
+    } catch (error) {
+      throw error instanceof CSliceError ? new CSliceError(error.code, `${parameter.owner}: ${error.message}`) : error;
+    }
+  }
+
+  /** An array or object for C to fill: a copy of it, whose contents the caller's gets at the end. */
+  #filled(parameter: Parameter, value: object): unknown {
+    const { type, direction } = parameter;
+    if (type.ref?.primitive === 'Union') return value; // only koffi's own object can tell what it holds
+    if (Array.isArray(value)) {
+      const copy: unknown[] = direction === 'out' ? Array.from(value, blank) : this.#elements(parameter, value, type.ref, 0);
+      this.#afterwards.push(() => {
+        for (let i = 0; i < copy.length; i++) value[i] = copy[i];
+      });
+      return copy;
+    }
+    const copy = direction === 'out' ? {} : (this.#snapshot(parameter, value, type, 0) as object);
+    this.#afterwards.push(() => Object.assign(value, copy));
+    return copy;
+  }
+
+  #elements(parameter: Parameter, value: readonly unknown[], type: TypeObject | undefined, depth: number): unknown[] {
+    return Array.from(value, (element) => this.#snapshot(parameter, element, type, depth + 1));
+  }
+
+  /**
+   * What koffi would read of a value, read once: a getter may give koffi another buffer than the one that is held. Only
+   * the containers are new; buffers are the caller's.
+   */
+  #snapshot(parameter: Parameter, value: unknown, type: TypeObject | undefined, depth: number): unknown {
+    if (typeof value === 'function' && type?.primitive === 'Callback') {
+      return guarded(value as AnyFunction, type.proto?.result, this.trap);
+    }
+    if (typeof value !== 'object' || value === null) return value;
+    if (value instanceof Handle || value instanceof Tied) return this.#part(parameter, value);
+    if (value instanceof Slice || isMemory(value)) return this.#memory(parameter, value);
+    if (types.isExternal(value)) {
+      if (!this.#background) return value;
+      throw typeError('a value of koffi.as() cannot be held: pin its buffer, and pass that');
+    }
+    if (depth === deepest) {
+      throw typeError(`${parameter.owner}: ${parameter.name} must not be nested deeper than ${deepest} levels`);
+    }
+    const part = type?.primitive === 'Pointer' || type?.primitive === 'Array' ? type.ref : type;
+    if (Array.isArray(value)) return this.#elements(parameter, value, part, depth);
+    const members = part?.members;
+    if (members === undefined || part?.primitive === 'Union') {
+      for (const inner of Object.values(value)) this.#snapshot(parameter, inner, undefined, depth + 1);
+      return value; // a union knows which of its members it holds, so koffi must get the very object
+    }
+    const copy: Record<string, unknown> = {};
+    for (const { name, type: memberType } of Object.values(members)) {
+      const member = (value as Record<string, unknown>)[name];
+      if (member !== undefined) copy[name] = this.#snapshot(parameter, member, memberType, depth + 1);
+    }
+    return copy;
+  }
+
+  /** A handle in a struct: its type has no name there that could be compared. */
+  #part(parameter: Parameter, value: Handle | Tied): bigint {
+    const owner = value instanceof Handle ? ownerOrNone(value) : value.owner();
+    if (owner === undefined) throw released(parameter);
+    this.holds.push((owner as Owner).use());
+    return owner.address;
+  }
+}
+
+const deepest = 64;
+
+type AnyFunction = (...args: unknown[]) => unknown;
+type Memory = ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
+
+function isMemory(value: unknown): value is Memory {
+  return ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value);
+}
+
+/** koffi makes room in an output array for as many elements, and for a string by the one that is there. */
+function blank(element: unknown): unknown {
+  return typeof element === 'string' ? element : null;
+}
+
+/** A function for C to call, whose exceptions reach `trap`, or else the call that has run it. */
+export function guarded(fn: AnyFunction, result: TypeObject | undefined, trap: Trap | undefined): AnyFunction {
+  const zero = zeroOf(result);
+  const expected = result === undefined || result.primitive === 'Void' ? undefined : result;
+  return (...args) => {
+    const caught = trapOf(trap);
+    if (caught?.caught) return zero;
+    try {
+      const value = fn(...args);
+      return expected === undefined ? undefined : answer(expected, value);
+    } catch (error) {
+      if (caught === undefined) throwAlone(error);
+      else {
+        caught.caught = true;
+        caught.error = error;
+      }
+      return zero;
+    }
+  };
+}
+
+/** What a callback answers, checked: an error in koffi's own conversion would lose what C hands over. */
+function answer(type: TypeObject, value: unknown): unknown {
+  const kind = kindOfType(type);
+  if (kind === kinds.struct) return value;
+  const parameter: Parameter = {
+    owner: 'a callback',
+    name: 'its result',
+    kind,
+    direction: 'in',
+    type,
+    text: type.name,
+    target: undefined,
+    takesStrings: kind === kinds.string,
+  };
+  const passed = direct(parameter, value);
+  if (passed === unfit) throw refusal(parameter, value);
+  return passed;
+}
+
+function zeroOf(type: TypeObject | undefined): unknown {
+  if (type === undefined || type.primitive === 'Void') return undefined;
+  const kind = kindOfType(type);
+  if (kind === kinds.bool) return false;
+  if (kind === kinds.struct) return {};
+  return kind < kinds.string ? 0 : null;
+}
+
+function released({ owner, name }: Parameter): CSliceError {
+  return new CSliceError('ERR_CSLICE_RELEASED', `${owner}: ${name} has been released`);
+}
+
+function unreadable({ owner, name }: Parameter, error: unknown): CSliceError {
+  return new CSliceError('ERR_CSLICE_TYPE', `${owner}: ${name} cannot be read: ${reasonOf(error)}`, { cause: error });
+}
+
+/** The message of anything that may be thrown: a proxy or a getter of the caller's may throw again. */
+export function reasonOf(error: unknown): string {
+  try {
+    const message = error instanceof Error ? error.message : undefined;
+    return typeof message === 'string' ? message : show(error);
+  } catch {
+    return 'an error that cannot be read';
+  }
+}
+
+/** Why a value is no argument for a parameter. */
+export function refusal(parameter: Parameter, value: unknown): CSliceError {
+  const { owner, name, kind } = parameter;
+  const isInteger = kind <= kinds.uint64;
+  const isNumber = typeof value === 'number' || (typeof value === 'bigint' && kind >= kinds.int64);
+  if (value instanceof Slice && value.released) return released(parameter);
+  if (value instanceof Handle && value.released) return released(parameter);
+  const message = `${owner}: ${name} must be ${wanted(parameter)}, got ${shown(value)}`;
+  return (isInteger && isNumber) || typeof value === 'bigint' ? rangeError(message) : typeError(message);
+}
+
+function wanted({ kind, text, takesStrings }: Parameter): string {
+  if (kind <= kinds.uint64) return `an integer ${rangeOf(kind)} (${text})`;
+  if (kind === kinds.real) return `a number (${text})`;
+  if (kind === kinds.bool) return 'a boolean';
+  if (kind === kinds.struct) return `an object with the members of ${text}`;
+  if (kind === kinds.function) return `a function, a callback, an address or null (${text})`;
+  return `${takesStrings ? 'a string, ' : ''}a slice, a handle, a buffer, an address or null (${text})`;
+}
+
+const bits = [8, 8, 16, 16, 32, 32, 64, 64];
+
+function rangeOf(kind: number): string {
+  const width = BigInt(bits[kind] ?? 64);
+  const signed = kind % 2 === 0;
+  const lowest = signed ? -(1n << (width - 1n)) : 0n;
+  const highest = (1n << (signed ? width - 1n : width)) - 1n;
+  return `from ${lowest} to ${highest}`;
+}
+
+function shown(value: unknown): string {
+  return value instanceof Handle ? `a handle of ${value.name}` : show(value);
+}
+

@@ -1,0 +1,71 @@
+/**
+ * Objects whose thread is terminated. JavaScript does not run then, so C must know which native destructors are due, and
+ * a call into C for each handle would double what a handle costs. So JavaScript writes them into a table in C's memory,
+ * and the table is a block whose own destructor, `cslice_handles_end`, reads it when the thread ends.
+ */
+import { destructor, type NativeDestructor } from './core/destructor.ts';
+import { koffi } from './native/koffi.ts';
+import { libraryPath } from './native/locate.ts';
+import { Slice } from './slice.ts';
+
+/** Of an entry of csrc/handles.c, in doubles: address (0: none), order, function, signature, context. */
+const width = 5;
+const placesInTable = 256;
+
+let table: Float64Array | undefined;
+let nextPlace = placesInTable;
+let order = 0;
+/** The tables' blocks live as long as the thread. */
+const tables: Slice[] = [];
+
+/** One entry, for any number of objects one after the other. */
+export class Place {
+  readonly #table: Float64Array;
+  readonly #at: number;
+  #destructor: NativeDestructor | undefined;
+
+  constructor(table: Float64Array, at: number) {
+    this.#table = table;
+    this.#at = at;
+  }
+
+  set(address: bigint, destructor: NativeDestructor): void {
+    const table = this.#table;
+    const at = this.#at;
+    if (destructor !== this.#destructor) {
+      this.#destructor = destructor;
+      const { fn, signature, context } = destructor.fields;
+      table[at + 2] = Number(fn);
+      table[at + 3] = signature;
+      table[at + 4] = Number(context);
+    }
+    table[at + 1] = ++order; // what is newer may need what is older, and ends first
+    table[at] = Number(address); // last, since the thread may end in between
+  }
+
+  clear(): void {
+    this.#table[this.#at] = 0;
+  }
+}
+
+/** @throws {CSliceError} `ERR_CSLICE_NOMEM`. Undefined where the runtime forbids views: only scopes and collections end handles there */
+export function placeOf(): Place | undefined {
+  if (nextPlace === placesInTable) {
+    table = makeTable();
+    nextPlace = 0;
+  }
+  return table === undefined ? undefined : new Place(table, width * nextPlace++);
+}
+
+function makeTable(): Float64Array | undefined {
+  const block = Slice.alloc(width * placesInTable * Float64Array.BYTES_PER_ELEMENT);
+  const { byteLength } = block;
+  const end = destructor(koffi().load(libraryPath), 'cslice_handles_end', { signature: 'ptr,size' });
+  const owned = Slice.adopt(block.disown(), byteLength, end);
+  tables.push(owned);
+  try {
+    return owned.view(Float64Array);
+  } catch {
+    return undefined;
+  }
+}
