@@ -100,6 +100,7 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
     CALL2(NOTHING, cslice_slots_collect, pointer, uint32_t)                                                \
     CALL2(RESULT, cslice_slots_renew, pointer, uint32_t)                                                   \
     CALL1(NOTHING, cslice_reuse_set, uint64_t)                                                             \
+    CALL1(RESULT, cslice_handles_table, uint32_t)                                                          \
     CALL1(RESULT, cslice_slot_disown, uint32_t)                                                            \
     CALL1(RESULT, cslice_callback_take, uint64_t)                                                          \
     CALL1(RESULT, cslice_library_keep, uint64_t)                                                           \

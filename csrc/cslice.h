@@ -197,8 +197,9 @@ CSLICE_API int32_t cslice_slots_renew(const uint32_t *slots, uint32_t count);
    CSLICE_EINVAL: there are other references. Returns the name of a JavaScript destructor that will not run, else 0. */
 CSLICE_API int64_t cslice_slot_disown(uint32_t slot);
 
-/* A destructor: runs those of the handles in a table of lib/thread-end.ts, the newest first, and frees the table. */
-CSLICE_API void cslice_handles_end(void *table, size_t size);
+/* Room for `count` handles of this thread, all zero, in the layout of csrc/handles.c. When the thread ends, the
+   destructors of those that are written there run, the newest first. CSLICE_ENOMEM. */
+CSLICE_API int64_t cslice_handles_table(uint32_t count);
 
 /* Counts a JavaScript destructor that threw. */
 CSLICE_API void cslice_count_failure(void);

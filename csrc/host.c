@@ -147,6 +147,7 @@ static napi_value listen(napi_env env, napi_callback_info info) {
 static void close_door(void *data) {
     host_door *door = data;
     if (door->mailbox != NULL) cslice__mailbox_set_wake(door->mailbox, NULL, NULL);
+    cslice__handles_close(); /* first: objects may need blocks */
     cslice__owner_close();
     if (door->mailbox != NULL) {
         cslice__counts_lost(cslice__mailbox_close(door->mailbox));

@@ -193,6 +193,11 @@ void cslice__share_orphan(uint64_t name);
 
 /* ---- owner.c ----------------------------------------------------------------------------------------------- */
 
+/* handles.c */
+
+/* The end of the thread: runs the destructors of its handles, and frees its tables. */
+void cslice__handles_close(void);
+
 /* Opens the calling thread's owner table, or counts one more user of it. */
 int cslice__owner_open(void);
 /* The last user's close drops every slot, with native destructors run. */

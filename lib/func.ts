@@ -4,7 +4,7 @@ import { parameterOf, reasonOf } from './func/arguments.ts';
 import { callAsyncHeld, type Callee, wrap } from './func/calls.ts';
 import { type Options, readOptions } from './func/options.ts';
 import { OwningFunction } from './func/ownership.ts';
-import { Cells, type Place } from './func/places.ts';
+import { Cells } from './func/places.ts';
 import { koffiSpecOf, type Prototype, parsePrototype } from './func/prototype.ts';
 import type { CFunction, Ownership, RawResult } from './func/types.ts';
 import { type KoffiFunction, type KoffiLibrary, koffi, type TypeSpec } from './native/koffi.ts';
@@ -40,7 +40,8 @@ export function func<const S extends string, const O extends Ownership<RawResult
   if (typeof lib?.func !== 'function') throw typeError(`lib must be a library loaded by koffi, got ${show(lib)}`);
   const parsed = parsePrototype(prototype);
   const options = ownership === undefined ? undefined : readOptions(lib, parsed, ownership);
-  const cells = new Cells(parsed, placesOf(options));
+  const size = typeof options?.size === 'object' ? options.size : undefined;
+  const cells = new Cells(parsed, options?.from, size);
   const callee = calleeOf(lib, parsed, cells, options);
   const { call, callAsync } = options === undefined ? plain(callee) : owning(callee, parsed, options, cells);
   Object.defineProperty(call, 'name', { value: parsed.name });
@@ -62,10 +63,6 @@ function plain(callee: Callee): Ways {
 function owning(callee: Callee, prototype: Prototype, options: Options, cells: Cells): Ways {
   const fn = new OwningFunction(callee, prototype, options, cells);
   return { call: (...args) => fn.call(args), callAsync: (...args) => fn.callAsync(args) };
-}
-
-function placesOf(options: Options | undefined): Place[] {
-  return [options?.from, options?.size].filter((place): place is Place => typeof place === 'object');
 }
 
 /** The function as koffi calls it: what an ownership takes comes as an address. */

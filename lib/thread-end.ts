@@ -1,11 +1,11 @@
 /**
  * Objects whose thread is terminated. JavaScript does not run then, so C must know which native destructors are due, and
- * a call into C for each handle would double what a handle costs. So JavaScript writes them into a table in C's memory,
- * and the table is a block whose own destructor, `cslice_handles_end`, reads it when the thread ends.
+ * a call into C for each handle would double what a handle costs. So JavaScript writes them into tables of C's, which C
+ * reads when the thread ends: csrc/handles.c.
  */
-import { destructor, type NativeDestructor } from './core/destructor.ts';
-import { koffi } from './native/koffi.ts';
-import { libraryPath } from './native/locate.ts';
+import type { NativeDestructor } from './core/destructor.ts';
+import { CSliceError } from './errors.ts';
+import { handlesTable } from './native/symbols.ts';
 import { Slice } from './slice.ts';
 
 /** Of an entry of csrc/handles.c, in doubles: address (0: none), order, function, signature, context. */
@@ -15,7 +15,7 @@ const placesInTable = 256;
 let table: Float64Array | undefined;
 let nextPlace = placesInTable;
 let order = 0;
-/** The tables' blocks live as long as the thread. */
+/** They live as long as the thread. */
 const tables: Slice[] = [];
 
 /** One entry, for any number of objects one after the other. */
@@ -58,13 +58,12 @@ export function placeOf(): Place | undefined {
 }
 
 function makeTable(): Float64Array | undefined {
-  const block = Slice.alloc(width * placesInTable * Float64Array.BYTES_PER_ELEMENT);
-  const { byteLength } = block;
-  const end = destructor(koffi().load(libraryPath), 'cslice_handles_end', { signature: 'ptr,size' });
-  const owned = Slice.adopt(block.disown(), byteLength, end);
-  tables.push(owned);
+  const address = handlesTable(placesInTable);
+  if (address < 0) throw new CSliceError('ERR_CSLICE_NOMEM', 'Memory is exhausted: a table of handles');
+  const memory = Slice.borrow(BigInt(address), width * placesInTable * Float64Array.BYTES_PER_ELEMENT);
+  tables.push(memory);
   try {
-    return owned.view(Float64Array);
+    return memory.view(Float64Array);
   } catch {
     return undefined;
   }

@@ -23,7 +23,7 @@ const calls: Record<string, string[]> = {
   'handles.c': ['mem'],
   'owner.c': ['share', 'block', 'counts', 'cache', 'mem'],
   'share.c': ['block', 'mem'],
-  'host.c': ['owner', 'mailbox', 'block', 'counts', 'mem', 'node', 'bindings'],
+  'host.c': ['handles', 'owner', 'mailbox', 'block', 'counts', 'mem', 'node', 'bindings'],
   'bindings.c': ['node'],
   'node_api.c': ['node'],
   'interop.c': [],

@@ -152,8 +152,11 @@ export class OwningFunction {
       const { caught, error } = running.preparation.trap;
       if (caught) throw new Thrown(error);
       const failure = this.#failureOf(answer, running);
+      if (failure !== undefined) {
+        byteLength = this.#sizeIfAny(answer, running);
+        throw failure;
+      }
       byteLength = this.#sizeOf(answer, running);
-      if (failure !== undefined) throw failure;
       running.preparation.finish();
       const value = this.#own(answer, byteLength, running);
       owned = true;
@@ -168,14 +171,32 @@ export class OwningFunction {
     }
   }
 
-  #failureOf({ result, errno, address }: Answer, { given }: Running): CCallError | undefined {
+  #failureOf({ result, errno, address }: Answer, running: Running): CCallError | undefined {
     const { failed, failedByDefault, message, from, returns } = this.#options;
+    const { given } = running;
     const didFail = failed === undefined ? failedBy(failedByDefault, result) : failed(result, ...given);
     if (!didFail && (from === undefined || returns === 'view' || address !== 0n)) return undefined;
+    if (!didFail && this.#isEmpty(running)) return undefined;
     const why = typeof message === 'function' ? message(result, ...given, address) : message;
     const { name } = this.#callee;
     if (why === undefined) return new CCallError(name, describe(result, errno), result, errno);
     return new CCallError(name, typeof why === 'string' ? why : show(why), result, errno);
+  }
+
+  /** C has told that there are no bytes, and made none. */
+  #isEmpty({ cells }: Running): boolean {
+    const { returns, size } = this.#options;
+    if (returns !== 'bytes' || typeof size !== 'object' || !size.isCell || !size.isScalar) return false;
+    return Number(integerIn(cells.get(size.index) as DataView, size)) === 0;
+  }
+
+  /** Of what a failed call handed over all the same, for a destructor that wants to know. */
+  #sizeIfAny(answer: Answer, running: Running): number {
+    try {
+      return answer.address === 0n ? 0 : this.#sizeOf(answer, running);
+    } catch {
+      return 0;
+    }
   }
 
   #sizeOf({ result, address }: Answer, { given, passed, cells }: Running): number {
@@ -191,6 +212,7 @@ export class OwningFunction {
     const { returns, free } = this.#options;
     switch (returns) {
       case 'bytes':
+        if (address === 0n) return emptied(kept);
         return Slice.adopt(address, byteLength, withKept(free as Destructor, kept));
       case 'block':
         return Slice.fromBlock(address);
@@ -279,6 +301,12 @@ function hasEnded(view: WeakRef<Slice>, owner: Owner): boolean {
 
 function letGo(holds: readonly Hold[]): void {
   for (const hold of holds) hold.release();
+}
+
+function emptied(kept: readonly Hold[]): Slice {
+  const empty = Slice.alloc(0);
+  letGo(kept);
+  return empty;
 }
 
 /** A block has one destructor, so what must outlive it goes after that. */

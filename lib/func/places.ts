@@ -19,6 +19,8 @@ export interface Place {
   readonly target: string;
   /** Read from memory of ours. Otherwise the value is the result or an argument. */
   readonly isCell: boolean;
+  /** All of what the parameter points to. */
+  readonly isScalar: boolean;
 }
 
 /** @throws {CSliceError} `ERR_CSLICE_RANGE` for what the prototype does not have */
@@ -30,22 +32,22 @@ export function placeAt(prototype: Prototype, option: string, text: string): Pla
   if (parameter === undefined) {
     if (text !== 'result') throw rangeError(`${option}: ${name} has no parameter ${JSON.stringify(root)}`);
     const { type, target, stars, text: spelled } = result;
-    return { index: -1, offset: 0, type, target: stars > 1 ? spelled.slice(0, -1).trim() : target, isCell: false };
+    return { index: -1, offset: 0, type, target: stars > 1 ? spelled.slice(0, -1).trim() : target, isCell: false, isScalar: true };
   }
   if (parameter.direction === 'in') {
     if (member !== undefined) throw notFilled(option, text, name);
-    return { index, offset: 0, type: parameter.type, target: parameter.target, isCell: false };
+    return { index, offset: 0, type: parameter.type, target: parameter.target, isCell: false, isScalar: true };
   }
   const { ref } = parameter.type;
   if (ref === undefined) throw typeError(`${option}: ${root} of ${name} is no pointer`);
   if (member === undefined) {
     const target = parameter.stars > 2 ? parameter.text.slice(0, -1).trim() : parameter.target;
-    return { index, offset: 0, type: ref, target, isCell: parameter.direction === 'out' };
+    return { index, offset: 0, type: ref, target, isCell: parameter.direction === 'out', isScalar: true };
   }
   const found = Object.hasOwn(ref.members ?? {}, member) ? ref.members?.[member] : undefined;
   if (found === undefined || more.length > 0) throw rangeError(`${option}: ${parameter.text} of ${name} has no ${text}`);
   if (parameter.direction !== 'out') throw notFilled(option, text, name);
-  return { index, offset: found.offset, type: found.type, target: found.type.ref?.name ?? '', isCell: true };
+  return { index, offset: found.offset, type: found.type, target: found.type.ref?.name ?? '', isCell: true, isScalar: false };
 }
 
 function notFilled(option: string, text: string, name: string): Error {
@@ -91,14 +93,22 @@ export function integerIn(cell: DataView, { offset, type }: Place): number | big
   }
 }
 
-/** Memory for the outputs of one call, all zero: C may fail before it fills them. */
+/** What a size is before C has told it: no size, so that a size of 0 is known to come from C. */
+const untold = (1n << 64n) - 1n;
+
+/** Memory for the outputs of one call, all zero but the sizes: C may fail before it fills them. */
 export class Cells {
   /** By the index of the parameter. */
   readonly #sizes: ReadonlyMap<number, number>;
   /** Used again unless a call is under way. */
   #spare: Map<number, DataView> | undefined;
 
-  constructor(prototype: Prototype, places: readonly Place[]) {
+  /** Of the one that holds a size by itself. */
+  readonly #size: number | undefined;
+
+  constructor(prototype: Prototype, from: Place | undefined, size: Place | undefined) {
+    const places = [from, size].filter((place) => place !== undefined);
+    if (size?.isCell && size.index !== from?.index && size.isScalar) this.#size = size.index;
     const sizes = new Map<number, number>();
     for (const { index, isCell } of places) {
       if (isCell) sizes.set(index, Math.max(8, prototype.parameters[index]?.type.ref?.size ?? 0));
@@ -113,12 +123,13 @@ export class Cells {
   take(): Map<number, DataView> {
     const spare = this.#spare;
     this.#spare = undefined;
-    if (spare === undefined) return new Map(Array.from(this.#sizes, ([i, size]) => [i, new DataView(new ArrayBuffer(size))]));
-    for (const cell of spare.values()) {
-      if (cell.byteLength === 8) cell.setBigUint64(0, 0n);
+    const cells =
+      spare ?? new Map(Array.from(this.#sizes, ([i, size]) => [i, new DataView(new ArrayBuffer(size))]));
+    for (const [index, cell] of cells) {
+      if (cell.byteLength === 8) cell.setBigUint64(0, index === this.#size ? untold : 0n);
       else new Uint8Array(cell.buffer).fill(0);
     }
-    return spare;
+    return cells;
   }
 
   giveBack(cells: Map<number, DataView>): void {

@@ -123,6 +123,8 @@ export const slotsRenew: (slots: Uint32Array, count: number) => number = bind(
   'int32_t cslice_slots_renew(const uint32_t *slots, uint32_t count)',
 );
 
+export const handlesTable: (count: number) => Integer = bind('int64_t cslice_handles_table(uint32_t count)');
+
 export const slotDisown: (slot: number) => number = bind('int64_t cslice_slot_disown(uint32_t slot)');
 
 export const callbackTake: (mailbox: Integer) => number = bind('int64_t cslice_callback_take(uint64_t mailbox)');
