@@ -1,5 +1,5 @@
 /** JavaScript functions that C keeps and calls later: an update hook, a user-defined function, a sink for data. */
-import { checkLength } from './core/check.ts';
+import { checkLength, toInteger } from './core/check.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import { guarded, kindOfType, kinds } from './func/arguments.ts';
 import { parsePrototype, type Prototype } from './func/prototype.ts';
@@ -31,7 +31,7 @@ export class Callback extends Tied {
 
   /** What C calls. Valid until the release, and for as long as something keeps the callback. */
   get address(): bigint {
-    return this.owner().address;
+    return BigInt(this.owner().address);
   }
 
   get released(): boolean {
@@ -160,7 +160,7 @@ function register(prototype: Prototype, fn: AnyFunction, sizes: readonly Sized[]
   const address = registered(() => register(held, pointer(type)));
   countCallback(1);
   const end = ownQuietly(
-    address,
+    toInteger(address),
     () => {
       countCallback(-1);
       if (running === 0) unregister(address);

@@ -1,6 +1,6 @@
 /** C functions, declared a line each: their types, and who owns what they hand over. */
 import { CSliceError, show, typeError } from './errors.ts';
-import { parameterOf, reasonOf } from './func/arguments.ts';
+import { kinds, kindOfType, parameterOf, reasonOf } from './func/arguments.ts';
 import { callAsyncHeld, type Callee, wrap } from './func/calls.ts';
 import { type Options, readOptions } from './func/options.ts';
 import { OwningFunction } from './func/ownership.ts';
@@ -74,7 +74,17 @@ function calleeOf(lib: KoffiLibrary, prototype: Prototype, cells: Cells, options
   const returned = options?.from?.index === -1 ? address : result.type;
   const fn = declare(lib, convention, name, returned, specs);
   const given = parameters.filter((_, i) => !cells.has(i)).map((parameter) => parameterOf(name, parameter));
-  return { name, fn, parameters: given, variadic };
+  const numbers = options === undefined && !variadic ? withNumbers(lib, prototype, fn) : fn;
+  return { name, fn, numbers, parameters: given, variadic };
+}
+
+/** The function once more, with integers for pointers. Where there are none it is the same. */
+function withNumbers(lib: KoffiLibrary, prototype: Prototype, fn: KoffiFunction): KoffiFunction {
+  const { name, convention, result, parameters } = prototype;
+  const isPointer = parameters.map(({ type }) => kindOfType(type) >= kinds.string && kindOfType(type) !== kinds.struct);
+  if (!isPointer.includes(true)) return fn;
+  const specs = parameters.map(({ type }, i) => (isPointer[i] ? 'uintptr_t' : type));
+  return declare(lib, convention, name, result.type, specs);
 }
 
 function declare(

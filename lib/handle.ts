@@ -3,12 +3,14 @@
  * JavaScript, and it may need other objects, which then outlive it.
  */
 import { inspect, types } from 'node:util';
-import { checkAddress } from './core/check.ts';
-import { checkDestructor, type Destructor, giveBackTo } from './core/destructor.ts';
+import { checkAddress, toInteger } from './core/check.ts';
+import { checkDestructor, type Destructor, giveBackTo, NativeDestructor } from './core/destructor.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
-import { type Place, placeOf } from './thread-end.ts';
+import { callerOf } from './native-call.ts';
+import type { Integer } from './native/symbols.ts';
 import { pin } from './pin.ts';
 import { Slice } from './slice.ts';
+import { type Place, placeOf } from './thread-end.ts';
 
 /** What ends by `release()`: a lease, a pin. */
 export interface Hold {
@@ -30,7 +32,14 @@ const kinds = new Map<string, Kind>();
 /** Of leases, views and callbacks, which are no objects of C. */
 const uncounted: Kind = { name: '', live: 0 };
 
+let lastKind: Kind = { name: '', live: 0 };
+
 export function kindOf(name: string): Kind {
+  if (name !== lastKind.name) lastKind = findKind(name);
+  return lastKind;
+}
+
+function findKind(name: string): Kind {
   let kind = kinds.get(name);
   if (kind === undefined) kinds.set(name, (kind = { name, live: 0 }));
   return kind;
@@ -50,7 +59,7 @@ export function liveHandles(): Record<string, number> {
  */
 export class Owner implements Hold {
   kind: Kind = uncounted;
-  address = 0n;
+  address: Integer = 0;
   ending: Ending;
   /** What this needs, kept until after its own end. */
   kept: readonly Hold[] = nothing;
@@ -63,15 +72,18 @@ export class Owner implements Hold {
   /** Once released: to be used again at the end. While open it must not be reached from here. */
   #token: Token | undefined;
   #place: Place | undefined;
+  /** The native destructor of now or before, and how it is called. */
+  #lastNative: NativeDestructor | undefined;
+  #run: ((address: Integer) => void) | undefined;
 
   get open(): boolean {
     return this.#open;
   }
 
-  begin(kind: Kind, address: bigint, ending: Ending, kept: readonly Hold[]): void {
-    if (ending !== undefined && typeof ending !== 'function') {
-      this.#place ??= placeOf();
-      this.#place?.set(address, ending);
+  begin(kind: Kind, address: Integer, ending: Ending, kept: readonly Hold[]): void {
+    if (ending instanceof NativeDestructor) {
+      if (ending !== this.#lastNative) this.#prepare(ending);
+      this.#place?.set(address);
     }
     kind.live++;
     this.kind = kind;
@@ -127,6 +139,13 @@ export class Owner implements Hold {
     if (this.#viewers !== undefined) this.#viewers = this.#viewers.filter((endIfEnded) => !endIfEnded());
   }
 
+  #prepare(destructor: NativeDestructor): void {
+    this.#place ??= placeOf();
+    this.#place?.choose(destructor);
+    this.#run = callerOf(destructor);
+    this.#lastNative = destructor;
+  }
+
   #end(): void {
     const { address, ending, kept } = this;
     this.#place?.clear();
@@ -136,7 +155,8 @@ export class Owner implements Hold {
     const token = this.#token;
     this.#token = undefined;
     try {
-      if (ending !== undefined) giveBackTo(ending, address, 0);
+      if (ending instanceof NativeDestructor) this.#run?.(address);
+      else if (ending !== undefined) giveBackTo(ending, BigInt(address), 0);
     } finally {
       for (const hold of kept) hold.release();
       if (token !== undefined && idle.length < mostIdle) idle.push(token);
@@ -158,14 +178,14 @@ const idle: Token[] = [];
 const mostIdle = 1024;
 
 /** A token whose owner has begun. @throws {CSliceError} `ERR_CSLICE_NOMEM`, and nothing has begun then */
-export function own(kind: Kind, address: bigint, ending: Ending, kept: readonly Hold[]): Token {
+export function own(kind: Kind, address: Integer, ending: Ending, kept: readonly Hold[]): Token {
   const token = idle.pop() ?? new Token();
   token.owner.begin(kind, address, ending, kept);
   return token;
 }
 
 /** The same for what is no object of C. */
-export function ownQuietly(address: bigint, ending: Ending, kept: readonly Hold[]): Token {
+export function ownQuietly(address: Integer, ending: Ending, kept: readonly Hold[]): Token {
   return own(uncounted, address, ending, kept);
 }
 
@@ -249,13 +269,13 @@ export class Handle<Name extends string = string> implements Disposable {
   ): Handle<Name> {
     if (typeof name !== 'string') throw typeError(`name must be a string, got ${show(name)}`);
     if (name === '') throw rangeError('name must not be empty');
-    checkAddress('address', address);
+    const integer = exactly(address);
     if (destructor !== null) checkDestructor(destructor);
     const kept = options === undefined ? nothing : keepAll('keeps', keepsOf(options));
-    return Handle.#own(name, address, destructor ?? undefined, kept);
+    return Handle.#own(name, integer, destructor ?? undefined, kept);
   }
 
-  static #own<Name extends string>(name: Name, address: bigint, ending: Ending, kept: readonly Hold[]): Handle<Name> {
+  static #own<Name extends string>(name: Name, address: Integer, ending: Ending, kept: readonly Hold[]): Handle<Name> {
     try {
       return new Handle(name, own(kindOf(name), address, ending, kept));
     } catch (error) {
@@ -282,7 +302,7 @@ export class Handle<Name extends string = string> implements Disposable {
 
   /** Where the object is. Valid for C until the release; it keeps nothing alive. */
   get address(): bigint {
-    return this.#live().owner.address;
+    return BigInt(this.#live().owner.address);
   }
 
   get released(): boolean {
@@ -318,7 +338,7 @@ export class Handle<Name extends string = string> implements Disposable {
 }
 
 /** For functions whose result is a handle; `kept` is theirs again if this throws. */
-export function handleFor(kind: Kind, address: bigint, ending: Ending, kept: readonly Hold[]): Handle {
+export function handleFor(kind: Kind, address: Integer, ending: Ending, kept: readonly Hold[]): Handle {
   return makeHandle(kind.name, own(kind, address, ending, kept));
 }
 
@@ -335,7 +355,7 @@ export class HandleLease implements Disposable {
   /** Where the object is, for as long as the lease lasts. @throws {CSliceError} `ERR_CSLICE_RELEASED` */
   get address(): bigint {
     if (this.#token === undefined) throw new CSliceError('ERR_CSLICE_RELEASED', 'This lease has ended');
-    return this.#token.owner.address;
+    return BigInt(this.#token.owner.address);
   }
 
   get released(): boolean {
@@ -352,6 +372,15 @@ export class HandleLease implements Disposable {
   [Symbol.dispose](): void {
     this.release();
   }
+}
+
+/** An address as C gets it. Most are numbers, and one conversion tells it. */
+function exactly(address: bigint): Integer {
+  if (typeof address === 'bigint') {
+    const number = Number(address);
+    if (number > 0 && number < Number.MAX_SAFE_INTEGER) return number;
+  }
+  return toInteger(checkAddress('address', address));
 }
 
 function keepsOf(options: HandleOptions): readonly unknown[] {

@@ -113,6 +113,9 @@ function checkOptions(options: AllocOptions): void {
 /** For the pool alone: a handle over a block whose view is made already. */
 export let makeRented: (keeper: Rented, address: Integer, views: Views) => Slice;
 
+/** For calls into C alone: where the bytes are, without a bigint; undefined after the release. */
+export let integerOf: (slice: Slice) => Integer | undefined;
+
 let makeImmortal: () => Slice;
 
 /** For streams alone: ends a handle and leaves its views alive, so that the block goes when the last of them does. */
@@ -292,6 +295,7 @@ export class Slice implements Disposable {
       slice.#views = views;
       return slice;
     };
+    integerOf = (slice) => (slice.#keeper === undefined ? undefined : slice.#address);
     leaveToCollector = (slice) => {
       slice.#live();
       slice.#keeper = undefined;

@@ -5,7 +5,7 @@
  */
 import type { NativeDestructor } from './core/destructor.ts';
 import { CSliceError } from './errors.ts';
-import { handlesTable } from './native/symbols.ts';
+import { handlesTable, type Integer } from './native/symbols.ts';
 import { Slice } from './slice.ts';
 
 /** Of an entry of csrc/handles.c, in doubles: address (0: none), order, function, signature, context. */
@@ -22,25 +22,23 @@ const tables: Slice[] = [];
 export class Place {
   readonly #table: Float64Array;
   readonly #at: number;
-  #destructor: NativeDestructor | undefined;
 
   constructor(table: Float64Array, at: number) {
     this.#table = table;
     this.#at = at;
   }
 
-  set(address: bigint, destructor: NativeDestructor): void {
-    const table = this.#table;
-    const at = this.#at;
-    if (destructor !== this.#destructor) {
-      this.#destructor = destructor;
-      const { fn, signature, context } = destructor.fields;
-      table[at + 2] = Number(fn);
-      table[at + 3] = signature;
-      table[at + 4] = Number(context);
-    }
-    table[at + 1] = ++order; // what is newer may need what is older, and ends first
-    table[at] = Number(address); // last, since the thread may end in between
+  /** For all objects from here on. */
+  choose(destructor: NativeDestructor): void {
+    const { fn, signature, context } = destructor.fields;
+    this.#table[this.#at + 2] = Number(fn);
+    this.#table[this.#at + 3] = signature;
+    this.#table[this.#at + 4] = Number(context);
+  }
+
+  set(address: Integer): void {
+    this.#table[this.#at + 1] = ++order; // what is newer may need what is older, and ends first
+    this.#table[this.#at] = Number(address); // last, since the thread may end in between
   }
 
   clear(): void {

@@ -5,10 +5,11 @@
 import { types } from 'node:util';
 import { bytesOf } from '../core/check.ts';
 import { CSliceError, rangeError, show, typeError } from '../errors.ts';
-import { Handle, type Hold, type Kind, kindOf, type Owner, ownerOrNone, Tied } from '../handle.ts';
+import { Handle, type Hold, type Kind, kindOf, ownerOrNone, Tied } from '../handle.ts';
 import type { TypeObject } from '../native/koffi.ts';
+import type { Integer } from '../native/symbols.ts';
 import { pin } from '../pin.ts';
-import { Slice } from '../slice.ts';
+import { integerOf, Slice } from '../slice.ts';
 import type { DeclaredParameter, Direction } from './prototype.ts';
 import { throwAlone, type Trap, trapOf } from './trap.ts';
 
@@ -65,6 +66,10 @@ export interface Parameter {
   readonly kind: number;
   readonly direction: Direction;
   readonly type: TypeObject;
+  /** Of the integers that it takes; none lies between them where it takes none. */
+  readonly lowest: number;
+  readonly highest: number;
+  readonly isReal: boolean;
   /** As the prototype has it. */
   readonly text: string;
   /** Of the handles that it takes; undefined: of all. */
@@ -74,32 +79,37 @@ export interface Parameter {
 
 export function parameterOf(owner: string, declared: DeclaredParameter): Parameter {
   const { name, direction, type, text, target, isConst, stars } = declared;
+  const handles = stars === 1 && target === 'void' ? undefined : kindOf(stars > 1 ? text : target);
+  return newParameter(owner, name, direction, type, text, handles, isConst || stars === 0);
+}
+
+/** In one place, so that all have the same hidden class. */
+function newParameter(
+  owner: string,
+  name: string,
+  direction: Direction,
+  type: TypeObject,
+  text: string,
+  target: Kind | undefined,
+  isConst: boolean,
+): Parameter {
   const kind = kindOfType(type);
-  return {
-    owner,
-    name,
-    kind,
-    direction,
-    type,
-    text,
-    target: stars === 1 && target === 'void' ? undefined : kindOf(stars > 1 ? text : target),
-    takesStrings: kind === kinds.string && direction === 'in' && (isConst || stars === 0),
-  };
+  const isReal = kind === kinds.real;
+  const [lowest, highest] = kind < kinds.real ? numbersOf(kind) : [0.5, -0.5];
+  const takesStrings = kind === kinds.string && direction === 'in' && isConst;
+  return { owner, name, kind, direction, type, lowest, highest, isReal, text, target, takesStrings };
+}
+
+/** The range of an integer type, as far as numbers are exact. */
+function numbersOf(kind: number): [number, number] {
+  const [lowest, highest] = integersOf(kind);
+  const most = Number.MAX_SAFE_INTEGER;
+  return [Math.max(Number(lowest), -most), Math.min(Number(highest), most)];
 }
 
 /** Of a function that koffi has declared, whose parameters have no names. */
 export function parameterOfKoffi(owner: string, index: number, direction: Direction, type: TypeObject): Parameter {
-  const name = `argument ${index + 1}`;
-  return {
-    owner,
-    name,
-    kind: kindOfType(type),
-    direction,
-    type,
-    text: type.name,
-    target: undefined,
-    takesStrings: direction === 'in' && /^String/.test(type.primitive),
-  };
+  return newParameter(owner, `argument ${index + 1}`, direction, type, type.name, undefined, true);
 }
 
 export function kindOfType(type: TypeObject): number {
@@ -113,52 +123,57 @@ const lengthOfArray = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint
   ?.get as () => number;
 
 /**
- * What koffi gets for a value that needs no preparation, or {@link unfit}. Runs no code of the caller's: nothing that
- * an earlier argument stands for can be released by a later one.
+ * What a call that passes numbers alone gets for a value, or {@link unfit}. Objects of C go as numbers, since koffi takes
+ * those as fast as any pointer, and JavaScript makes no bigint for them.
+ *
+ * Runs no code of the caller's: nothing that an earlier argument stands for can be released by a later one.
  */
-export function direct(parameter: Parameter, value: unknown): unknown {
-  switch (parameter.kind) {
-    case 4:
-      return typeof value === 'number' && (value | 0) === value ? value : unfit;
-    case 8:
-      return typeof value === 'number' ? value : unfit;
-    case 5:
-      return typeof value === 'number' && value >>> 0 === value ? value : unfit;
-    case 7:
-      if (typeof value === 'number') return value >= 0 && Number.isSafeInteger(value) ? value : unfit;
-      return typeof value === 'bigint' && BigInt.asUintN(64, value) === value ? value : unfit;
-    case 6:
-      if (typeof value === 'number') return Number.isSafeInteger(value) ? value : unfit;
-      return typeof value === 'bigint' && BigInt.asIntN(64, value) === value ? value : unfit;
-    case 0:
-      return typeof value === 'number' && (value << 24) >> 24 === value ? value : unfit;
-    case 1:
-      return typeof value === 'number' && (value & 0xff) === value ? value : unfit;
-    case 2:
-      return typeof value === 'number' && (value << 16) >> 16 === value ? value : unfit;
-    case 3:
-      return typeof value === 'number' && (value & 0xffff) === value ? value : unfit;
-    case 9:
-      return typeof value === 'boolean' ? value : unfit;
-    case 13:
-      return unfit;
-    default:
-      return directPointer(parameter, value);
+export function numeric(parameter: Parameter, value: unknown): unknown {
+  if (typeof value === 'number') {
+    if (parameter.isReal) return value;
+    return value >= parameter.lowest && value <= parameter.highest && Math.floor(value) === value ? value : unfit;
   }
+  if (parameter.kind < kinds.string) return otherScalar(parameter, value);
+  if (value === null) return 0;
+  if (value instanceof Slice) return numberOf(integerOf(value));
+  if (value instanceof Handle) return numberOf(addressOfHandle(parameter, value));
+  if (typeof value !== 'bigint' || parameter.kind === kinds.struct) return unfit;
+  return value >= 0n && value <= largestExact ? Number(value) : unfit;
 }
 
-function directPointer(parameter: Parameter, value: unknown): unknown {
+const largestExact = BigInt(Number.MAX_SAFE_INTEGER);
+
+function numberOf(address: Integer | undefined): unknown {
+  return typeof address === 'number' ? address : unfit;
+}
+
+/** Undefined for a handle that the parameter does not take, or that must be looked at before. */
+function addressOfHandle({ target, kind }: Parameter, handle: Handle): Integer | undefined {
+  const owner = ownerOrNone(handle);
+  if (owner === undefined || owner.views !== undefined || kind === kinds.struct) return undefined;
+  return target === undefined || target === owner.kind ? owner.address : undefined;
+}
+
+function otherScalar({ kind }: Parameter, value: unknown): unknown {
+  if (typeof value === 'boolean') return kind === kinds.bool ? value : unfit;
+  if (typeof value !== 'bigint') return unfit;
+  if (kind === kinds.uint64) return BigInt.asUintN(64, value) === value ? value : unfit;
+  return kind === kinds.int64 && BigInt.asIntN(64, value) === value ? value : unfit;
+}
+
+/** The same for any call: what koffi gets for a value that needs no preparation. */
+export function direct(parameter: Parameter, value: unknown): unknown {
+  if (parameter.kind < kinds.string) return numeric(parameter, value);
   if (value === null) return null;
-  if (value instanceof Slice) return value.released ? unfit : value.address;
-  if (typeof value === 'bigint') return BigInt.asUintN(64, value) === value ? value : unfit;
-  if (value instanceof Handle) {
-    const owner = ownerOrNone(value);
-    if (owner === undefined || owner.views !== undefined) return unfit;
-    return parameter.target === undefined || parameter.target === owner.kind ? owner.address : unfit;
-  }
+  if (parameter.kind === kinds.struct) return unfit;
   if (typeof value === 'string') return parameter.takesStrings ? value : unfit;
-  if (types.isTypedArray(value)) return lengthOfArray.call(value) > 0 ? value : unfit;
-  return unfit;
+  if (typeof value === 'bigint') return BigInt.asUintN(64, value) === value ? value : unfit;
+  if (typeof value !== 'object') return unfit;
+  if (types.isTypedArray(value)) return lengthOfArray.call(value) > 0 ? value : unfit; // none: empty, or detached
+  if (value instanceof Slice) return value.released ? unfit : value.address;
+  if (!(value instanceof Handle)) return unfit;
+  const address = addressOfHandle(parameter, value);
+  return address === undefined ? unfit : BigInt(address);
 }
 
 /** What a call holds, and what it does once C is done. */
@@ -241,7 +256,7 @@ export class Preparation {
     if (!fits || parameter.kind === kinds.struct) throw refusal(parameter, value);
     if (owner.views !== undefined) owner.endViews();
     this.holds.push(owner.use());
-    return owner.address;
+    return BigInt(owner.address);
   }
 
   #memory(parameter: Parameter, value: Slice | Memory): unknown {
@@ -318,8 +333,8 @@ export class Preparation {
   #part(parameter: Parameter, value: Handle | Tied): bigint {
     const owner = value instanceof Handle ? ownerOrNone(value) : value.owner();
     if (owner === undefined) throw released(parameter);
-    this.holds.push((owner as Owner).use());
-    return owner.address;
+    this.holds.push(owner.use());
+    return BigInt(owner.address);
   }
 }
 
@@ -362,16 +377,7 @@ export function guarded(fn: AnyFunction, result: TypeObject | undefined, trap: T
 function answer(type: TypeObject, value: unknown): unknown {
   const kind = kindOfType(type);
   if (kind === kinds.struct) return value;
-  const parameter: Parameter = {
-    owner: 'a callback',
-    name: 'its result',
-    kind,
-    direction: 'in',
-    type,
-    text: type.name,
-    target: undefined,
-    takesStrings: kind === kinds.string,
-  };
+  const parameter = newParameter('a callback', 'its result', 'in', type, type.name, undefined, true);
   const passed = direct(parameter, value);
   if (passed === unfit) throw refusal(parameter, value);
   return passed;
@@ -425,11 +431,14 @@ function wanted({ kind, text, takesStrings }: Parameter): string {
 
 const bits = [8, 8, 16, 16, 32, 32, 64, 64];
 
-function rangeOf(kind: number): string {
+function integersOf(kind: number): [bigint, bigint] {
   const width = BigInt(bits[kind] ?? 64);
-  const signed = kind % 2 === 0;
-  const lowest = signed ? -(1n << (width - 1n)) : 0n;
-  const highest = (1n << (signed ? width - 1n : width)) - 1n;
+  const isSigned = kind % 2 === 0;
+  return [isSigned ? -(1n << (width - 1n)) : 0n, (1n << (isSigned ? width - 1n : width)) - 1n];
+}
+
+function rangeOf(kind: number): string {
+  const [lowest, highest] = integersOf(kind);
   return `from ${lowest} to ${highest}`;
 }
 

@@ -4,7 +4,7 @@
  */
 import { CSliceError, typeError } from '../errors.ts';
 import type { KoffiFunction } from '../native/koffi.ts';
-import { direct, type Parameter, parameterOf, Preparation, reasonOf, unfit } from './arguments.ts';
+import { direct, numeric, type Parameter, parameterOf, Preparation, reasonOf, unfit } from './arguments.ts';
 import { koffiSpecOf, parseVariable } from './prototype.ts';
 import { enterBackground, leaveBackground, liveCallbacks, within } from './trap.ts';
 
@@ -14,6 +14,8 @@ type AnyFunction = (...args: unknown[]) => unknown;
 export interface Callee {
   readonly name: string;
   readonly fn: KoffiFunction;
+  /** The same function with an integer for each pointer, which is what numbers are passed to fastest. */
+  readonly numbers: AnyFunction;
   /** Those that the caller gives. */
   readonly parameters: readonly Parameter[];
   readonly variadic: boolean;
@@ -73,7 +75,10 @@ export function afterCall(argument: unknown): void {
   if (argument === neverPassed) neverPassed = {};
 }
 
-/** The function that JavaScript calls, for what returns koffi's own result. */
+/**
+ * The function that JavaScript calls, for what returns koffi's own result. It tries the way of numbers first, then what
+ * koffi takes as it is, such as strings and buffers, and prepares the arguments where neither serves.
+ */
 export function wrap(callee: Callee): AnyFunction {
   switch (callee.variadic ? -1 : callee.parameters.length) {
     case 0:
@@ -95,6 +100,9 @@ export function wrap(callee: Callee): AnyFunction {
   }
 }
 
+/** Says that the call has not been made. */
+const notCalled: unique symbol = Symbol('notCalled');
+
 // biome-ignore-start lint/complexity/noArguments: a rest array costs as much as the call into C
 
 function wrap0(callee: Callee): AnyFunction {
@@ -106,93 +114,101 @@ function wrap0(callee: Callee): AnyFunction {
 }
 
 function wrap1(callee: Callee): AnyFunction {
-  const { fn } = callee;
-  const [p] = callee.parameters as [Parameter];
+  const { numbers } = callee;
+  const [p1] = callee.parameters as [Parameter];
   return function (a) {
     if (arguments.length === 1 && liveCallbacks === 0) {
-      const x = direct(p, a);
-      if (x !== unfit) {
-        const result = fn(x);
+      const x1 = numeric(p1, a);
+      if (x1 !== unfit) {
+        const result = numbers(x1);
         afterCall(a);
         return result;
       }
+      const result = direct1(callee, a);
+      if (result !== notCalled) return result;
     }
     return callHeld(callee, arguments);
   };
 }
 
 function wrap2(callee: Callee): AnyFunction {
-  const { fn } = callee;
-  const [p, q] = callee.parameters as [Parameter, Parameter];
+  const { numbers } = callee;
+  const [p1, p2] = callee.parameters as [Parameter, Parameter];
   return function (a, b) {
     if (arguments.length === 2 && liveCallbacks === 0) {
-      const x = direct(p, a);
-      const y = direct(q, b);
-      if (x !== unfit && y !== unfit) {
-        const result = fn(x, y);
+      const x1 = numeric(p1, a);
+      const x2 = numeric(p2, b);
+      if (x1 !== unfit && x2 !== unfit) {
+        const result = numbers(x1, x2);
         afterCall(a);
         afterCall(b);
         return result;
       }
+      const result = direct2(callee, a, b);
+      if (result !== notCalled) return result;
     }
     return callHeld(callee, arguments);
   };
 }
 
 function wrap3(callee: Callee): AnyFunction {
-  const { fn } = callee;
-  const [p, q, r] = callee.parameters as [Parameter, Parameter, Parameter];
+  const { numbers } = callee;
+  const [p1, p2, p3] = callee.parameters as [Parameter, Parameter, Parameter];
   return function (a, b, c) {
     if (arguments.length === 3 && liveCallbacks === 0) {
-      const x = direct(p, a);
-      const y = direct(q, b);
-      const z = direct(r, c);
-      if (x !== unfit && y !== unfit && z !== unfit) {
-        const result = fn(x, y, z);
+      const x1 = numeric(p1, a);
+      const x2 = numeric(p2, b);
+      const x3 = numeric(p3, c);
+      if (x1 !== unfit && x2 !== unfit && x3 !== unfit) {
+        const result = numbers(x1, x2, x3);
         afterCall(a);
         afterCall(b);
         afterCall(c);
         return result;
       }
+      const result = direct3(callee, a, b, c);
+      if (result !== notCalled) return result;
     }
     return callHeld(callee, arguments);
   };
 }
 
 function wrap4(callee: Callee): AnyFunction {
-  const { fn } = callee;
-  const [p, q, r, s] = callee.parameters as [Parameter, Parameter, Parameter, Parameter];
+  const { numbers } = callee;
+  const [p1, p2, p3, p4] = callee.parameters as [Parameter, Parameter, Parameter, Parameter];
   return function (a, b, c, d) {
     if (arguments.length === 4 && liveCallbacks === 0) {
-      const w = direct(p, a);
-      const x = direct(q, b);
-      const y = direct(r, c);
-      const z = direct(s, d);
-      if (w !== unfit && x !== unfit && y !== unfit && z !== unfit) {
-        const result = fn(w, x, y, z);
+      const x1 = numeric(p1, a);
+      const x2 = numeric(p2, b);
+      const x3 = numeric(p3, c);
+      const x4 = numeric(p4, d);
+      if (x1 !== unfit && x2 !== unfit && x3 !== unfit && x4 !== unfit) {
+        const result = numbers(x1, x2, x3, x4);
         afterCall(a);
         afterCall(b);
         afterCall(c);
         afterCall(d);
         return result;
       }
+      const result = direct4(callee, a, b, c, d);
+      if (result !== notCalled) return result;
     }
     return callHeld(callee, arguments);
   };
 }
 
 function wrap5(callee: Callee): AnyFunction {
-  const { fn } = callee;
-  const [p, q, r, s, t] = callee.parameters as [Parameter, Parameter, Parameter, Parameter, Parameter];
+  const { numbers } = callee;
+  const [p1, p2, p3, p4, p5] = callee.parameters as [Parameter, Parameter, Parameter, Parameter, Parameter];
   return function (a, b, c, d, e) {
     if (arguments.length === 5 && liveCallbacks === 0) {
-      const v = direct(p, a);
-      const w = direct(q, b);
-      const x = direct(r, c);
-      const y = direct(s, d);
-      const z = direct(t, e);
-      if (v !== unfit && w !== unfit && x !== unfit && y !== unfit && z !== unfit) {
-        const result = fn(v, w, x, y, z);
+      const x1 = numeric(p1, a);
+      const x2 = numeric(p2, b);
+      const x3 = numeric(p3, c);
+      const x4 = numeric(p4, d);
+      const x5 = numeric(p5, e);
+      if (x1 !== unfit && x2 !== unfit && x3 !== unfit && x4 !== unfit && x5 !== unfit) {
+        const result = numbers(x1, x2, x3, x4, x5);
         afterCall(a);
         afterCall(b);
         afterCall(c);
@@ -200,24 +216,26 @@ function wrap5(callee: Callee): AnyFunction {
         afterCall(e);
         return result;
       }
+      const result = direct5(callee, a, b, c, d, e);
+      if (result !== notCalled) return result;
     }
     return callHeld(callee, arguments);
   };
 }
 
 function wrap6(callee: Callee): AnyFunction {
-  const { fn } = callee;
-  const [p, q, r, s, t, o] = callee.parameters as [Parameter, Parameter, Parameter, Parameter, Parameter, Parameter];
+  const { numbers } = callee;
+  const [p1, p2, p3, p4, p5, p6] = callee.parameters as [Parameter, Parameter, Parameter, Parameter, Parameter, Parameter];
   return function (a, b, c, d, e, f) {
     if (arguments.length === 6 && liveCallbacks === 0) {
-      const u = direct(p, a);
-      const v = direct(q, b);
-      const w = direct(r, c);
-      const x = direct(s, d);
-      const y = direct(t, e);
-      const z = direct(o, f);
-      if (u !== unfit && v !== unfit && w !== unfit && x !== unfit && y !== unfit && z !== unfit) {
-        const result = fn(u, v, w, x, y, z);
+      const x1 = numeric(p1, a);
+      const x2 = numeric(p2, b);
+      const x3 = numeric(p3, c);
+      const x4 = numeric(p4, d);
+      const x5 = numeric(p5, e);
+      const x6 = numeric(p6, f);
+      if (x1 !== unfit && x2 !== unfit && x3 !== unfit && x4 !== unfit && x5 !== unfit && x6 !== unfit) {
+        const result = numbers(x1, x2, x3, x4, x5, x6);
         afterCall(a);
         afterCall(b);
         afterCall(c);
@@ -226,12 +244,100 @@ function wrap6(callee: Callee): AnyFunction {
         afterCall(f);
         return result;
       }
+      const result = direct6(callee, a, b, c, d, e, f);
+      if (result !== notCalled) return result;
     }
     return callHeld(callee, arguments);
   };
 }
 
 // biome-ignore-end lint/complexity/noArguments: as above
+
+// With what koffi takes as it is.
+
+function direct1({ fn, parameters }: Callee, a: unknown): unknown {
+  const [p1] = parameters as [Parameter];
+  const x1 = direct(p1, a);
+  if (x1 === unfit) return notCalled;
+  const result = fn(x1);
+  afterCall(a);
+  return result;
+}
+
+function direct2({ fn, parameters }: Callee, a: unknown, b: unknown): unknown {
+  const [p1, p2] = parameters as [Parameter, Parameter];
+  const x1 = direct(p1, a);
+  const x2 = direct(p2, b);
+  if (x1 === unfit || x2 === unfit) return notCalled;
+  const result = fn(x1, x2);
+  afterCall(a);
+  afterCall(b);
+  return result;
+}
+
+function direct3({ fn, parameters }: Callee, a: unknown, b: unknown, c: unknown): unknown {
+  const [p1, p2, p3] = parameters as [Parameter, Parameter, Parameter];
+  const x1 = direct(p1, a);
+  const x2 = direct(p2, b);
+  const x3 = direct(p3, c);
+  if (x1 === unfit || x2 === unfit || x3 === unfit) return notCalled;
+  const result = fn(x1, x2, x3);
+  afterCall(a);
+  afterCall(b);
+  afterCall(c);
+  return result;
+}
+
+function direct4({ fn, parameters }: Callee, a: unknown, b: unknown, c: unknown, d: unknown): unknown {
+  const [p1, p2, p3, p4] = parameters as [Parameter, Parameter, Parameter, Parameter];
+  const x1 = direct(p1, a);
+  const x2 = direct(p2, b);
+  const x3 = direct(p3, c);
+  const x4 = direct(p4, d);
+  if (x1 === unfit || x2 === unfit || x3 === unfit || x4 === unfit) return notCalled;
+  const result = fn(x1, x2, x3, x4);
+  afterCall(a);
+  afterCall(b);
+  afterCall(c);
+  afterCall(d);
+  return result;
+}
+
+function direct5({ fn, parameters }: Callee, a: unknown, b: unknown, c: unknown, d: unknown, e: unknown): unknown {
+  const [p1, p2, p3, p4, p5] = parameters as [Parameter, Parameter, Parameter, Parameter, Parameter];
+  const x1 = direct(p1, a);
+  const x2 = direct(p2, b);
+  const x3 = direct(p3, c);
+  const x4 = direct(p4, d);
+  const x5 = direct(p5, e);
+  if (x1 === unfit || x2 === unfit || x3 === unfit || x4 === unfit || x5 === unfit) return notCalled;
+  const result = fn(x1, x2, x3, x4, x5);
+  afterCall(a);
+  afterCall(b);
+  afterCall(c);
+  afterCall(d);
+  afterCall(e);
+  return result;
+}
+
+function direct6({ fn, parameters }: Callee, a: unknown, b: unknown, c: unknown, d: unknown, e: unknown, f: unknown): unknown {
+  const [p1, p2, p3, p4, p5, p6] = parameters as [Parameter, Parameter, Parameter, Parameter, Parameter, Parameter];
+  const x1 = direct(p1, a);
+  const x2 = direct(p2, b);
+  const x3 = direct(p3, c);
+  const x4 = direct(p4, d);
+  const x5 = direct(p5, e);
+  const x6 = direct(p6, f);
+  if (x1 === unfit || x2 === unfit || x3 === unfit || x4 === unfit || x5 === unfit || x6 === unfit) return notCalled;
+  const result = fn(x1, x2, x3, x4, x5, x6);
+  afterCall(a);
+  afterCall(b);
+  afterCall(c);
+  afterCall(d);
+  afterCall(e);
+  afterCall(f);
+  return result;
+}
 
 /** Calls with everything held, for arguments that koffi cannot have as they are, and where callbacks may run. */
 function callHeld(callee: Callee, args: ArrayLike<unknown>): unknown {

@@ -217,7 +217,7 @@ export class OwningFunction {
       case 'block':
         return Slice.fromBlock(address);
       case 'handle':
-        return handleFor(this.#kind as Kind, address, free, kept);
+        return handleFor(this.#kind as Kind, toInteger(address), free, kept);
       case 'string': {
         const text = textAt(this.#options.from as Place, address);
         this.#giveBack(address, 0);
@@ -239,7 +239,7 @@ export class OwningFunction {
     }
     const { keeps, until } = this.#options;
     const values = [...keeps, ...until].map((index) => this.#valueAt(given, index));
-    const token = ownQuietly(0n, undefined, kept);
+    const token = ownQuietly(0, undefined, kept);
     const slice = Slice.borrow(address, byteLength, new Borrowing(token, values));
     const { owner } = token;
     const view = { release: () => endView(slice, owner) };
