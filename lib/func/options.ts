@@ -20,7 +20,7 @@ const keysOf: Readonly<Record<string, readonly string[]>> = {
   view: [...common, 'keeps', 'from', 'size', 'until'],
   undefined: [...common, 'keeps', 'by'],
 };
-const allKeys = [...new Set(Object.values(keysOf).flat())];
+const allKeys = ['returns', 'from', 'size', 'free', 'keeps', 'until', 'by', 'failed', 'message'];
 
 export interface Options {
   readonly returns: Returns;
