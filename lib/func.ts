@@ -32,11 +32,13 @@ import { type KoffiFunction, type KoffiLibrary, koffi, type TypeSpec } from './n
  * });
  * using db = open(':memory:');
  */
-export function func<const S extends string, const O extends Ownership<RawResult<S>> | undefined = undefined>(
+export function func<const S extends string>(lib: KoffiLibrary, prototype: S): CFunction<S>;
+export function func<const S extends string, const O extends Ownership<RawResult<S>>>(
   lib: KoffiLibrary,
   prototype: S,
-  ownership?: O,
-): CFunction<S, O> {
+  ownership: O,
+): CFunction<S, O>;
+export function func(lib: KoffiLibrary, prototype: string, ownership?: unknown): CFunction<string, unknown> {
   if (typeof lib?.func !== 'function') throw typeError(`lib must be a library loaded by koffi, got ${show(lib)}`);
   const parsed = parsePrototype(prototype);
   const options = ownership === undefined ? undefined : readOptions(lib, parsed, ownership);
@@ -46,7 +48,7 @@ export function func<const S extends string, const O extends Ownership<RawResult
   const { call, callAsync } = options === undefined ? plain(callee) : owning(callee, parsed, options, cells);
   Object.defineProperty(call, 'name', { value: parsed.name });
   Object.defineProperty(call, 'async', { value: callAsync });
-  return call as unknown as CFunction<S, O>;
+  return call as unknown as CFunction<string, unknown>;
 }
 
 type AnyFunction = (...args: unknown[]) => unknown;

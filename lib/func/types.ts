@@ -11,13 +11,15 @@ import type { Slice } from '../slice.ts';
 export type Memory = Slice | ArrayBuffer | SharedArrayBuffer | ArrayBufferView | bigint | null;
 
 /** A JavaScript object that stands for a C struct. No handle is one: those have a `lease`. */
-export type StructObject = object & { readonly lease?: never };
+export type StructObject =
+  | { readonly [member: string]: unknown; readonly lease?: never }
+  | (object & { readonly lease?: never });
 
 /** What may be given where a prototype has a `T *`. */
 export type Pointer<T extends string = string> =
   | Memory
   | (T extends 'void'
-      ? Handle
+      ? Handle | CallbackPointer
       : T extends Character | SmallInteger | WideInteger | 'bool' | 'float' | 'double'
         ? readonly (number | bigint | boolean | null)[]
         : Handle<T> | CallbackPointer | StructObject | ((...args: never[]) => unknown));
@@ -42,22 +44,16 @@ type Real = 'float' | 'double' | 'float32' | 'float64';
 type StringName = 'str' | 'string' | 'str16' | 'string16' | 'str32' | 'string32';
 type Wide = 'char' | 'char16_t' | 'char32_t' | 'wchar_t' | 'char16' | 'char32' | 'wchar';
 
-/** A type by its name, without pointers. */
-type Scalar<T extends string> = T extends 'void'
-  ? void
-  : T extends 'bool'
-    ? boolean
-    : T extends SmallInteger | Character | Real
-      ? number
-      : T extends WideInteger
-        ? number | bigint
-        : T extends StringName
-          ? string | null
-          : unknown;
+/** Types by their names. A look-up costs the compiler less than a chain of conditions. */
+type Scalars = { [T in SmallInteger | Character | Real]: number } & { [T in WideInteger]: number | bigint } & {
+  [T in StringName]: string | null;
+} & { void: void; bool: boolean };
 
-type Blank = ' ' | '\n' | '\t' | '\r';
-type Trim<S extends string> = S extends `${Blank}${infer R}` ? Trim<R> : S extends `${infer R}${Blank}` ? Trim<R> : S;
-/** Single spaces, and one on each side of a `*`. */
+/** A type by its name, without pointers. */
+type Scalar<T extends string> = T extends keyof Scalars ? Scalars[T] : unknown;
+
+type Trim<S extends string> = S extends ` ${infer R}` ? Trim<R> : S extends `${infer R} ` ? Trim<R> : S;
+/** The only white space is single spaces. */
 type Spaced<S extends string> = S extends `${infer A}\n${infer B}`
   ? Spaced<`${A} ${B}`>
   : S extends `${infer A}\t${infer B}`
@@ -66,14 +62,18 @@ type Spaced<S extends string> = S extends `${infer A}\n${infer B}`
       ? Spaced<`${A} ${B}`>
       : S;
 
+type Qualifier = 'const' | 'volatile' | 'struct' | 'union' | 'enum';
 /** A type without qualifiers and tags. */
-type Bare<S extends string> =
-  Trim<S> extends `${'const' | 'volatile' | 'struct' | 'union' | 'enum'} ${infer R}`
-    ? Bare<R>
-    : Trim<S> extends `${infer R} const`
+type Bare<S extends string> = S extends keyof Scalars
+  ? S
+  : S extends `${infer W} ${infer R}`
+    ? W extends Qualifier | ''
       ? Bare<R>
-      : Trim<S>;
-type IsConst<S extends string> = Trim<S> extends `const ${string}` | `${string} const` ? true : false;
+      : S extends `${infer T} ` | `${infer T} const`
+        ? Bare<T>
+        : S
+    : S;
+type IsConst<S extends string> = S extends `const ${string}` | `${string} const ` ? true : false;
 
 /** `double x` without its last word, where there are two or more and the whole is not the name of a type. */
 type WithoutName<S extends string> =
@@ -97,15 +97,21 @@ interface Declared {
   name: string;
 }
 
-type Parse<S extends string> =
-  Trim<S> extends `${infer T}*${infer Rest}`
-    ? {
-        of: Bare<T>;
-        stars: Rest extends `${string}*${string}` ? 2 : 1;
-        const: IsConst<T>;
-        name: LastWord<Trim<Rest extends `${string}*${infer R}` ? NoStars<R> : Rest>>;
-      }
-    : { of: WithoutName<Bare<S>>; stars: 0; const: false; name: LastWord<Trim<S>> };
+/** Of a text without spaces at its ends. */
+type Parse<S extends string> = S extends `${infer T}*${infer Rest}`
+  ? {
+      of: Bare<Trim<T>>;
+      stars: Rest extends `${string}*${string}` ? 2 : 1;
+      const: IsConst<T>;
+      name: LastWord<Trim<Rest extends `${string}*${infer R}` ? NoStars<R> : Rest>>;
+    }
+  : S extends `${infer T extends keyof Scalars & string} ${infer Name}`
+    ? Name extends `${string} ${string}`
+      ? { of: WithoutName<Bare<S>>; stars: 0; const: false; name: LastWord<S> }
+      : `${T} ${Name}` extends keyof Scalars
+        ? { of: S; stars: 0; const: false; name: Name }
+        : { of: T; stars: 0; const: false; name: Name }
+    : { of: WithoutName<Bare<S>>; stars: 0; const: false; name: LastWord<S> };
 type NoStars<S extends string> = S extends `${string}*${infer R}` ? NoStars<R> : S;
 
 type Input<P extends Declared> = P['stars'] extends 0
@@ -130,28 +136,35 @@ type Output<P extends Declared> =
               : StructObject | unknown[] | Handle<P['of']>);
 
 /** The parameter's place in the argument list; none where the result takes it. */
-type Argument<S extends string, Taken extends string> =
-  Trim<S> extends `_Out_${Blank}${infer R}`
-    ? Parse<R>['name'] extends Taken
-      ? []
-      : [Output<Parse<R>>]
-    : Trim<S> extends `_Inout_${Blank}${infer R}`
+type Argument<S extends string, Taken extends string> = S extends `_${infer D}_ ${infer R}`
+  ? D extends 'Out'
+    ? Parse<R> extends infer P extends Declared
+      ? P['name'] extends Taken
+        ? []
+        : [Output<P>]
+      : never
+    : D extends 'Inout'
       ? [Output<Parse<R>>]
-      : Trim<S> extends `_In_${Blank}${infer R}`
+      : D extends 'In'
         ? [Input<Parse<R>>]
-        : Trim<S> extends '...'
-          ? unknown[]
-          : [Input<Parse<S>>];
+        : [Input<Parse<S>>]
+  : S extends '...'
+    ? unknown[]
+    : [Input<Parse<S>>];
 
 type Arguments<S extends string, Taken extends string, Done extends unknown[] = []> =
   Trim<S> extends '' | 'void'
     ? Done
     : S extends `${infer First},${infer Rest}`
-      ? Arguments<Rest, Taken, [...Done, ...Argument<First, Taken>]>
-      : [...Done, ...Argument<S, Taken>];
+      ? Arguments<Rest, Taken, [...Done, ...Argument<Trim<First>, Taken>]>
+      : [...Done, ...Argument<Trim<S>, Taken>];
 
 type Convention = '__cdecl' | '__stdcall' | '__fastcall' | '__thiscall';
-type WithoutConvention<S extends string> = S extends `${infer A}${Convention}${infer B}` ? `${A}${B}` : S;
+type WithoutConvention<S extends string> = S extends `${infer A}__${infer C} ${infer B}`
+  ? `__${C}` extends Convention
+    ? `${A}${B}`
+    : S
+  : S;
 
 type Result<P extends Declared> = P['stars'] extends 0
   ? Scalar<P['of']>
@@ -169,7 +182,7 @@ type Split<S extends string> =
         ? never
         : Head extends `${string}!${string}` | `${string}/*${string}`
           ? never
-          : { head: Parse<WithoutConvention<Head>>; list: List }
+          : { head: Parse<Trim<WithoutConvention<Head>>>; list: List }
       : never
     : never;
 
@@ -191,8 +204,8 @@ type TargetOf<List extends string, F> = List extends `${infer First},${infer Res
   ? TargetIn<First, F, TargetOf<Rest, F>>
   : TargetIn<List, F, string>;
 type TargetIn<S extends string, F, Else> =
-  Parse<WithoutDirection<S>> extends { name: infer N; of: infer T } ? (N extends F ? T : Else) : Else;
-type WithoutDirection<S extends string> = Trim<S> extends `_${'Out' | 'Inout' | 'In'}_${Blank}${infer R}` ? R : S;
+  Parse<WithoutDirection<Trim<S>>> extends { name: infer N; of: infer T } ? (N extends F ? T : Else) : Else;
+type WithoutDirection<S extends string> = S extends `_${'Out' | 'Inout' | 'In'}_ ${infer R}` ? R : S;
 
 type HandleNameOf<S extends string, O> = O extends { readonly from: infer F }
   ? F extends `${string}.${string}`
@@ -290,7 +303,7 @@ export type Ownership<Raw = any> =
   | Plain<Raw>;
 
 type CallbackArgument<S extends string, Viewed> =
-  Parse<WithoutDirection<S>> extends infer P extends Declared
+  Parse<WithoutDirection<Trim<S>>> extends infer P extends Declared
     ? P['name'] extends Viewed
       ? Uint8Array
       : Result<P>
