@@ -10,7 +10,7 @@ export { destructor } from './core/destructor.ts';
 export type { Lease } from './core/lease.ts';
 export type { SharedSlice } from './core/shared.ts';
 export type { StructArray } from './core/structs.ts';
-export type { Configuration, Stats } from './diagnostics.ts';
+export type { Configuration, HandleStats, Stats } from './diagnostics.ts';
 export { configure, stats } from './diagnostics.ts';
 export type { ErrorCode } from './errors.ts';
 export { CCallError, CSliceError } from './errors.ts';

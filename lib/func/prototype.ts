@@ -154,9 +154,13 @@ function isIdentifier(word: string): boolean {
   return /^[A-Za-z_]/.test(word);
 }
 
+/** Names of C that koffi does not have. */
+const aliases: Readonly<Record<string, string>> = { ssize_t: 'intptr_t', ptrdiff_t: 'intptr_t' };
+
 /** The name by which koffi knows a type without pointers; undefined if it does not. */
 function lookUp(words: readonly string[]): string | undefined {
-  for (const name of [words.join(' '), integerName(words)]) {
+  const spelled = words.join(' ');
+  for (const name of [spelled, Object.hasOwn(aliases, spelled) ? aliases[spelled] : undefined, integerName(words)]) {
     if (name === undefined || name === '') continue;
     try {
       koffi().type(name);
@@ -168,13 +172,9 @@ function lookUp(words: readonly string[]): string | undefined {
 
 /** C spells an integer type in several ways, of which koffi knows one: `long unsigned int` is `unsigned long`. */
 function integerName(words: readonly string[]): string | undefined {
-  const rest = words.filter((word) => word !== 'int' && word !== 'signed');
-  const isUnsigned = rest.includes('unsigned');
-  const size = rest.filter((word) => word !== 'unsigned').join(' ');
-  if (rest.length - (isUnsigned ? 1 : 0) !== (size === '' ? 0 : size.split(' ').length)) return undefined;
-  if (!['', 'char', 'short', 'long', 'long long'].includes(size)) return undefined;
-  if (size === '' && rest.length === words.length) return undefined;
-  if (words.length === 1 && !isUnsigned && words[0] !== 'signed') return undefined;
+  const isUnsigned = words.includes('unsigned');
+  const size = words.filter((word) => !['int', 'signed', 'unsigned'].includes(word)).join(' ');
+  if (size === '' ? words.length === 0 : !['char', 'short', 'long', 'long long'].includes(size)) return undefined;
   return `${isUnsigned ? 'unsigned ' : ''}${size === '' ? 'int' : size}`;
 }
 

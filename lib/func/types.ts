@@ -36,6 +36,7 @@ type SmallInteger =
 type WideInteger =
   | 'size_t'
   | 'ssize_t'
+  | 'ptrdiff_t'
   | `${'unsigned ' | ''}${'long' | 'long long'}`
   | `${'u' | ''}${'long' | 'longlong'}`
   | `${'u' | ''}int${64 | 'ptr'}${'_t' | ''}`
