@@ -1,6 +1,6 @@
 import { show, typeError } from './errors.ts';
 import { type Parameter, parameterOfKoffi } from './func/arguments.ts';
-import { callAsyncHeld, type Callee } from './func/calls.ts';
+import { type Callee, callAsyncHeld } from './func/calls.ts';
 import type { Direction } from './func/prototype.ts';
 import type { KoffiFunction, TypeObject } from './native/koffi.ts';
 

@@ -2,7 +2,7 @@
 import { checkLength, toInteger } from './core/check.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import { guarded, kindOfType, kinds } from './func/arguments.ts';
-import { parsePrototype, type Prototype } from './func/prototype.ts';
+import { type Prototype, parsePrototype } from './func/prototype.ts';
 import { countCallback } from './func/trap.ts';
 import type { CallbackParameters, CallbackResult } from './func/types.ts';
 import { type Owner, ownQuietly, Tied, type Token } from './handle.ts';
@@ -93,7 +93,8 @@ interface Sized {
 }
 
 function sizesOf({ name, parameters }: Prototype, options: unknown): Sized[] {
-  if (typeof options !== 'object' || options === null) throw typeError(`options must be an object, got ${show(options)}`);
+  if (typeof options !== 'object' || options === null)
+    throw typeError(`options must be an object, got ${show(options)}`);
   for (const key of Object.keys(options)) {
     if (key !== 'views') throw rangeError(`options has no ${show(key)}: it has views`);
   }
@@ -111,7 +112,8 @@ function sizesOf({ name, parameters }: Prototype, options: unknown): Sized[] {
       throw typeError(`views: ${pointer} of ${name} is no pointer`);
     }
     if (typeof size === 'function') return { index, size: size as AnyFunction };
-    if (typeof size !== 'string') throw typeError(`views: the size of ${pointer} must be a name or a function, got ${show(size)}`);
+    if (typeof size !== 'string')
+      throw typeError(`views: the size of ${pointer} must be a name or a function, got ${show(size)}`);
     return { index, size: indexOf(size) };
   });
 }
@@ -159,15 +161,11 @@ function register(prototype: Prototype, fn: AnyFunction, sizes: readonly Sized[]
   };
   const address = registered(() => register(held, pointer(type)));
   countCallback(1);
-  const end = ownQuietly(
-    toInteger(address),
-    () => {
-      countCallback(-1);
-      if (running === 0) unregister(address);
-      else setImmediate(unregister, address); // koffi still needs it to return to C
-    },
-    [],
-  );
+  const end = ownQuietly(toInteger(address), () => {
+    countCallback(-1);
+    if (running === 0) unregister(address);
+    else setImmediate(unregister, address); // koffi still needs it to return to C
+  }, []);
   return new Callback(end);
 }
 
@@ -175,6 +173,8 @@ function registered(register: () => bigint): bigint {
   try {
     return register();
   } catch (cause) {
-    throw new CSliceError('ERR_CSLICE_LIMIT', `The callback was not registered: ${(cause as Error).message}`, { cause });
+    throw new CSliceError('ERR_CSLICE_LIMIT', `The callback was not registered: ${(cause as Error).message}`, {
+      cause,
+    });
   }
 }

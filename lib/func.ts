@@ -1,7 +1,7 @@
 /** C functions, declared a line each: their types, and who owns what they hand over. */
 import { CSliceError, show, typeError } from './errors.ts';
-import { kinds, kindOfType, parameterOf, reasonOf } from './func/arguments.ts';
-import { callAsyncHeld, type Callee, wrap } from './func/calls.ts';
+import { kindOfType, kinds, parameterOf, reasonOf } from './func/arguments.ts';
+import { type Callee, callAsyncHeld, wrap } from './func/calls.ts';
 import { type Options, readOptions } from './func/options.ts';
 import { OwningFunction } from './func/ownership.ts';
 import { Cells } from './func/places.ts';

@@ -6,8 +6,8 @@ import { inspect, types } from 'node:util';
 import { checkAddress, toInteger } from './core/check.ts';
 import { checkDestructor, type Destructor, giveBackTo, NativeDestructor } from './core/destructor.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
-import { callerOf } from './native-call.ts';
 import type { Integer } from './native/symbols.ts';
+import { callerOf } from './native-call.ts';
 import { pin } from './pin.ts';
 import { Slice } from './slice.ts';
 import { type Place, placeOf } from './thread-end.ts';
@@ -40,8 +40,8 @@ export function kindOf(name: string): Kind {
 }
 
 function findKind(name: string): Kind {
-  let kind = kinds.get(name);
-  if (kind === undefined) kinds.set(name, (kind = { name, live: 0 }));
+  const kind = kinds.get(name) ?? { name, live: 0 };
+  kinds.set(name, kind);
   return kind;
 }
 
@@ -384,7 +384,8 @@ function exactly(address: bigint): Integer {
 }
 
 function keepsOf(options: HandleOptions): readonly unknown[] {
-  if (typeof options !== 'object' || options === null) throw typeError(`options must be an object, got ${show(options)}`);
+  if (typeof options !== 'object' || options === null)
+    throw typeError(`options must be an object, got ${show(options)}`);
   for (const key of Object.keys(options)) {
     if (key !== 'keeps') throw rangeError(`options has no ${show(key)}: it has keeps`);
   }

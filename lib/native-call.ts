@@ -13,8 +13,8 @@ const callers = new WeakMap<NativeDestructor, Caller>();
 
 /** Calls the destructor for an object, whose size is 0. */
 export function callerOf(destructor: NativeDestructor): Caller {
-  let caller = callers.get(destructor);
-  if (caller === undefined) callers.set(destructor, (caller = makeCaller(destructor)));
+  const caller = callers.get(destructor) ?? makeCaller(destructor);
+  callers.set(destructor, caller);
   return caller;
 }
 

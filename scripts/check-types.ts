@@ -76,8 +76,11 @@ try {
     };
     const plain = timeOf('lib.func(');
     const typed = timeOf('func(lib, ');
-    console.log(`types: TypeScript ${version}: 500 declarations in ${typed.toFixed(2)} s, ${plain.toFixed(2)} s by koffi`);
-    if (version === 'own' && typed > plain + 1) throw new Error('500 declarations take more than a second longer than by koffi');
+    console.log(
+      `types: TypeScript ${version}: 500 declarations in ${typed.toFixed(2)} s, ${plain.toFixed(2)} s by koffi`,
+    );
+    if (version === 'own' && typed > plain + 1)
+      throw new Error('500 declarations take more than a second longer than by koffi');
   }
 } finally {
   rmSync(directory, { recursive: true });

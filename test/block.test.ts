@@ -185,7 +185,9 @@ describe('slice.block', () => {
 describe('a function that returns a block', () => {
   const openPrototype = 'int blk_open(size_t size, _Out_ void **block)';
 
-  function open(options: Partial<Ownership> = {}): CFunction<typeof openPrototype, { returns: 'block'; from: 'block' }> {
+  function open(
+    options: Partial<Ownership> = {},
+  ): CFunction<typeof openPrototype, { returns: 'block'; from: 'block' }> {
     return declare(blocks(), openPrototype, wrong({ returns: 'block', from: 'block', ...options }));
   }
 

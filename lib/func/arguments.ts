@@ -11,7 +11,7 @@ import type { Integer } from '../native/symbols.ts';
 import { pin } from '../pin.ts';
 import { integerOf, Slice } from '../slice.ts';
 import type { DeclaredParameter, Direction } from './prototype.ts';
-import { throwAlone, type Trap, trapOf } from './trap.ts';
+import { type Trap, throwAlone, trapOf } from './trap.ts';
 
 /** What kind of values a parameter takes. Numbers, since a switch over them is what a call can afford. */
 export const kinds = {
@@ -237,7 +237,9 @@ export class Preparation {
     }
     if (types.isExternal(value)) {
       if (!this.#background) return value; // made by koffi.as, which koffi converts
-      throw typeError(`${parameter.owner}: ${parameter.name} is a value of koffi.as(), which cannot be held: pin its buffer`);
+      throw typeError(
+        `${parameter.owner}: ${parameter.name} is a value of koffi.as(), which cannot be held: pin its buffer`,
+      );
     }
     if (kind === kinds.function) throw refusal(parameter, value);
     if (type.primitive === 'Pointer' && type.ref?.primitive === 'Void') throw refusal(parameter, value);
@@ -281,7 +283,8 @@ export class Preparation {
     const { type, direction } = parameter;
     if (type.ref?.primitive === 'Union') return value; // only koffi's own object can tell what it holds
     if (Array.isArray(value)) {
-      const copy: unknown[] = direction === 'out' ? Array.from(value, blank) : this.#elements(parameter, value, type.ref, 0);
+      const copy: unknown[] =
+        direction === 'out' ? Array.from(value, blank) : this.#elements(parameter, value, type.ref, 0);
       this.#afterwards.push(() => {
         for (let i = 0; i < copy.length; i++) value[i] = copy[i];
       });
@@ -304,7 +307,7 @@ export class Preparation {
     if (typeof value === 'function' && type?.primitive === 'Callback') {
       return guarded(value as AnyFunction, type.proto?.result, this.trap);
     }
-    if (typeof value !== 'object' || value === null) return value;
+    if (typeof value !== 'object' || value === null) return checkedPart(parameter, value, type);
     if (value instanceof Handle || value instanceof Tied) return this.#part(parameter, value);
     if (value instanceof Slice || isMemory(value)) return this.#memory(parameter, value);
     if (types.isExternal(value)) {
@@ -339,6 +342,16 @@ export class Preparation {
 }
 
 const deepest = 64;
+
+/** A number in an array or a struct, which koffi would cut to size. */
+function checkedPart(parameter: Parameter, value: unknown, type: TypeObject | undefined): unknown {
+  if (type === undefined || kindOfType(type) >= kinds.string || typeof value === 'string') {
+    return value; // koffi takes text for characters, and refuses it elsewhere
+  }
+  const part = newParameter(parameter.owner, `a part of ${parameter.name}`, 'in', type, type.name, undefined, true);
+  if (numeric(part, value) === unfit) throw refusal(part, value);
+  return value;
+}
 
 type AnyFunction = (...args: unknown[]) => unknown;
 type Memory = ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
@@ -445,4 +458,3 @@ function rangeOf(kind: number): string {
 function shown(value: unknown): string {
   return value instanceof Handle ? `a handle of ${value.name}` : show(value);
 }
-

@@ -4,7 +4,7 @@
  */
 import { CSliceError, typeError } from '../errors.ts';
 import type { KoffiFunction } from '../native/koffi.ts';
-import { direct, numeric, type Parameter, parameterOf, Preparation, reasonOf, unfit } from './arguments.ts';
+import { direct, numeric, type Parameter, Preparation, parameterOf, reasonOf, unfit } from './arguments.ts';
 import { koffiSpecOf, parseVariable } from './prototype.ts';
 import { enterBackground, leaveBackground, liveCallbacks, within } from './trap.ts';
 
@@ -225,7 +225,14 @@ function wrap5(callee: Callee): AnyFunction {
 
 function wrap6(callee: Callee): AnyFunction {
   const { numbers } = callee;
-  const [p1, p2, p3, p4, p5, p6] = callee.parameters as [Parameter, Parameter, Parameter, Parameter, Parameter, Parameter];
+  const [p1, p2, p3, p4, p5, p6] = callee.parameters as [
+    Parameter,
+    Parameter,
+    Parameter,
+    Parameter,
+    Parameter,
+    Parameter,
+  ];
   return function (a, b, c, d, e, f) {
     if (arguments.length === 6 && liveCallbacks === 0) {
       const x1 = numeric(p1, a);
@@ -320,7 +327,15 @@ function direct5({ fn, parameters }: Callee, a: unknown, b: unknown, c: unknown,
   return result;
 }
 
-function direct6({ fn, parameters }: Callee, a: unknown, b: unknown, c: unknown, d: unknown, e: unknown, f: unknown): unknown {
+function direct6(
+  { fn, parameters }: Callee,
+  a: unknown,
+  b: unknown,
+  c: unknown,
+  d: unknown,
+  e: unknown,
+  f: unknown,
+): unknown {
   const [p1, p2, p3, p4, p5, p6] = parameters as [Parameter, Parameter, Parameter, Parameter, Parameter, Parameter];
   const x1 = direct(p1, a);
   const x2 = direct(p2, b);
@@ -431,4 +446,3 @@ function refusedByKoffi(name: string, cause: unknown): CSliceError {
   const code = /too many/i.test(reason) ? 'ERR_CSLICE_LIMIT' : 'ERR_CSLICE_TYPE';
   return new CSliceError(code, `The asynchronous call of ${name} failed: ${reason}`, { cause });
 }
-

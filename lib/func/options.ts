@@ -49,7 +49,9 @@ export function readOptions(lib: KoffiLibrary, prototype: Prototype, ownership: 
   const allowed = keysOf[String(returns)] as readonly string[];
   for (const [key, value] of Object.entries(given)) {
     if (value !== undefined && !allowed.includes(key)) {
-      throw typeError(`ownership: ${key} does not go with returns: ${show(returns)}, which takes ${allowed.join(', ')}`);
+      throw typeError(
+        `ownership: ${key} does not go with returns: ${show(returns)}, which takes ${allowed.join(', ')}`,
+      );
     }
   }
   const from = returns === undefined ? undefined : fromOf(prototype, given.from);

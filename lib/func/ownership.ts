@@ -6,7 +6,18 @@ import { getSystemErrorName } from 'node:util';
 import { checkLength, toInteger } from '../core/check.ts';
 import { type Destructor, giveBackTo } from '../core/destructor.ts';
 import { CCallError, CSliceError, show, typeError } from '../errors.ts';
-import { Handle, type Hold, handleFor, type Kind, keep, kindOf, Owner, ownerOf, ownQuietly, type Token } from '../handle.ts';
+import {
+  Handle,
+  type Hold,
+  handleFor,
+  type Kind,
+  keep,
+  kindOf,
+  Owner,
+  ownerOf,
+  ownQuietly,
+  type Token,
+} from '../handle.ts';
 import type { TypeObject } from '../native/koffi.ts';
 import { blockUnref, clearErrno, lastErrno, stringSize, wideStringAt } from '../native/symbols.ts';
 import { Slice } from '../slice.ts';
@@ -365,7 +376,9 @@ function errorName(errno: number): string {
 function asOurs(name: string, error: unknown): CSliceError {
   if (isOurs(error)) return error;
   const reason = reasonOf(error);
-  return new CSliceError('ERR_CSLICE_TYPE', `${name}: a function of the declaration threw: ${reason}`, { cause: error });
+  return new CSliceError('ERR_CSLICE_TYPE', `${name}: a function of the declaration threw: ${reason}`, {
+    cause: error,
+  });
 }
 
 function isOurs(error: unknown): error is CSliceError {

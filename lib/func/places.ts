@@ -6,7 +6,7 @@
 import { endianness } from 'node:os';
 import { rangeError, typeError } from '../errors.ts';
 import type { TypeObject } from '../native/koffi.ts';
-import { kinds, kindOfType } from './arguments.ts';
+import { kindOfType, kinds } from './arguments.ts';
 import type { Prototype } from './prototype.ts';
 
 /** A place, by the text of a declaration: `'result'`, `'size'`, `'buffer.data'`. */
@@ -32,7 +32,14 @@ export function placeAt(prototype: Prototype, option: string, text: string): Pla
   if (parameter === undefined) {
     if (text !== 'result') throw rangeError(`${option}: ${name} has no parameter ${JSON.stringify(root)}`);
     const { type, target, stars, text: spelled } = result;
-    return { index: -1, offset: 0, type, target: stars > 1 ? spelled.slice(0, -1).trim() : target, isCell: false, isScalar: true };
+    return {
+      index: -1,
+      offset: 0,
+      type,
+      target: stars > 1 ? spelled.slice(0, -1).trim() : target,
+      isCell: false,
+      isScalar: true,
+    };
   }
   if (parameter.direction === 'in') {
     if (member !== undefined) throw notFilled(option, text, name);
@@ -45,9 +52,17 @@ export function placeAt(prototype: Prototype, option: string, text: string): Pla
     return { index, offset: 0, type: ref, target, isCell: parameter.direction === 'out', isScalar: true };
   }
   const found = Object.hasOwn(ref.members ?? {}, member) ? ref.members?.[member] : undefined;
-  if (found === undefined || more.length > 0) throw rangeError(`${option}: ${parameter.text} of ${name} has no ${text}`);
+  if (found === undefined || more.length > 0)
+    throw rangeError(`${option}: ${parameter.text} of ${name} has no ${text}`);
   if (parameter.direction !== 'out') throw notFilled(option, text, name);
-  return { index, offset: found.offset, type: found.type, target: found.type.ref?.name ?? '', isCell: true, isScalar: false };
+  return {
+    index,
+    offset: found.offset,
+    type: found.type,
+    target: found.type.ref?.name ?? '',
+    isCell: true,
+    isScalar: false,
+  };
 }
 
 function notFilled(option: string, text: string, name: string): Error {
@@ -123,8 +138,7 @@ export class Cells {
   take(): Map<number, DataView> {
     const spare = this.#spare;
     this.#spare = undefined;
-    const cells =
-      spare ?? new Map(Array.from(this.#sizes, ([i, size]) => [i, new DataView(new ArrayBuffer(size))]));
+    const cells = spare ?? new Map(Array.from(this.#sizes, ([i, size]) => [i, new DataView(new ArrayBuffer(size))]));
     for (const [index, cell] of cells) {
       if (cell.byteLength === 8) cell.setBigUint64(0, index === this.#size ? untold : 0n);
       else new Uint8Array(cell.buffer).fill(0);

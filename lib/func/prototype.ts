@@ -59,7 +59,8 @@ class Parser {
   parse(): Prototype {
     const head = this.#until('(');
     const name = head.pop();
-    if (name === undefined || !isIdentifier(name) || head.length === 0) throw this.#error('it has no name or no result');
+    if (name === undefined || !isIdentifier(name) || head.length === 0)
+      throw this.#error('it has no name or no result');
     const convention = conventions.has(head.at(-1) ?? '') ? head.pop() : undefined;
     const result = this.#typeOf(head);
     const parameters: DeclaredParameter[] = [];
@@ -129,7 +130,8 @@ class Parser {
     const words: string[] = [];
     while (this.#peek() !== undefined && !ends.includes(this.#peek() as string)) {
       const word = this.#tokens[this.#at++] as string;
-      if (word === '(' || word === ')') throw this.#error('a function pointer needs a type: declare it with koffi.proto');
+      if (word === '(' || word === ')')
+        throw this.#error('a function pointer needs a type: declare it with koffi.proto');
       words.push(word);
     }
     return words;
@@ -140,7 +142,8 @@ class Parser {
   }
 
   #expect(token: string): void {
-    if (this.#peek() !== token) throw this.#error(`${show(token)} is missing before ${show(this.#peek() ?? 'its end')}`);
+    if (this.#peek() !== token)
+      throw this.#error(`${show(token)} is missing before ${show(this.#peek() ?? 'its end')}`);
     this.#at++;
   }
 

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: the arguments of a declaration's functions are those of the prototype
 /**
  * TypeScript types from the text of a C prototype. Nothing is generated: template literal types take the text apart.
  * What they cannot take apart falls back to `unknown`, never to a wrong type.
@@ -48,6 +49,7 @@ type Wide = 'char' | 'char16_t' | 'char32_t' | 'wchar_t' | 'char16' | 'char32' |
 /** Types by their names. A look-up costs the compiler less than a chain of conditions. */
 type Scalars = { [T in SmallInteger | Character | Real]: number } & { [T in WideInteger]: number | bigint } & {
   [T in StringName]: string | null;
+  // biome-ignore lint/suspicious/noConfusingVoidType: it is C's
 } & { void: void; bool: boolean };
 
 /** A type by its name, without pointers. */
@@ -77,16 +79,18 @@ type Bare<S extends string> = S extends keyof Scalars
 type IsConst<S extends string> = S extends `const ${string}` | `${string} const ` ? true : false;
 
 /** `double x` without its last word, where there are two or more and the whole is not the name of a type. */
-type WithoutName<S extends string> =
-  S extends `${infer First} ${infer Rest}`
-    ? Known<S> extends true
-      ? S
-      : Rest extends `${string} ${string}`
-        ? `${First} ${WithoutNameOf<Rest>}`
-        : First
-    : S;
-type WithoutNameOf<S extends string> =
-  S extends `${infer First} ${infer Rest}` ? (Rest extends `${string} ${string}` ? `${First} ${WithoutNameOf<Rest>}` : First) : S;
+type WithoutName<S extends string> = S extends `${infer First} ${infer Rest}`
+  ? Known<S> extends true
+    ? S
+    : Rest extends `${string} ${string}`
+      ? `${First} ${WithoutNameOf<Rest>}`
+      : First
+  : S;
+type WithoutNameOf<S extends string> = S extends `${infer First} ${infer Rest}`
+  ? Rest extends `${string} ${string}`
+    ? `${First} ${WithoutNameOf<Rest>}`
+    : First
+  : S;
 type Known<S extends string> = S extends Character | SmallInteger | WideInteger | Real ? true : false;
 type LastWord<S extends string> = S extends `${string} ${infer R}` ? LastWord<R> : S;
 

@@ -2,14 +2,7 @@ import { getSystemErrorName } from 'node:util';
 import { expect } from 'chai';
 import koffi from 'koffi';
 import { CCallError } from '../../lib/errors.ts';
-import {
-  configure,
-  type Destructor,
-  destructor,
-  func as declare,
-  Slice,
-  stats,
-} from '../../lib/index.ts';
+import { configure, type Destructor, func as declare, destructor, Slice, stats } from '../../lib/index.ts';
 import { testFailAllocation } from '../../lib/native/symbols.ts';
 import { collectUntil, settle } from '../support/collect.ts';
 import { expectError, wrong } from '../support/expect-error.ts';
@@ -135,7 +128,16 @@ describe('a function that returns bytes', () => {
     });
 
     it('whatever the pointer points to by its declaration', () => {
-      for (const type of ['void *', 'uint8_t *', 'own_opaque *', 'struct own *', 'OwnBuffer *', 'const double *', 'char *', 'const char *']) {
+      for (const type of [
+        'void *',
+        'uint8_t *',
+        'own_opaque *',
+        'struct own *',
+        'OwnBuffer *',
+        'const double *',
+        'char *',
+        'const char *',
+      ]) {
         const make = owned(`${type} own_make(size_t size)`, { size: 8 });
         const { made, freed, error } = outcome(() => make(8).release());
         expect([made, freed, error], type).to.deep.equal([1, 1, undefined]);
@@ -259,7 +261,9 @@ describe('a function that returns bytes', () => {
         throw new Error('no message either');
       };
       for (const options of [{ failed: thrower }, { message: thrower }, { size: thrower }]) {
-        const { made, freed, error } = outcome(() => readAll(options)(8, failAfter, ...('size' in options ? [[null]] : [])));
+        const { made, freed, error } = outcome(() =>
+          readAll(options)(8, failAfter, ...('size' in options ? [[null]] : [])),
+        );
         expect(error).to.be.instanceOf(Error);
         expect([made, freed], Object.keys(options).join()).to.deep.equal([1, 1]);
       }
@@ -372,7 +376,9 @@ describe('a function that returns bytes', () => {
 
   describe('takes slices', () => {
     it('wherever a pointer is expected, as their first byte', () => {
-      const copyOf = owned('void *own_copy(const void *source, size_t size)', { size: (_: unknown, size: number) => size });
+      const copyOf = owned('void *own_copy(const void *source, size_t size)', {
+        size: (_: unknown, size: number) => size,
+      });
       using source = Slice.fromBytes(Uint8Array.of(9, 8, 7, 6));
       using middle = source.subslice(1, 3);
       for (const [from, bytes] of [
@@ -388,14 +394,18 @@ describe('a function that returns bytes', () => {
     });
 
     it('and refuses a released one before C is called', () => {
-      const copyOf = owned('void *own_copy(const void *source, size_t size)', { size: (_: unknown, size: number) => size });
+      const copyOf = owned('void *own_copy(const void *source, size_t size)', {
+        size: (_: unknown, size: number) => size,
+      });
       const released = Slice.alloc(8);
       released.release();
       expectFreed(() => copyOf(released, 8), 0, 'ERR_CSLICE_RELEASED');
     });
 
     it('and shows them to a size function as they were given', () => {
-      const copyOf = owned('void *own_copy(const void *source, size_t size)', { size: (source: Slice) => source.byteLength });
+      const copyOf = owned('void *own_copy(const void *source, size_t size)', {
+        size: (source: Slice) => source.byteLength,
+      });
       using source = Slice.fromBytes(Uint8Array.of(1, 2, 3));
       using copied = copyOf(source, 3);
       expect(copied.byteLength).to.equal(3);
@@ -427,7 +437,18 @@ describe('a function that returns bytes', () => {
       for (const lib of [undefined, null, () => 0, 'own.so', {}, Math]) {
         expectError(() => declare(wrong(lib), readPrototype), 'ERR_CSLICE_TYPE', /lib/);
       }
-      for (const prototype of [undefined, null, 5, {}, '', 'own_read', 'int own_read', 'int own_read(', 'own_read()', 'int own_read() 5']) {
+      for (const prototype of [
+        undefined,
+        null,
+        5,
+        {},
+        '',
+        'own_read',
+        'int own_read',
+        'int own_read(',
+        'own_read()',
+        'int own_read() 5',
+      ]) {
         expectError(() => declare(ownedLibrary(), wrong(prototype)), 'ERR_CSLICE_TYPE', /prototype/);
       }
       expectError(() => declare(ownedLibrary(), 'int own_nothing()'), 'ERR_CSLICE_RANGE', /own_nothing/);
@@ -442,7 +463,11 @@ describe('a function that returns bytes', () => {
       expectError(() => readAll({ returns: 'slice' }), 'ERR_CSLICE_RANGE', /bytes, string, handle, block, view/);
       expectError(() => readAll({ returns: 'toString' }), 'ERR_CSLICE_RANGE', /returns/);
       expectError(() => readAll({ until: ['data'] }), 'ERR_CSLICE_TYPE', /until/);
-      expectError(() => owned('void *own_make(size_t size)', { returns: 'string', size: 8 }), 'ERR_CSLICE_TYPE', /size/);
+      expectError(
+        () => owned('void *own_make(size_t size)', { returns: 'string', size: 8 }),
+        'ERR_CSLICE_TYPE',
+        /size/,
+      );
     });
 
     it('a pointer that is at no such place, or that is none', () => {
@@ -469,9 +494,11 @@ describe('a function that returns bytes', () => {
     });
 
     it('what gives nothing back, and functions that are none', () => {
-      for (const free of [undefined, null, {}, 5n]) expectError(() => readAll({ free }), 'ERR_CSLICE_TYPE', /free|destructor/);
+      for (const free of [undefined, null, {}, 5n])
+        expectError(() => readAll({ free }), 'ERR_CSLICE_TYPE', /free|destructor/);
       expectError(() => readAll({ free: 'own_no_such' }), 'ERR_CSLICE_RANGE', /own_no_such/);
-      for (const value of [null, 5, 'text', {}]) expectError(() => readAll({ failed: value }), 'ERR_CSLICE_TYPE', /failed/);
+      for (const value of [null, 5, 'text', {}])
+        expectError(() => readAll({ failed: value }), 'ERR_CSLICE_TYPE', /failed/);
       for (const value of [null, 5, {}]) expectError(() => readAll({ message: value }), 'ERR_CSLICE_TYPE', /message/);
       for (const keeps of [null, 5, 'data', {}]) expectError(() => readAll({ keeps }), 'ERR_CSLICE_TYPE', /keeps/);
       expectError(() => readAll({ keeps: ['none'] }), 'ERR_CSLICE_RANGE', /keeps/);

@@ -1,12 +1,5 @@
 /** Never run: the compiler checks what it says of the types of declared functions. */
-import {
-  callback,
-  type Destructor,
-  func,
-  Handle,
-  type Slice,
-  type StructArray,
-} from 'cslice';
+import { callback, type Destructor, func, Handle, type Slice, type StructArray } from 'cslice';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function expectType<_T extends true>(): void {}
@@ -102,7 +95,10 @@ read(archive);
 read(db);
 
 /** A struct that koffi knows and the compiler does not. */
-const compress = func(lib, 'size_t ZSTD_compressStream(ZSTD_CCtx *ctx, _Inout_ ZSTD_outBuffer *output, ZSTD_inBuffer *input)');
+const compress = func(
+  lib,
+  'size_t ZSTD_compressStream(ZSTD_CCtx *ctx, _Inout_ ZSTD_outBuffer *output, ZSTD_inBuffer *input)',
+);
 declare const context: Handle<'ZSTD_CCtx'>;
 interface Input {
   src: Slice;

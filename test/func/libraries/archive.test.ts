@@ -12,7 +12,10 @@ const END = 1; // ARCHIVE_EOF
 
 function declare(lib: Library) {
   const errorOf = func(lib, 'const char *archive_error_string(struct archive *archive)');
-  const checked = { failed: (code: unknown) => (code as number) < 0, message: (_: unknown, archive: Handle<'archive'>) => errorOf(archive) ?? '' };
+  const checked = {
+    failed: (code: unknown) => (code as number) < 0,
+    message: (_: unknown, archive: Handle<'archive'>) => errorOf(archive) ?? '',
+  };
   return {
     newReader: func(lib, 'struct archive *archive_read_new()', { returns: 'handle', free: 'archive_read_free' }),
     anyFilter: func(lib, 'int archive_read_support_filter_all(struct archive *archive)', checked),
@@ -23,7 +26,11 @@ function declare(lib: Library) {
       by: 'archive',
     }),
     newEntry: func(lib, 'struct archive_entry *archive_entry_new()', { returns: 'handle', free: 'archive_entry_free' }),
-    nextHeader: func(lib, 'int archive_read_next_header2(struct archive *archive, struct archive_entry *entry)', checked),
+    nextHeader: func(
+      lib,
+      'int archive_read_next_header2(struct archive *archive, struct archive_entry *entry)',
+      checked,
+    ),
     nextBlock: func(
       lib,
       'int archive_read_data_block(struct archive *archive, _Out_ const void **bytes, _Out_ size_t *size, _Out_ int64_t *offset)',
@@ -35,11 +42,11 @@ function declare(lib: Library) {
     newWriter: func(lib, 'struct archive *archive_write_new()', { returns: 'handle', free: 'archive_write_free' }),
     gzip: func(lib, 'int archive_write_add_filter_gzip(struct archive *archive)', checked),
     pax: func(lib, 'int archive_write_set_format_pax_restricted(struct archive *archive)', checked),
-    writeTo: func(
-      lib,
-      'int archive_write_open_memory(struct archive *archive, void *bytes, size_t size, void *used)',
-      { ...checked, keeps: ['bytes', 'used'], by: 'archive' },
-    ),
+    writeTo: func(lib, 'int archive_write_open_memory(struct archive *archive, void *bytes, size_t size, void *used)', {
+      ...checked,
+      keeps: ['bytes', 'used'],
+      by: 'archive',
+    }),
     setPath: func(lib, 'void archive_entry_set_pathname(struct archive_entry *entry, const char *path)'),
     setSize: func(lib, 'void archive_entry_set_size(struct archive_entry *entry, int64_t size)'),
     setType: func(lib, 'void archive_entry_set_filetype(struct archive_entry *entry, unsigned int type)'),

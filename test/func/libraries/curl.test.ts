@@ -16,7 +16,11 @@ function declare(lib: Library) {
   return {
     open: func(lib, 'CURL *curl_easy_init()', { returns: 'handle', free: 'curl_easy_cleanup' }),
     set: func(lib, 'int curl_easy_setopt(CURL *curl, int option, ...)', checked),
-    setFunction: func(lib, 'int curl_easy_setopt(CURL *curl, int option, void *fn)', { ...checked, keeps: ['fn'], by: 'curl' }),
+    setFunction: func(lib, 'int curl_easy_setopt(CURL *curl, int option, void *fn)', {
+      ...checked,
+      keeps: ['fn'],
+      by: 'curl',
+    }),
     perform: func(lib, 'int curl_easy_perform(CURL *curl)', checked),
   };
 }
@@ -32,7 +36,8 @@ describe('libcurl', () => {
     if (lib === undefined) return this.skip();
     curl = declare(lib);
     server = createServer((request, response) => {
-      if (request.url === '/cut') response.writeHead(200, { 'content-length': 1000 }).write('cut', () => response.destroy());
+      if (request.url === '/cut')
+        response.writeHead(200, { 'content-length': 1000 }).write('cut', () => response.destroy());
       else response.end(body);
     });
     server.listen(0, '127.0.0.1', () => {

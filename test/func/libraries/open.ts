@@ -20,6 +20,7 @@ export function openLibrary(names: readonly string[], packageName: string): Libr
     execFileSync('apt-get', ['install', '-y', '--no-install-recommends', packageName], { stdio: 'ignore' });
   } catch {} // the message below tells
   const installed = tryToLoad(names);
-  if (installed === undefined) console.error(`SKIPPED: ${names[0]} is missing, and apt-get install ${packageName} failed`);
+  if (installed === undefined)
+    console.error(`SKIPPED: ${names[0]} is missing, and apt-get install ${packageName} failed`);
   return installed;
 }

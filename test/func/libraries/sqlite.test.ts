@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import koffi from 'koffi';
-import { callback, func, Handle, Slice, stats } from '../../../lib/index.ts';
+import { callback, func, type Handle, Slice, stats } from '../../../lib/index.ts';
 import { collectUntil, settle } from '../../support/collect.ts';
 import { expectError, wrong } from '../../support/expect-error.ts';
 import { openLibrary } from './open.ts';
@@ -201,7 +201,9 @@ describe('SQLite', () => {
     });
     sqlite.createFunction(db, 'fail', 0, 1, null, fail, null, null);
     using query = sqlite.prepare(db, 'select fail()', -1, null);
-    expect(() => sqlite.step(query)).to.throw(Error).that.equals(thrown);
+    expect(() => sqlite.step(query))
+      .to.throw(Error)
+      .that.equals(thrown);
   });
 
   it('tells an update hook of every row, until it is taken away', () => {

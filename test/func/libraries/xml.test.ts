@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import koffi from 'koffi';
-import { destructor, func, Handle, stats } from '../../../lib/index.ts';
+import { destructor, func, type Handle, stats } from '../../../lib/index.ts';
 import { collectUntil, settle } from '../../support/collect.ts';
 import { expectError } from '../../support/expect-error.ts';
 import { openLibrary } from './open.ts';

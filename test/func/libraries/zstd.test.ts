@@ -19,7 +19,11 @@ function declare(lib: Library) {
     message: (code: unknown) => nameOf(code as number) ?? '',
   };
   return {
-    compress: func(lib, 'size_t ZSTD_compress(void *dst, size_t capacity, const void *src, size_t size, int level)', checked),
+    compress: func(
+      lib,
+      'size_t ZSTD_compress(void *dst, size_t capacity, const void *src, size_t size, int level)',
+      checked,
+    ),
     bound: func(lib, 'size_t ZSTD_compressBound(size_t size)'),
     newCompressor: func(lib, 'ZSTD_CCtx *ZSTD_createCCtx()', { returns: 'handle', free: 'ZSTD_freeCCtx' }),
     compressPart: func(

@@ -2,13 +2,15 @@
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import koffi from 'koffi';
-import { func, Handle } from '../../../lib/index.ts';
+import { func, type Handle } from '../../../lib/index.ts';
 
 const kept: unknown[] = [];
 
 if (isMainThread) {
   const [path, how] = process.argv.slice(2) as [string, string];
-  const worker = new Worker(new URL('../worker.mjs', import.meta.url), { workerData: { program: import.meta.url, path, how } });
+  const worker = new Worker(new URL('../worker.mjs', import.meta.url), {
+    workerData: { program: import.meta.url, path, how },
+  });
   await once(worker, 'message');
   if (how === 'terminate') await worker.terminate();
   else await once(worker, 'exit');
@@ -18,7 +20,11 @@ if (isMainThread) {
 } else {
   const { path, how } = workerData as { path: string; how: string };
   const lib = koffi.load(path);
-  const make = func(lib, 'object *obj_new(object *parent, int name)', { returns: 'handle', free: 'obj_free', keeps: ['parent'] });
+  const make = func(lib, 'object *obj_new(object *parent, int name)', {
+    returns: 'handle',
+    free: 'obj_free',
+    keeps: ['parent'],
+  });
   let last: Handle<'object'> | null = null;
   for (let i = 0; i < 600; i++) {
     last = make(last, 97 + (i % 26));
