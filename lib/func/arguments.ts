@@ -301,15 +301,22 @@ export class Preparation {
 
   /**
    * What koffi would read of a value, read once: a getter may give koffi another buffer than the one that is held. Only
-   * the containers are new; buffers are the caller's.
+   * the containers are new; buffers are the caller's. Every part is checked, since koffi cuts numbers to size, and ends
+   * the process on a struct's member of the wrong type (Node 22 and later).
    */
   #snapshot(parameter: Parameter, value: unknown, type: TypeObject | undefined, depth: number): unknown {
-    if (typeof value === 'function' && type?.primitive === 'Callback') {
-      return guarded(value as AnyFunction, type.proto?.result, this.trap);
+    const kind = type === undefined ? undefined : kindOfType(type);
+    if (kind === kinds.function && typeof value === 'function') {
+      return guarded(value as AnyFunction, type?.proto?.result, this.trap);
     }
-    if (typeof value !== 'object' || value === null) return checkedPart(parameter, value, type);
+    if (typeof value !== 'object' || value === null || (kind !== undefined && kind < kinds.string)) {
+      return type === undefined ? value : checkedPart(parameter, value, type);
+    }
     if (value instanceof Handle || value instanceof Tied) return this.#part(parameter, value);
-    if (value instanceof Slice || isMemory(value)) return this.#memory(parameter, value);
+    if (value instanceof Slice || isMemory(value)) {
+      if (kind === kinds.struct && value instanceof Slice) throw partRefusal(parameter, value, type);
+      return this.#memory(parameter, value);
+    }
     if (types.isExternal(value)) {
       if (!this.#background) return value;
       throw typeError('a value of koffi.as() cannot be held: pin its buffer, and pass that');
@@ -318,8 +325,13 @@ export class Preparation {
       throw typeError(`${parameter.owner}: ${parameter.name} must not be nested deeper than ${deepest} levels`);
     }
     const part = type?.primitive === 'Pointer' || type?.primitive === 'Array' ? type.ref : type;
-    if (Array.isArray(value)) return this.#elements(parameter, value, part, depth);
+    if (Array.isArray(value)) {
+      if (type !== undefined && part === type) throw partRefusal(parameter, value, type);
+      return this.#elements(parameter, value, part, depth);
+    }
     const members = part?.members;
+    if (members === undefined && type !== undefined && part?.primitive !== 'Union')
+      throw partRefusal(parameter, value, type);
     if (members === undefined || part?.primitive === 'Union') {
       for (const inner of Object.values(value)) this.#snapshot(parameter, inner, undefined, depth + 1);
       return value; // a union knows which of its members it holds, so koffi must get the very object
@@ -343,14 +355,21 @@ export class Preparation {
 
 const deepest = 64;
 
-/** A number in an array or a struct, which koffi would cut to size. */
-function checkedPart(parameter: Parameter, value: unknown, type: TypeObject | undefined): unknown {
-  if (type === undefined || kindOfType(type) >= kinds.string || typeof value === 'string') {
-    return value; // koffi takes text for characters, and refuses it elsewhere
-  }
-  const part = newParameter(parameter.owner, `a part of ${parameter.name}`, 'in', type, type.name, undefined, true);
-  if (numeric(part, value) === unfit) throw refusal(part, value);
+/** A part of an array or a struct that is no object. */
+function checkedPart(parameter: Parameter, value: unknown, type: TypeObject): unknown {
+  const part = partOf(parameter, type);
+  const isText = typeof value === 'string' && (part.kind === kinds.string || type.primitive === 'Array');
+  if (isText || (value === null && part.kind > kinds.bool && part.kind !== kinds.struct)) return value;
+  if (direct(part, value) === unfit) throw refusal(part, value);
   return value;
+}
+
+function partOf({ owner, name }: Parameter, type: TypeObject): Parameter {
+  return newParameter(owner, `a part of ${name}`, 'in', type, type.name, undefined, true);
+}
+
+function partRefusal(parameter: Parameter, value: unknown, type: TypeObject | undefined): CSliceError {
+  return refusal(type === undefined ? parameter : partOf(parameter, type), value);
 }
 
 type AnyFunction = (...args: unknown[]) => unknown;

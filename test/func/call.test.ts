@@ -119,7 +119,7 @@ describe('a declared function', () => {
       expect(object).to.deep.equal({ a: 2, b: 1 });
       await swap.async(object);
       expect(object).to.deep.equal({ a: 1, b: 2 });
-      for (const a of [2 ** 40, 0.5, '1', null]) {
+      for (const a of [2 ** 40, 0.5, '1', null, {}, [], [1], new Int32Array(1), () => 1, true]) {
         expectError(
           () => pair({ a, b: 0 }),
           typeof a === 'number' ? 'ERR_CSLICE_RANGE' : 'ERR_CSLICE_TYPE',

@@ -3,10 +3,11 @@ import koffi from 'koffi';
 
 type Library = ReturnType<typeof koffi.load>;
 
+/** `deep`: Node exports its own copies of SQLite and zstd, to which the library's inner calls must not go. */
 function tryToLoad(names: readonly string[]): Library | undefined {
   for (const name of names) {
     try {
-      return koffi.load(name);
+      return koffi.load(name, { deep: true });
     } catch {} // the next name, or an installation
   }
   return undefined;
