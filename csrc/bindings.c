@@ -15,13 +15,7 @@ static bool get_uint32_t(napi_env env, napi_value value, uint32_t *out) {
 }
 
 static bool get_uint64_t(napi_env env, napi_value value, uint64_t *out) {
-    int64_t number;
-    bool lossless;
-    if (cslice__napi.napi_get_value_int64(env, value, &number) == 0) {
-        *out = (uint64_t)number;
-        return true;
-    }
-    return cslice__napi.napi_get_value_bigint_uint64(env, value, out, &lossless) == 0;
+    return cslice__node_api_get_uint64(env, value, out);
 }
 
 typedef void *pointer;
@@ -81,28 +75,12 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
     return NULL;
 
 #define BINDINGS(CALL1, CALL2, CALL3, CALL4, CALL5, CALL6)                                                  \
-    CALL1(RESULT, cslice_slots_reserve, uint32_t)                                                          \
-    CALL2(RESULT, cslice_slot_alloc, uint32_t, uint64_t)                                                   \
-    CALL4(RESULT, cslice_slot_alloc_with, uint32_t, uint64_t, uint64_t, uint32_t)                          \
-    CALL6(RESULT, cslice_slot_adopt, uint32_t, uint64_t, uint64_t, uint64_t, uint32_t, uint64_t)           \
-    CALL4(RESULT, cslice_slot_adopt_callback, uint32_t, uint64_t, uint64_t, uint64_t)                      \
-    CALL2(RESULT, cslice_slot_ref, uint32_t, uint32_t)                                                     \
     CALL5(NOTHING, cslice_give_back, uint64_t, uint64_t, uint64_t, uint32_t, uint64_t)                     \
     CALL1(NOTHING, cslice_block_drop, uint64_t)                                                            \
-    CALL3(RESULT, cslice_slot_take, uint32_t, uint64_t, uint64_t)                                          \
-    CALL1(RESULT, cslice_slot_block, uint32_t)                                                             \
-    CALL1(RESULT, cslice_slot_address, uint32_t)                                                           \
-    CALL1(RESULT, cslice_slot_size, uint32_t)                                                              \
-    CALL2(RESULT, cslice_slot_resize, uint32_t, uint64_t)                                                  \
-    CALL4(RESULT, cslice_slot_share, uint32_t, uint64_t, uint32_t, uint32_t)                               \
-    CALL4(RESULT, cslice_slot_attach, uint32_t, uint64_t, uint64_t, uint64_t)                              \
-    CALL1(NOTHING, cslice_slot_release, uint32_t)                                                          \
-    CALL2(NOTHING, cslice_slots_collect, pointer, uint32_t)                                                \
-    CALL2(RESULT, cslice_slots_renew, pointer, uint32_t)                                                   \
+    CALL2(RESULT, cslice_blocks_renew, pointer, uint32_t)                                                  \
+    CALL1(RESULT, cslice_due_next, uint64_t)                                                               \
     CALL1(NOTHING, cslice_reuse_set, uint64_t)                                                             \
     CALL1(RESULT, cslice_handles_table, uint32_t)                                                          \
-    CALL1(RESULT, cslice_slot_disown, uint32_t)                                                            \
-    CALL1(RESULT, cslice_callback_take, uint64_t)                                                          \
     CALL1(RESULT, cslice_library_keep, uint64_t)                                                           \
     CALL1(NOTHING, cslice_limit_set, uint64_t)                                                             \
     CALL3(NOTHING, cslice_copy, uint64_t, uint64_t, uint64_t)                                              \
@@ -119,7 +97,6 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
 
 BINDINGS(CALL1, CALL2, CALL3, CALL4, CALL5, CALL6)
 
-BEGIN(cslice_shares_expire, 0) RESULT(cslice_shares_expire()) END
 BEGIN(cslice_reuse_account, 0) RESULT(cslice_reuse_account()) END
 BEGIN(cslice_count_failure, 0) NOTHING(cslice_count_failure()) END
 BEGIN(cslice_random, 0) RESULT(cslice_random()) END
@@ -128,7 +105,6 @@ BEGIN(cslice_abi_version, 0) RESULT(cslice_abi_version()) END
 void cslice__bindings_export(napi_env env, napi_value exports) {
 #define EXPORT(put, name, ...) cslice__node_api_export(env, exports, #name, call_##name, NULL);
     BINDINGS(EXPORT, EXPORT, EXPORT, EXPORT, EXPORT, EXPORT)
-    EXPORT(RESULT, cslice_shares_expire, )
     EXPORT(RESULT, cslice_reuse_account, )
     EXPORT(NOTHING, cslice_count_failure, )
     EXPORT(RESULT, cslice_random, )

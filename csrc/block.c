@@ -17,10 +17,12 @@ static cslice_block *header_new(cslice__kind kind, void *data, size_t size) {
     atomic_init(&block->references, 1);
     block->kind = kind;
     block->home = &home;
+    block->link.cache = cslice__cache_mine();
     block->data = data;
     block->size = size;
     block->destructor.function = 0;
-    block->with.context = NULL;
+    block->context = NULL;
+    block->mailbox = NULL;
     return block;
 }
 
@@ -51,7 +53,7 @@ static cslice_block *allocate(size_t size, size_t alignment, bool zero) {
         data_free(data, size);
         return NULL;
     }
-    block->with.alignment = alignment;
+    block->destructor.alignment = alignment;
     return block;
 }
 
@@ -68,24 +70,37 @@ int cslice__block_alloc(size_t size, size_t alignment, bool zero, cslice_block *
     return 0;
 }
 
+int cslice__block_clone(const cslice_block *source, size_t size, cslice_block **block) {
+    cslice_block *clone;
+    int status = cslice__block_alloc(size, source->destructor.alignment, false, &clone);
+    if (status != 0) return status;
+    size_t kept = size < source->size ? size : source->size;
+    memcpy(clone->data, source->data, kept);
+    memset((char *)clone->data + kept, 0, size - kept);
+    *block = clone;
+    return 0;
+}
+
 int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context,
-                        cslice_block **block) {
+                        cslice__mailbox *mailbox, cslice_block **block) {
     if (size > PTRDIFF_MAX) return CSLICE_EINVAL;
     cslice_block *made = header_new(kind, data, size);
     if (made == NULL) return CSLICE_ENOMEM;
     made->destructor.function = function;
-    made->with.context = context;
+    made->context = context;
+    made->mailbox = mailbox;
+    if (mailbox != NULL) cslice__mailbox_ref(mailbox);
     cslice__counts_allocated(size); /* whatever the limit: the memory is in use, adopted or not */
     *block = made;
     return 0;
 }
 
-int cslice__block_adopt_callback(cslice__mailbox *mailbox, void *data, size_t size, cslice_block **block) {
-    int status = cslice__block_adopt(CSLICE__CALLBACK, data, size, 0, NULL, block);
-    if (status != 0) return status;
-    cslice__mailbox_ref(mailbox);
-    (*block)->with.mailbox = mailbox;
-    (*block)->destructor.number = ++mailbox->last_number;
+int cslice__block_wrap(void *data, size_t size, cslice_free_function *function, void *context, cslice_block **block) {
+    cslice_block *made = header_new(CSLICE__WRAPPED, data, size);
+    if (made == NULL) return CSLICE_ENOMEM;
+    made->destructor.function = (uintptr_t)function;
+    made->context = context;
+    *block = made;
     return 0;
 }
 
@@ -96,37 +111,57 @@ void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr
     case CSLICE__PTR_SIZE: ((free_ptr_size *)function)(data, size); break;
     case CSLICE__CTX_PTR: ((free_ctx_ptr *)function)(context, data); break;
     case CSLICE__FREE_FUNCTION:
+    case CSLICE__WRAPPED:
         if (function != 0) ((cslice_free_function *)function)(data, size, context);
         break;
-    case CSLICE__CALLBACK: break;
+    case CSLICE__CALLBACK:
+    case CSLICE__GONE: break;
     }
 }
 
-/* Ends a block whose destructor is native. */
-static void destroy(cslice_block *block) {
-    cslice__block_give_back((cslice__kind)block->kind, block->data, block->size, block->destructor.function,
-                      block->with.context);
+/* Data and header go back to the thread that made them, if this is another one. */
+static void free_heap_block(cslice_block *block) {
+    cslice__cache *maker = block->link.cache;
+    if (maker != NULL && maker != cslice__cache_mine()) {
+        if (block->size > CSLICE__SMALL) {
+            data_free(block->data, block->size);
+            block->data = NULL;
+            block->size = 0;
+        }
+        if (cslice__cache_return(maker, block, block->size)) return;
+    }
+    if (block->data != NULL) data_free(block->data, block->size);
     header_free(block);
 }
 
-static void hand_over(cslice_block *block) {
-    cslice__mailbox *mailbox = block->with.mailbox;
-    if (!cslice__mailbox_post(mailbox, block)) {
-        cslice__counts_lost(1);
-        header_free(block);
+int64_t cslice__block_finish(cslice_block *block) {
+    if (block->kind == CSLICE__HEAP) {
+        free_heap_block(block);
+        return 0;
     }
-    cslice__mailbox_unref(mailbox);
+    cslice_block ended = *block; /* a destructor may call back into this library */
+    header_free(block);
+    if (ended.kind == CSLICE__CALLBACK) return (int64_t)ended.destructor.function;
+    cslice__block_give_back((cslice__kind)ended.kind, ended.data, ended.size, ended.destructor.function, ended.context);
+    return 0;
+}
+
+static bool is_counted(const cslice_block *block) {
+    return block->kind != CSLICE__GONE && block->kind != CSLICE__WRAPPED;
 }
 
 void cslice__block_drop(cslice_block *block, cslice__end end) {
     /* Release, so that every thread's writes are done; acquire, so that the last one sees them before it frees. */
     if (atomic_fetch_sub_explicit(&block->references, 1, memory_order_acq_rel) != 1) return;
-    cslice__counts_ended(block->size, end);
+    if (is_counted(block)) cslice__counts_ended(block->size, end);
     int saved = errno; /* a destructor, or a wake, may change it */
-    if (block->kind == CSLICE__CALLBACK) {
-        hand_over(block);
+    cslice__mailbox *mailbox = block->mailbox;
+    if (mailbox == NULL) {
+        cslice__block_finish(block);
     } else {
-        destroy(block);
+        /* Its thread has ended: a native destructor runs here, a JavaScript one cannot. */
+        if (!cslice__mailbox_post(mailbox, block) && cslice__block_finish(block) != 0) cslice__counts_lost(1);
+        cslice__mailbox_unref(mailbox);
     }
     errno = saved;
 }
@@ -150,7 +185,7 @@ int64_t cslice__block_resize(cslice_block *block, size_t size) {
     size_t claimed;
     int status = cslice__counts_claim(gained, &claimed);
     if (status != 0 && gained != 0) return status;
-    void *data = cslice__mem_resize(block->data, block->size, size, block->with.alignment);
+    void *data = cslice__mem_resize(block->data, block->size, size, block->destructor.alignment);
     cslice__counts_unclaim(claimed);
     if (data == NULL) return CSLICE_ENOMEM;
     cslice__counts_resized(block->size, size);
@@ -159,11 +194,13 @@ int64_t cslice__block_resize(cslice_block *block, size_t size) {
     return (int64_t)(uintptr_t)data;
 }
 
-int cslice__block_disown(cslice_block *block) {
-    if (is_shared(block)) return CSLICE_EINVAL;
+int cslice__block_disown(cslice_block *block, int64_t *number) {
+    if (is_shared(block) || !is_counted(block)) return CSLICE_EINVAL;
+    *number = block->kind == CSLICE__CALLBACK ? (int64_t)block->destructor.function : 0;
     cslice__counts_ended(block->size, CSLICE__DISOWNED);
-    if (block->kind == CSLICE__CALLBACK) cslice__mailbox_unref(block->with.mailbox);
-    header_free(block);
+    if (block->mailbox != NULL) cslice__mailbox_unref(block->mailbox);
+    block->mailbox = NULL;
+    block->kind = CSLICE__GONE;
     return 0;
 }
 
@@ -177,7 +214,7 @@ int cslice_block_new(size_t size, cslice_block **block) {
 
 int cslice_block_adopt(void *data, size_t size, cslice_free_function *free_function, void *context,
                        cslice_block **block) {
-    return cslice__block_adopt(CSLICE__FREE_FUNCTION, data, size, (uintptr_t)free_function, context, block);
+    return cslice__block_adopt(CSLICE__FREE_FUNCTION, data, size, (uintptr_t)free_function, context, NULL, block);
 }
 
 cslice_block *cslice_block_ref(cslice_block *block) {
@@ -195,4 +232,37 @@ void *cslice_block_data(const cslice_block *block) {
 
 size_t cslice_block_size(const cslice_block *block) {
     return block->size;
+}
+
+void cslice_block_drop(uint64_t block) {
+    cslice_block_unref((cslice_block *)(uintptr_t)block);
+}
+
+static const cslice__kind kinds[] = {
+    [CSLICE_SIGNATURE_PTR] = CSLICE__PTR,
+    [CSLICE_SIGNATURE_PTR_SIZE] = CSLICE__PTR_SIZE,
+    [CSLICE_SIGNATURE_CTX_PTR] = CSLICE__CTX_PTR,
+};
+
+int cslice__block_kind_of(uint32_t signature, cslice__kind *kind) {
+    if (signature >= sizeof kinds / sizeof *kinds) return CSLICE_EINVAL;
+    *kind = kinds[signature];
+    return 0;
+}
+
+void cslice_give_back(uint64_t address, uint64_t size, uint64_t function, uint32_t signature, uint64_t context) {
+    cslice__kind kind;
+    if (function == 0 || cslice__block_kind_of(signature, &kind) != 0) return;
+    int saved = errno; /* the destructor may change it */
+    cslice__block_give_back(kind, (void *)(uintptr_t)address, (size_t)size, (uintptr_t)function,
+                            (void *)(uintptr_t)context);
+    errno = saved;
+}
+
+int32_t cslice_blocks_renew(const double *blocks, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (!cslice__block_is_renewable((cslice_block *)(uintptr_t)blocks[i])) return CSLICE_EINVAL;
+    }
+    for (uint32_t i = 0; i < count; i++) cslice__block_zero((cslice_block *)(uintptr_t)blocks[i]);
+    return 0;
 }

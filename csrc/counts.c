@@ -82,7 +82,8 @@ static void tell(counters *own) {
 /* Thread-local variables are looked up by a call, so each function here asks once and hands the answer on. */
 static void add_bytes(counters *own, int64_t bytes) {
     if (own == NULL) {
-        raise_peak(atomic_fetch_add_explicit(&totals.live_bytes, bytes, memory_order_relaxed) + bytes);
+        int64_t before = atomic_fetch_add_explicit(&totals.live_bytes, bytes, memory_order_relaxed);
+        if (bytes > 0) raise_peak(before + bytes);
         return;
     }
     int64_t before = untold_of(own), untold = before + bytes;
@@ -130,13 +131,14 @@ void cslice__counts_close(void) {
     uint64_t released = (uint64_t)read_double(&own->aside.released);
     uint64_t taken = (uint64_t)read_double(&own->aside.taken);
     pthread_mutex_lock(&mutex);
-    /* What lay aside has just ended with the thread, but was released before that. */
-    atomic_store_explicit(&own->aside.bytes, 0, memory_order_relaxed);
     tell(own);
+    /* What JavaScript has kept was released before; V8 ends it in a moment, with all else that the thread had. Until then
+       it is counted as live again, which is no peak. */
+    atomic_fetch_add_explicit(&totals.live_bytes, (int64_t)read_double(&own->aside.bytes), memory_order_relaxed);
     add(&others.allocated, get(&own->allocated) + taken);
     for (int end = 0; end < CSLICE__ENDS; end++) add(&others.ended[end], get(&own->ended[end]));
     add(&others.ended[CSLICE__BY_SCOPE], released);
-    add(&others.ended[CSLICE__BY_THREAD_END], taken - released); /* less, since unsigned numbers wrap */
+    add(&others.ended[CSLICE__BY_THREAD_END], taken - released); /* less: unsigned numbers wrap, until V8 has ended them */
     unlink_from(&others, own);
     pthread_mutex_unlock(&mutex);
     cslice__mem_free(own);
@@ -233,7 +235,7 @@ void cslice_statistics_get(cslice_statistics *statistics) {
         .allocated_blocks = allocated,
         .released_by_scope = ended[CSLICE__BY_SCOPE],
         .released_by_collection = ended[CSLICE__BY_COLLECTION],
-        .released_by_thread_end = ended[CSLICE__BY_THREAD_END],
+        .released_by_thread_end = ended[CSLICE__BY_THREAD_END] > INT64_MAX ? 0 : ended[CSLICE__BY_THREAD_END],
         .released_by_c = ended[CSLICE__BY_C],
         .disowned_blocks = ended[CSLICE__DISOWNED],
         .lost_destructors = get(&totals.lost),

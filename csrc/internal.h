@@ -57,14 +57,24 @@ bool cslice__mem_must_fail(void);
 /* What a thread keeps of small memory, in bytes, until cslice_reuse_set says otherwise. */
 #define CSLICE__REUSE_BYTES ((size_t)4 << 20)
 
-/* The calling thread keeps some between open and close. Any thread may free any memory. */
+/* The small memory that one JavaScript thread keeps by size for its next blocks. */
+typedef struct cslice__cache cslice__cache;
+
+/* The calling thread has a cache between open and close. A cache is never freed, since other threads return blocks to
+   it at any time: the next thread that opens takes over one that was closed. */
 void cslice__cache_open(void);
 void cslice__cache_close(void);
+/* The calling thread's; NULL: it has none. */
+cslice__cache *cslice__cache_mine(void);
 /* For up to CSLICE__SMALL bytes; aligned as malloc does. NULL as cslice__mem_alloc. */
 void *cslice__cache_alloc(size_t size, bool zero);
 /* Takes what cslice__cache_alloc, cslice__mem_alloc or cslice__mem_resize gave; `size` as they were asked for. */
 void cslice__cache_free(void *memory, size_t size);
-/* How much each thread may keep. What others keep already stays until its next use. */
+/* From any thread: hands a block whose data is small, and that nobody refers to any more, to the thread that made it.
+   False: that thread keeps enough, or has ended; the block is still the caller's. */
+bool cslice__cache_return(cslice__cache *cache, cslice_block *block, size_t size);
+/* How much each thread may keep; other threads may have returned as much again, until it looks for it. What others keep
+   already stays until its next use. */
 void cslice__cache_set(size_t bytes);
 
 /* ---- reclaim.c --------------------------------------------------------------------------------------------- */
@@ -107,21 +117,21 @@ void cslice__counts_unclaim(size_t claimed);
 typedef void cslice__wake_function(void *target);
 
 /*
- * Where blocks with a JavaScript destructor wait for their thread. Counted, since blocks outlive threads: one
- * reference belongs to the second door that made it, one to each block.
+ * Where blocks wait whose destructor must run in the thread that adopted them. Counted, since blocks outlive threads:
+ * one reference belongs to the module that made it, one to each block.
  */
 typedef struct cslice__mailbox {
     atomic_uint references;
     pthread_mutex_t mutex;
     cslice_block *first;
     cslice_block *last;
-    int64_t last_number;
     bool closed; /* the thread has ended: nobody will read this again */
+    double *due; /* 1 while a block waits; the reader's own memory, until the mailbox is closed */
     cslice__wake_function *wake;
     void *wake_target;
 } cslice__mailbox;
 
-cslice__mailbox *cslice__mailbox_new(void);
+cslice__mailbox *cslice__mailbox_new(double *due);
 void cslice__mailbox_ref(cslice__mailbox *mailbox);
 void cslice__mailbox_unref(cslice__mailbox *mailbox);
 /* From any thread; wakes the reader. False: its thread has ended, and the block is still the caller's. */
@@ -130,77 +140,83 @@ bool cslice__mailbox_post(cslice__mailbox *mailbox, cslice_block *block);
 cslice_block *cslice__mailbox_take(cslice__mailbox *mailbox);
 /* `wake` runs on the posting thread, under the mailbox's lock. NULL: nobody is woken. */
 void cslice__mailbox_set_wake(cslice__mailbox *mailbox, cslice__wake_function *wake, void *target);
-/* No block is accepted from here. Returns the number of blocks that were waiting, which are freed. */
-uint64_t cslice__mailbox_close(cslice__mailbox *mailbox);
+/* No block is accepted from here. What waits can still be taken. */
+void cslice__mailbox_close(cslice__mailbox *mailbox);
 
 /* ---- block.c ----------------------------------------------------------------------------------------------- */
 
 typedef enum cslice__kind {
-    CSLICE__HEAP,     /* data came from cslice__mem_alloc */
-    CSLICE__PTR,      /* the three signatures of a native destructor */
+    CSLICE__HEAP,          /* data came from cslice__mem_alloc */
+    CSLICE__PTR,           /* the three signatures of a native destructor */
     CSLICE__PTR_SIZE,
     CSLICE__CTX_PTR,
     CSLICE__FREE_FUNCTION, /* a cslice_free_function; NULL: nothing to run */
-    CSLICE__CALLBACK       /* a JavaScript function, reached through a mailbox */
+    CSLICE__CALLBACK,      /* a JavaScript function, reached through a mailbox */
+    CSLICE__WRAPPED,       /* a cslice_free_function, for memory that is in no statistics or there already */
+    CSLICE__GONE           /* C owns the data now: only the header is left */
 } cslice__kind;
 
 struct cslice_block {
     atomic_uint references;
     uint32_t kind;
     const void *home; /* the copy of this library that made it: the one whose statistics it is in */
+    union {
+        cslice__cache *cache; /* of the thread that made it; NULL: none */
+        cslice_block *next;   /* while it waits in a mailbox or a cache */
+    } link;
     void *data;
     size_t size;
     union {
-        uintptr_t function;
-        int64_t number; /* CSLICE__CALLBACK: names the JavaScript function */
+        uintptr_t function; /* CSLICE__CALLBACK: the number of the JavaScript function, from 1 */
+        size_t alignment;   /* CSLICE__HEAP: for a resize */
     } destructor;
-    union {
-        void *context;
-        size_t alignment; /* CSLICE__HEAP: for a resize */
-        cslice__mailbox *mailbox;
-        cslice_block *next; /* while it waits in the mailbox */
-    } with;
+    void *context;
+    cslice__mailbox *mailbox; /* of the thread that its destructor must run in; NULL: any thread */
 };
 
 _Static_assert(sizeof(cslice_block) <= CSLICE__SMALL, "headers come from the cache");
 
 int cslice__block_alloc(size_t size, size_t alignment, bool zero, cslice_block **block);
+/* A block of `size` bytes with the alignment of another one and a copy of its bytes; what is gained is zeroed. */
+int cslice__block_clone(const cslice_block *source, size_t size, cslice_block **block);
+/* `mailbox` may be NULL, but not for CSLICE__CALLBACK, whose `function` is a number from 1. */
 int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context,
-                        cslice_block **block);
-int cslice__block_adopt_callback(cslice__mailbox *mailbox, void *data, size_t size, cslice_block **block);
+                        cslice__mailbox *mailbox, cslice_block **block);
+/* A block over memory that is counted elsewhere, if at all. `function` runs in any thread. */
+int cslice__block_wrap(void *data, size_t size, cslice_free_function *function, void *context, cslice_block **block);
+/* Gives one reference back. The last one frees the memory, or runs the destructor, or posts the block to its mailbox. */
 void cslice__block_drop(cslice_block *block, cslice__end end);
-int cslice__block_disown(cslice_block *block);
+/* From here the data is C's: when the last reference goes, nothing runs. CSLICE_EINVAL: there are other references.
+   `number` becomes the name of the JavaScript destructor that will not run, or 0. */
+int cslice__block_disown(cslice_block *block, int64_t *number);
 /* Whether its memory is our own and has one reference, so that nobody would see it change. */
 bool cslice__block_is_renewable(const cslice_block *block);
 void cslice__block_zero(cslice_block *block);
+/* The kind of a native destructor with one of the three signatures. CSLICE_EINVAL: there is no such signature. */
+int cslice__block_kind_of(uint32_t signature, cslice__kind *kind);
 /* Runs a native destructor. */
 void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context);
+/* Runs the native destructor of a block that was taken from a mailbox, and frees the header. Returns 0, or the number
+   of a JavaScript destructor, which the caller must run. */
+int64_t cslice__block_finish(cslice_block *block);
 /* The new address of a resized block, or a negative code. */
 int64_t cslice__block_resize(cslice_block *block, size_t size);
 /* Whether this copy of the library made the block. */
 bool cslice__block_is_ours(const cslice_block *block);
 
-/* ---- share.c ----------------------------------------------------------------------------------------------- */
+/* ---- thread.c ---------------------------------------------------------------------------------------------- */
 
-/* Offers a block under a new name, with a reference of its own. The rest as cslice_slot_share says. */
-int64_t cslice__share_new(cslice_block *block, uint64_t secret, uint32_t attachments, uint32_t patience_ms);
-/* Awaits more of an offer that stands. */
-void cslice__share_extend(uint64_t name, uint64_t secret, uint32_t attachments, uint32_t patience_ms);
-/* One more reference to an offered block of `end` bytes at least, or NULL. */
-cslice_block *cslice__share_attach(uint64_t name, uint64_t secret, uint64_t end);
-/* The slot that an offer was made from is empty: the offer now waits for its attachments, and not for ever. */
-void cslice__share_orphan(uint64_t name);
+/* The calling thread runs JavaScript that uses this library: it gets counters and a cache. Counted. */
+void cslice__thread_open(void);
+void cslice__thread_close(void);
+/* Why references go that the calling thread drops on JavaScript's behalf: by collection, unless `release` is under way
+   (see cslice__thread_releasing) or the thread's JavaScript has ended. */
+cslice__end cslice__thread_end_reason(void);
+void cslice__thread_releasing(bool releasing);
 
-/* ---- owner.c ----------------------------------------------------------------------------------------------- */
-
-/* handles.c */
+/* ---- handles.c --------------------------------------------------------------------------------------------- */
 
 /* The end of the thread: runs the destructors of its handles, and frees its tables. */
 void cslice__handles_close(void);
-
-/* Opens the calling thread's owner table, or counts one more user of it. */
-int cslice__owner_open(void);
-/* The last user's close drops every slot, with native destructors run. */
-void cslice__owner_close(void);
 
 #endif

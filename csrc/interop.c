@@ -26,12 +26,12 @@ void cslice_copy(uint64_t destination, uint64_t source, uint64_t size) {
 
 void cslice_copy_in(uint64_t destination, const void *source, uint64_t size) {
     if (size == 0) return;
-    memcpy((void *)(uintptr_t)destination, source, (size_t)size);
+    memmove((void *)(uintptr_t)destination, source, (size_t)size);
 }
 
 void cslice_copy_out(void *destination, uint64_t source, uint64_t size) {
     if (size == 0) return;
-    memcpy(destination, (const void *)(uintptr_t)source, (size_t)size);
+    memmove(destination, (const void *)(uintptr_t)source, (size_t)size);
 }
 
 int32_t cslice_print(uint64_t text) {

@@ -1,7 +1,8 @@
-/* JavaScript destructors run on their own thread only; this queue carries blocks there from wherever they end. */
+/* A destructor of the user's runs in the thread that adopted the memory; this queue carries blocks there from wherever
+   they end. */
 #include "internal.h"
 
-cslice__mailbox *cslice__mailbox_new(void) {
+cslice__mailbox *cslice__mailbox_new(double *due) {
     cslice__mailbox *mailbox = cslice__mem_alloc(sizeof *mailbox, 16, true);
     if (mailbox == NULL) return NULL;
     if (pthread_mutex_init(&mailbox->mutex, NULL) != 0) {
@@ -9,6 +10,7 @@ cslice__mailbox *cslice__mailbox_new(void) {
         return NULL;
     }
     atomic_init(&mailbox->references, 1);
+    mailbox->due = due;
     return mailbox;
 }
 
@@ -22,17 +24,23 @@ void cslice__mailbox_unref(cslice__mailbox *mailbox) {
     cslice__mem_free(mailbox);
 }
 
+/* JavaScript reads it without the lock, and looks again at its next operation. */
+static void set_due(const cslice__mailbox *mailbox, double due) {
+    if (mailbox->due != NULL) *(volatile double *)mailbox->due = due;
+}
+
 bool cslice__mailbox_post(cslice__mailbox *mailbox, cslice_block *block) {
     pthread_mutex_lock(&mailbox->mutex);
     bool open = !mailbox->closed;
     if (open) {
-        block->with.next = NULL;
+        block->link.next = NULL;
         if (mailbox->last != NULL) {
-            mailbox->last->with.next = block;
+            mailbox->last->link.next = block;
         } else {
             mailbox->first = block;
         }
         mailbox->last = block;
+        set_due(mailbox, 1);
         /* Under the lock: the target lives until the mailbox is closed. */
         if (mailbox->wake != NULL) mailbox->wake(mailbox->wake_target);
     }
@@ -44,9 +52,10 @@ cslice_block *cslice__mailbox_take(cslice__mailbox *mailbox) {
     pthread_mutex_lock(&mailbox->mutex);
     cslice_block *block = mailbox->first;
     if (block != NULL) {
-        mailbox->first = block->with.next;
+        mailbox->first = block->link.next;
         if (mailbox->first == NULL) mailbox->last = NULL;
     }
+    if (mailbox->first == NULL) set_due(mailbox, 0);
     pthread_mutex_unlock(&mailbox->mutex);
     return block;
 }
@@ -58,23 +67,10 @@ void cslice__mailbox_set_wake(cslice__mailbox *mailbox, cslice__wake_function *w
     pthread_mutex_unlock(&mailbox->mutex);
 }
 
-uint64_t cslice__mailbox_close(cslice__mailbox *mailbox) {
+void cslice__mailbox_close(cslice__mailbox *mailbox) {
     pthread_mutex_lock(&mailbox->mutex);
     mailbox->closed = true;
     mailbox->wake = NULL;
+    mailbox->due = NULL;
     pthread_mutex_unlock(&mailbox->mutex);
-    uint64_t waiting = 0;
-    for (cslice_block *block; (block = cslice__mailbox_take(mailbox)) != NULL; waiting++) {
-        cslice__cache_free(block, sizeof *block);
-    }
-    return waiting;
-}
-
-int64_t cslice_callback_take(uint64_t mailbox) {
-    if (mailbox == 0) return 0;
-    cslice_block *block = cslice__mailbox_take((cslice__mailbox *)(uintptr_t)mailbox);
-    if (block == NULL) return 0;
-    int64_t number = block->destructor.number;
-    cslice__cache_free(block, sizeof *block);
-    return number;
 }

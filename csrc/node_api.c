@@ -25,6 +25,22 @@ bool cslice__node_api_find(void) {
     return found;
 }
 
+bool cslice__node_api_is_bun(void) {
+    /* It imitates the part of V8's interface that addons use most. */
+    return dlsym(RTLD_DEFAULT, "_ZN2v87Isolate10GetCurrentEv") != NULL &&
+           dlsym(RTLD_DEFAULT, "_ZN2v82V810GetVersionEv") == NULL;
+}
+
+bool cslice__node_api_get_uint64(napi_env env, napi_value value, uint64_t *out) {
+    int64_t number;
+    bool lossless;
+    if (cslice__napi.napi_get_value_int64(env, value, &number) == 0) {
+        *out = (uint64_t)number;
+        return true;
+    }
+    return cslice__napi.napi_get_value_bigint_uint64(env, value, out, &lossless) == 0;
+}
+
 void cslice__node_api_export(napi_env env, napi_value exports, const char *name, napi_callback *callback, void *data) {
     napi_value function;
     if (cslice__napi.napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, data, &function) == 0) {

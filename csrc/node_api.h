@@ -9,8 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "views.h" /* napi_value */
+
 typedef struct napi_env__ *napi_env;
-typedef struct napi_value__ *napi_value;
 typedef struct napi_ref__ *napi_ref;
 typedef struct napi_callback_info__ *napi_callback_info;
 typedef struct napi_threadsafe_function__ *napi_threadsafe_function;
@@ -34,13 +35,14 @@ typedef void napi_finalize(napi_env env, void *data, void *hint);
     X(napi_detach_arraybuffer, (napi_env, napi_value))                                                     \
     X(napi_get_typedarray_info, (napi_env, napi_value, int *, size_t *, void **, napi_value *, size_t *))  \
     X(napi_create_external_arraybuffer, (napi_env, void *, size_t, napi_finalize *, void *, napi_value *)) \
+    X(napi_get_value_bool, (napi_env, napi_value, bool *))                                                 \
+    X(napi_create_external, (napi_env, void *, napi_finalize *, void *, napi_value *))                     \
     X(napi_create_reference, (napi_env, napi_value, uint32_t, napi_ref *))                                 \
-    X(napi_delete_reference, (napi_env, napi_ref))                                                         \
-    X(napi_get_reference_value, (napi_env, napi_ref, napi_value *))                                        \
     X(napi_add_env_cleanup_hook, (napi_env, void (*)(void *), void *))                                     \
     X(napi_create_threadsafe_function,                                                                     \
       (napi_env, napi_value, napi_value, napi_value, size_t, size_t, void *, napi_finalize *, void *,      \
        void (*)(napi_env, napi_value, void *, void *), napi_threadsafe_function *))                        \
+    X(napi_get_uv_event_loop, (napi_env, void **))                                                         \
     X(napi_unref_threadsafe_function, (napi_env, napi_threadsafe_function))                                \
     X(napi_call_threadsafe_function, (napi_threadsafe_function, void *, int))
 
@@ -57,12 +59,16 @@ extern cslice__node_api cslice__napi;
 
 /* Fills the table. False: this process has no Node-API. */
 bool cslice__node_api_find(void);
+/* Whether the process is Bun. */
+bool cslice__node_api_is_bun(void);
+/* An integer from 0 to 2^64 - 1, from a number or a bigint. */
+bool cslice__node_api_get_uint64(napi_env env, napi_value value, uint64_t *out);
 /* Adds a function to a module. Failing, as it does in a thread that is ending, leaves the name out. */
 void cslice__node_api_export(napi_env env, napi_value exports, const char *name, napi_callback *callback, void *data);
 
 /* ---- bindings.c -------------------------------------------------------------------------------------------- */
 
-/* Part 2 of cslice.h, for threads that must not use koffi. */
+/* The functions of cslice.h that JavaScript calls, for threads that must not use koffi. */
 void cslice__bindings_export(napi_env env, napi_value exports);
 
 #endif

@@ -1,15 +1,18 @@
-// Processes one large block of C memory in several worker threads at once. Every worker gets a range of it by share()
-// and attach(): no byte is copied or sent. Then one worker does the same work alone, and the results must agree.
+// Processes one large block of C memory in several worker threads at once. Every worker gets a range of it as a
+// SharedArrayBuffer: no byte is copied or sent. Then one worker does the same work alone, and the results must agree.
 //
-// The workers are plain JavaScript and import the built package, so it must be built first, as the npm script does:
+// It imports the built package, so that must be built first, as the npm script does:
 //
 //   npm run example:worker-pool -- [--mebibytes 256] [--workers 4]
 
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
+import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
-import { type SharedSlice, Slice, stats } from 'cslice';
+import { Slice, stats } from 'cslice';
 
 const { values: options } = parseArgs({
   options: {
@@ -42,21 +45,21 @@ function check(numbers: Float64Array): void {
   }
 }
 
-/** The offer outlives the subslice: it waits until a worker has taken it up, 30 seconds at the most. */
-function offer(block: Slice, start: number, end: number): SharedSlice {
+/** The buffer outlives the subslice: it has a reference of its own. */
+function share(block: Slice, start: number, end: number): SharedArrayBuffer {
   using range = block.subslice(start, end);
-  return range.share();
+  return range.toSharedBuffer();
 }
 
 async function startWorker(): Promise<Worker> {
-  // No TypeScript loader: the worker needs none.
+  // The worker is plain JavaScript, and needs no TypeScript loader.
   const worker = new Worker(new URL('worker-pool/worker.mjs', import.meta.url), { execArgv: [] });
   await once(worker, 'message');
   return worker;
 }
 
-async function scaleInWorker(worker: Worker, shared: SharedSlice): Promise<number> {
-  worker.postMessage({ shared, factor });
+async function scaleInWorker(worker: Worker, buffer: SharedArrayBuffer): Promise<number> {
+  worker.postMessage({ buffer, factor });
   const [sum] = await once(worker, 'message');
   return sum;
 }
@@ -65,7 +68,7 @@ async function scaleInWorker(worker: Worker, shared: SharedSlice): Promise<numbe
 async function scaleAll(block: Slice, pool: readonly Worker[]): Promise<number> {
   const elements = block.byteLength / elementSize;
   const boundary = (i: number): number => Math.floor((elements * i) / pool.length) * elementSize;
-  const sums = pool.map((worker, i) => scaleInWorker(worker, offer(block, boundary(i), boundary(i + 1))));
+  const sums = pool.map((worker, i) => scaleInWorker(worker, share(block, boundary(i), boundary(i + 1))));
   return (await Promise.all(sums)).reduce((total, sum) => total + sum, 0);
 }
 
@@ -79,6 +82,16 @@ async function scaleAndCheck(block: Slice, pool: readonly Worker[]): Promise<num
   check(numbers);
   console.log(`workers: ${pool.length}, sum: ${sum}, every number is right; ${seconds} s`);
   return sum;
+}
+
+/** Shared buffers end by collection. A program need not wait for that: this one counts what is left. */
+async function collectGarbage(): Promise<void> {
+  setFlagsFromString('--expose-gc');
+  const collect: () => void = runInNewContext('gc');
+  for (let i = 0; i < 100 && stats().liveBlocks > 0; i++) {
+    collect();
+    await wait(10);
+  }
 }
 
 async function run(pool: readonly Worker[]): Promise<void> {
@@ -97,6 +110,7 @@ try {
 } finally {
   await Promise.all(pool.map((worker) => worker.terminate()));
 }
+await collectGarbage();
 const { liveBlocks } = stats();
 if (liveBlocks !== 0) throw new Error(`${liveBlocks} blocks are left`);
 console.log('nothing is left');

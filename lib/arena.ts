@@ -149,10 +149,13 @@ export class Arena implements Disposable {
   #reserve(byteLength: number, alignment: number): ArrayBuffer {
     if (alignment > defaultAlignment) return this.#reserveAligned(byteLength, alignment);
     const start = (this.#used + alignment - 1) & -alignment;
-    if (start + byteLength > this.#size) return this.#reserveAnew(byteLength, defaultAlignment);
+    const slab = this.#slab;
+    if (start + byteLength > this.#size || slab?.byteLength !== this.#size) {
+      return this.#reserveAnew(byteLength, defaultAlignment); // also where someone has moved the slab
+    }
     this.#used = start + byteLength;
     this.#start = start;
-    return this.#slab as ArrayBuffer;
+    return slab;
   }
 
   /** Slabs start at multiples of 16, so a stricter alignment is reckoned from the address. */

@@ -1,5 +1,5 @@
 import { bytesOf, checkIndex, checkRegion, toInteger } from './core/check.ts';
-import { copyMemory, copyOut } from './native/symbols.ts';
+import { copyIn, copyMemory, copyOut } from './native/symbols.ts';
 import { Slice } from './slice.ts';
 
 /** What {@link copy} reads or writes: a slice, or JavaScript memory. */
@@ -7,21 +7,20 @@ export type Bytes = Slice | ArrayBuffer | ArrayBufferView;
 
 /**
  * Copies bytes between slices and JavaScript memory, in any combination, from the start of each. The two may overlap.
- * Allocates nothing. Between slices it is one `memmove`, which needs no view.
+ * Allocates nothing and makes no view.
  *
  * @param byteLength default: all of `source`
  * @throws {CSliceError} `ERR_CSLICE_RANGE` if it exceeds either side, `ERR_CSLICE_RELEASED`, `ERR_CSLICE_TYPE`
  */
 export function copy(destination: Bytes, source: Bytes, byteLength?: number): void {
-  if (destination instanceof Slice && source instanceof Slice) {
-    const [to, from] = [toInteger(destination.address), toInteger(source.address)];
-    copyMemory(to, from, checkLengthOfCopy(byteLength, destination, source));
-    return;
-  }
-  const to = destination instanceof Slice ? destination.bytes : bytesOf('destination', destination);
-  const from = source instanceof Slice ? source.bytes : bytesOf('source', source);
+  const to = destination instanceof Slice ? destination : bytesOf('destination', destination);
+  const from = source instanceof Slice ? source : bytesOf('source', source);
   const length = checkLengthOfCopy(byteLength, to, from);
-  to.set(length === from.byteLength ? from : from.subarray(0, length));
+  if (to instanceof Slice) {
+    if (from instanceof Slice) copyMemory(toInteger(to.address), toInteger(from.address), length);
+    else copyIn(toInteger(to.address), from, length);
+  } else if (from instanceof Slice) copyOut(to, toInteger(from.address), length);
+  else to.set(length === from.byteLength ? from : from.subarray(0, length));
 }
 
 interface Sized {

@@ -1,17 +1,16 @@
 import { totalmem } from 'node:os';
 import { checkInteger } from './core/check.ts';
-import { trackAlways } from './core/lifetime.ts';
-import { releaseAside } from './core/reuse.ts';
+import { releaseKept } from './core/free-list.ts';
 import { rangeError, show, typeError } from './errors.ts';
 import { liveHandles } from './handle.ts';
-import { limitSet, reuseSet, sharesExpire, statisticsGet } from './native/symbols.ts';
+import { limitSet, reuseSet, statisticsGet } from './native/symbols.ts';
 
 /** Counts of the whole process, all threads and C included, since it started. */
 export interface Stats {
   /** Blocks that are allocated or adopted and not yet released. */
   liveBlocks: number;
   liveBytes: number;
-  /** The highest that `liveBytes` has been, but for a peak made of small blocks that serve again and of nothing else. */
+  /** The highest that `liveBytes` has been. Peaks caused only by reused small blocks may be missed. */
   peakBytes: number;
   /** Blocks ever allocated or adopted: always `liveBlocks` and all the ended ones below. */
   allocatedBlocks: number;
@@ -56,7 +55,6 @@ const counters = new BigUint64Array(fields.length);
 
 /** What is allocated now and what has become of the rest. About 1 µs; copies nothing else. */
 export function stats(): Stats & HandleStats {
-  sharesExpire();
   statisticsGet(counters);
   const counts = Object.fromEntries(fields.map((field, i) => [field, Number(counters[i])]));
   const handles = liveHandles();
@@ -91,11 +89,8 @@ export function configure(configuration: Configuration): void {
   const { limitBytes, reuseBytes } = configuration;
   const limit = limitBytes === undefined ? undefined : limitOf(limitBytes);
   if (reuseBytes !== undefined) reuseSet(checkInteger('reuseBytes', reuseBytes, 0, Number.MAX_SAFE_INTEGER));
-  if (limit !== undefined) {
-    limitSet(limit);
-    trackAlways(limit > 0);
-  }
-  releaseAside();
+  if (limit !== undefined) limitSet(limit);
+  releaseKept();
 }
 
 function limitOf(setting: NonNullable<Configuration['limitBytes']>): number {

@@ -7,7 +7,7 @@ export type ErrorCode =
   | 'ERR_CSLICE_LIMIT'
   | 'ERR_CSLICE_NO_VIEW'
   | 'ERR_CSLICE_LIBRARY'
-  | 'ERR_CSLICE_SHARED'
+  | 'ERR_CSLICE_STREAM'
   | 'ERR_CSLICE_CALL';
 
 /** What every function of this package throws. The code is stable; the message names the argument and its value. */
@@ -38,8 +38,8 @@ export class CCallError extends CSliceError {
   }
 }
 
-export function rangeError(message: string): CSliceError {
-  return new CSliceError('ERR_CSLICE_RANGE', message);
+export function rangeError(message: string, options?: ErrorOptions): CSliceError {
+  return new CSliceError('ERR_CSLICE_RANGE', message, options);
 }
 
 export function typeError(message: string): CSliceError {

@@ -1,9 +1,10 @@
 import { types } from 'node:util';
 import * as workerThreads from 'node:worker_threads';
 import { bytesOf } from './core/check.ts';
-import { type Keeper, releaseKeeper, retain } from './core/lifetime.ts';
-import { guardedPrototype, isForeignView, keeperOf } from './core/view.ts';
+import { runDestructors } from './core/destructor.ts';
+import { attach, type Reference, refer, referenceOf } from './core/reference.ts';
 import { CSliceError, typeError } from './errors.ts';
+import { direct } from './native/host.ts';
 import { addressOf } from './native/symbols.ts';
 
 /** A hold on JavaScript memory that C uses in the background. Made by {@link pin}. */
@@ -22,27 +23,40 @@ interface Pinned {
   readonly prototype: object | null;
 }
 
-const pinned = new WeakMap<ArrayBufferLike, Pinned>();
+/** One for all copies of this module in the thread, on an object of Node that all realms share. */
+const pinned: WeakMap<ArrayBufferLike, Pinned> = joinCopies();
+
+function joinCopies(): WeakMap<ArrayBufferLike, Pinned> {
+  const shared = types as { [list: symbol]: WeakMap<ArrayBufferLike, Pinned> };
+  const list = Symbol.for('cslice.pinned');
+  shared[list] ??= new WeakMap();
+  return shared[list];
+}
 
 /** Reached from here until their release: C may use the memory even though JavaScript has forgotten it. */
 const livePins = new Set<BufferPin>();
 
 class BufferPin implements Pin {
   #buffer: ArrayBufferLike | undefined;
-  /** Of a view of ours: a reference of its own to the block. */
-  #keeper: Keeper | undefined;
+  /** Keeps the memory, wherever the bytes move and whatever becomes of the slice that they are of. */
+  #reference: Reference | undefined;
   readonly #address: bigint;
   #released = false;
   readonly byteLength: number;
 
   constructor(source: Uint8Array) {
     const { buffer } = source; // asking for it moves a small typed array's bytes off the garbage-collected heap
-    const keeper = keeperOf(buffer);
-    this.#keeper = keeper === undefined ? undefined : retain(keeper);
-    if (keeper === undefined) holdInPlace(buffer);
-    this.#buffer = buffer;
-    this.#address = BigInt(addressOf(source));
-    this.byteLength = source.byteLength;
+    const { byteLength } = source;
+    const address = addressOf(source);
+    const ours = referenceOf(buffer);
+    if (ours !== undefined) this.#reference = refer(ours, address, byteLength);
+    else {
+      if (direct && byteLength > 0) this.#reference = attach(buffer, address, byteLength);
+      holdInPlace(buffer);
+    }
+    this.#buffer = ours === undefined ? buffer : undefined;
+    this.#address = BigInt(address);
+    this.byteLength = byteLength;
     livePins.add(this);
   }
 
@@ -59,10 +73,11 @@ class BufferPin implements Pin {
     if (this.#released) return;
     this.#released = true;
     livePins.delete(this);
-    if (this.#keeper !== undefined) releaseKeeper(this.#keeper);
-    else if (this.#buffer !== undefined) letGo(this.#buffer);
-    this.#keeper = undefined;
+    if (this.#buffer !== undefined) letGo(this.#buffer);
+    this.#reference?.end();
+    this.#reference = undefined;
     this.#buffer = undefined;
+    runDestructors();
   }
 
   [Symbol.dispose](): void {
@@ -79,10 +94,20 @@ const isResizable = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'resi
 const isMarked = (workerThreads as { isMarkedAsUntransferable?: (buffer: ArrayBufferLike) => boolean })
   .isMarkedAsUntransferable;
 
+function refuse(method: string): () => never {
+  return () => {
+    throw typeError(`${method}() would move memory that C uses. Release its pin first, or copy it`);
+  };
+}
+
+/** What every pinned buffer inherits from: an ArrayBuffer that cannot be moved while C uses it. */
+const guardedPrototype: ArrayBuffer = Object.create(ArrayBuffer.prototype, {
+  transfer: { value: refuse('transfer') },
+  transferToFixedLength: { value: refuse('transferToFixedLength') },
+  resize: { value: refuse('resize') },
+});
+
 function holdInPlace(buffer: ArrayBufferLike): void {
-  if (isForeignView(buffer)) {
-    throw typeError('source is a view of another copy of cslice in this thread: take a lease of its slice there');
-  }
   if (!types.isArrayBuffer(buffer)) return; // shared memory neither moves nor shrinks
   const known = pinned.get(buffer);
   if (known !== undefined) {

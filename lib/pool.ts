@@ -1,9 +1,9 @@
-import { checkIndex, checkLength, toInteger } from './core/check.ts';
-import { Rented, releaseToken, strandToken, type Token } from './core/lifetime.ts';
-import { detachView, keeperOf } from './core/view.ts';
+import { allocate } from './core/allocate.ts';
+import { checkIndex, checkLength } from './core/check.ts';
+import { Reference } from './core/reference.ts';
+import { tie } from './core/tie.ts';
 import { CSliceError, show, typeError } from './errors.ts';
-import type { Integer } from './native/symbols.ts';
-import { leaveToCollector, makeRented, Slice, type Views } from './slice.ts';
+import { Slice } from './slice.ts';
 
 export interface PoolOptions {
   /** The size of every block. */
@@ -25,35 +25,39 @@ export interface PoolStats {
   blocks: number;
 }
 
-/** One block with its view, which it keeps for life. Waits in the pool, or is held by the handle that rents it. */
-class PooledBlock extends Rented {
-  readonly token: Token;
-  readonly address: Integer;
-  readonly views: Views;
+/** One block with its view, which it keeps for life. Waits in the pool, or is held by the slice that rents it. */
+class PooledBlock extends Reference {
   readonly #home: Home;
+  /** What a view leads to: not to this, whose place is free once the rented slice is dropped. */
+  readonly #shown: Reference;
 
   constructor(home: Home) {
-    super();
-    const slice = Slice.alloc(home.byteLength);
-    this.address = toInteger(slice.address);
-    this.views = { buffer: slice.buffer, bytes: slice.bytes, cells: undefined };
-    this.token = keeperOf(slice.buffer) as Token;
+    const shown = allocate(home.byteLength);
+    super(shown.buffer, shown.block, shown.address, shown.byteLength);
     this.#home = home;
-    leaveToCollector(slice); // from here the token belongs to this object
+    this.#shown = shown;
+    this.sole = true;
+    this.lock();
+    tie(this.show(), shown);
   }
 
-  giveBack(): void {
+  override get isPooled(): boolean {
+    return true;
+  }
+
+  /** The end of a rent. */
+  override end(): void {
     this.#home.take(this);
   }
 
   /** Gives the memory back to C. */
-  end(): void {
-    if (detachView(this.views.buffer, this.#home.byteLength)) releaseToken(this.token);
-    else strandToken(this.token);
+  discard(): void {
+    super.end();
   }
 
-  get usable(): boolean {
-    return !this.shared && this.views.buffer.byteLength === this.#home.byteLength;
+  /** Nobody can be using it: no Buffer, lease or subslice of it was made. */
+  get isUsable(): boolean {
+    return this.sole && this.#shown.sole && this.isLive;
   }
 }
 
@@ -80,14 +84,23 @@ class Home {
   }
 
   take(block: PooledBlock): void {
-    if (!this.closed && block.usable) this.idle.push(block);
+    if (!this.closed && block.isUsable) this.idle.push(block);
     else this.discard(block);
+  }
+
+  /** A waiting block. One whose stale view was moved or pinned meanwhile is dropped. */
+  nextUsable(): PooledBlock | undefined {
+    for (let block = this.idle.pop(); block !== undefined; block = this.idle.pop()) {
+      if (block.isUsable) return block;
+      this.discard(block);
+    }
+    return undefined;
   }
 
   discard(block: PooledBlock): void {
     this.#dropped.unregister(block);
     this.blocks--;
-    block.end();
+    block.discard();
   }
 }
 
@@ -127,10 +140,10 @@ export class Pool implements Disposable {
    * @throws {CSliceError} `ERR_CSLICE_LIMIT` when all blocks are rented, `ERR_CSLICE_RELEASED`, `ERR_CSLICE_NOMEM`
    */
   rent(): Slice {
-    const waiting = this.#home.idle.pop();
+    const waiting = this.#home.nextUsable();
     if (waiting !== undefined) this.#hits++;
     const block = waiting ?? this.#grow();
-    return makeRented(block, block.address, block.views);
+    return new Slice(block);
   }
 
   #warm(count: number): void {

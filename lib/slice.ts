@@ -1,3 +1,6 @@
+import type { Writable } from 'node:stream';
+import { types } from 'node:util';
+import { allocate, allocateWith, type Layout, reclaim } from './core/allocate.ts';
 import {
   advance,
   bytesOf,
@@ -6,7 +9,6 @@ import {
   checkLength,
   checkRegion,
   elementSizeOf,
-  longestView,
   remainder,
   toInteger,
 } from './core/check.ts';
@@ -17,50 +19,20 @@ import {
   type Destructor,
   forgetCallback,
   NativeDestructor,
+  runDestructors,
 } from './core/destructor.ts';
+import { keep } from './core/free-list.ts';
 import { Lease } from './core/lease.ts';
-import {
-  acquireToken,
-  Borrowed,
-  easePressure,
-  forgetToken,
-  isKeeper,
-  type Keeper,
-  keepForever,
-  markUnviewed,
-  markViewed,
-  notePressure,
-  Rented,
-  recycleToken,
-  releaseToken,
-  retain,
-  statusError,
-  strandToken,
-  Token,
-  tokenOf,
-} from './core/lifetime.ts';
-import { reclaim } from './core/reclaim.ts';
-import { addressAside, putAside, takeAside } from './core/reuse.ts';
-import { attach, offer, type SharedSlice } from './core/shared.ts';
+import { endsWithLoan, isHeld, isLent, lend, untilFree } from './core/holds.ts';
+import { attach, borrow, disown, lasting, Reference, refer, share, take } from './core/reference.ts';
+import { statusError } from './core/status.ts';
 import { StructArray } from './core/structs.ts';
-import { createView, detachView } from './core/view.ts';
+import { checkWritable, writeTo } from './core/write-to.ts';
+import { decodeUtf8, newBytes } from './core/text.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
+import type { Integer } from './native/host.ts';
 import type { TypeSpec } from './native/koffi.ts';
-import {
-  copyIn,
-  copyOut,
-  type Integer,
-  reuseAccount,
-  slotAddress,
-  slotAlloc,
-  slotAllocWith,
-  slotBlock,
-  slotDisown,
-  slotResize,
-  slotSize,
-  slotTake,
-  status,
-} from './native/symbols.ts';
+import { addressOf, copyIn, copyOut, reuseAccount, status } from './native/symbols.ts';
 
 export interface AllocOptions {
   /** Fill the block with zeros. Default true. Without it the bytes are whatever the C allocator had there. */
@@ -69,88 +41,59 @@ export interface AllocOptions {
   alignment?: number;
 }
 
-export interface ShareOptions {
-  /** Attachments that are still awaited after the end of the slice. Default 1. */
-  attachments?: number;
-  /** How long, in milliseconds. Default 30,000. */
-  patience?: number;
-}
-
-/** The views of one block. They are made on first use, and die together. */
-export interface Views {
-  readonly buffer: ArrayBuffer;
-  bytes: Uint8Array<ArrayBuffer> | undefined;
-  cells: DataView | undefined;
-}
-
 /** A typed array class, such as `Float64Array`, or `DataView`. */
 export interface ViewConstructor<T> {
   new (buffer: ArrayBuffer, byteOffset: number, length: number): T;
   readonly BYTES_PER_ELEMENT?: number;
 }
 
-const uninitialized: AllocOptions = { zero: false };
+const uninitialized: Layout = { zero: false, alignment: 16 };
 
-/** `undefined` for what plain `cslice_slot_alloc` does: one short call. */
-function allocate(token: Token, byteLength: number, options: AllocOptions | undefined): Integer {
-  if (options === undefined) return slotAlloc(token.slot, byteLength);
-  const { zero = true, alignment = 16 } = options;
-  return slotAllocWith(token.slot, byteLength, alignment, zero ? 1 : 0);
-}
-
-function checkOptions(options: AllocOptions): void {
-  if (typeof options !== 'object' || options === null)
+function layoutOf(options: AllocOptions): Layout {
+  if (typeof options !== 'object' || options === null) {
     throw typeError(`options must be an object, got ${show(options)}`);
-  const { zero, alignment } = options;
-  if (zero !== undefined && typeof zero !== 'boolean') throw typeError(`zero must be a boolean, got ${show(zero)}`);
-  if (alignment === undefined) return;
+  }
+  const { zero = true, alignment = 16 } = options;
+  if (typeof zero !== 'boolean') throw typeError(`zero must be a boolean, got ${show(zero)}`);
   if (typeof alignment !== 'number') throw typeError(`alignment must be a number, got ${show(alignment)}`);
   if (!Number.isSafeInteger(alignment) || alignment < 1 || !Number.isInteger(Math.log2(alignment))) {
     throw rangeError(`alignment must be a power of two, got ${alignment}`);
   }
+  return { zero, alignment };
 }
-
-/** For the pool alone: a handle over a block whose view is made already. */
-export let makeRented: (keeper: Rented, address: Integer, views: Views) => Slice;
 
 /** For calls into C alone: where the bytes are, without a bigint; undefined after the release. */
 export let integerOf: (slice: Slice) => Integer | undefined;
 
-let makeImmortal: () => Slice;
-
-/** For streams alone: ends a handle and leaves its views alive, so that the block goes when the last of them does. */
-export let leaveToCollector: (slice: Slice) => void;
-
 /**
  * A handle that owns (or borrows) a run of bytes in C memory.
  *
- * The bytes live until `release()`, the end of a `using` scope, or a garbage collection after the handle and every
- * view are out of reach. A release detaches every view first: their length is 0, and no use of this handle reaches the
- * memory again.
+ * The bytes live until `release()`, the end of a `using` scope, or a garbage collection after the handle and every view
+ * are unreachable. A release detaches every view: their length is 0, and no use of this handle reaches the memory again.
+ * Memory that an operation of Node may be using is freed when that cannot be any more: see `docs/node-io.md`.
+ *
+ * `buffer` may be moved like any ArrayBuffer, by a transfer list, a byte stream or `structuredClone`. The slice is over
+ * then, as after a release, and the block ends with the buffer that its bytes are in.
  *
  * Every method throws a {@link CSliceError} with the code `ERR_CSLICE_RELEASED` after the release, `ERR_CSLICE_TYPE`
  * for an argument of the wrong type and `ERR_CSLICE_RANGE` for one out of range, before C is called.
  */
-export class Slice implements Disposable {
-  #keeper: Keeper | undefined;
-  #address: Integer;
+export class Slice implements Disposable, AsyncDisposable {
+  #reference: Reference | undefined;
   #byteLength: number;
-  /** Few fields: a slice without a view is to be as small as it can be. */
-  #views: Views | undefined;
 
-  private constructor(keeper: Keeper, address: Integer, byteLength: number) {
-    if (!isKeeper(keeper)) {
+  /** @internal */
+  constructor(reference: Reference) {
+    if (!(reference instanceof Reference)) {
       throw typeError('A Slice is made by Slice.alloc, adopt, borrow, fromBytes or fromString');
     }
-    this.#keeper = keeper;
-    this.#address = address;
-    this.#byteLength = byteLength;
+    this.#reference = reference;
+    this.#byteLength = reference.byteLength;
   }
 
   /**
    * A new block of C memory, zeroed and aligned to 16 unless the options say otherwise. C may hand it to `free()`
-   * after {@link disown}. Costs about what `malloc` through koffi costs, and less below 1 KiB, where released blocks
-   * serve again without a call into C; a view costs about 1 µs more, on first use.
+   * after {@link disown}. Costs one call into C, and none below 1 KiB where a block of that size has been released.
    *
    * @param byteLength bytes; 0 is allowed
    * @throws {CSliceError} `ERR_CSLICE_NOMEM` when memory is exhausted, `ERR_CSLICE_LIMIT` past the configured limit
@@ -160,20 +103,11 @@ export class Slice implements Disposable {
    */
   static alloc(byteLength: number, options?: AllocOptions): Slice {
     checkLength('byteLength', byteLength);
-    if (options !== undefined) checkOptions(options);
-    if (options?.alignment === undefined) {
-      const aside = takeAside(byteLength);
-      if (aside !== undefined) return new Slice(aside, addressAside(aside), byteLength);
-    }
-    const token = acquireToken(byteLength);
-    let address = allocate(token, byteLength, options);
-    if (address < 0 && reclaim()) address = allocate(token, byteLength, options);
-    if (address < 0) {
-      recycleToken(token);
-      throw statusError(Number(address), `${byteLength} bytes`);
-    }
-    token.sole = true;
-    return Slice.#own(token, address, byteLength);
+    const slice = new Slice(
+      options === undefined ? allocate(byteLength) : allocateWith(byteLength, layoutOf(options)),
+    );
+    runDestructors();
+    return slice;
   }
 
   /**
@@ -182,9 +116,8 @@ export class Slice implements Disposable {
    * @throws {CSliceError} as {@link Slice.alloc}
    */
   static fromBytes(source: ArrayBuffer | ArrayBufferView): Slice {
-    const bytes = bytesOf('source', source);
-    const slice = Slice.alloc(bytes.byteLength, uninitialized);
-    copyIn(slice.#address, bytes, bytes.byteLength);
+    const slice = Slice.#copyOf(bytesOf('source', source));
+    runDestructors();
     return slice;
   }
 
@@ -197,14 +130,20 @@ export class Slice implements Disposable {
     if (typeof text !== 'string') throw typeError(`text must be a string, got ${show(text)}`);
     const nul = text.indexOf('\0');
     if (nul >= 0) throw rangeError(`text must not contain a NUL, which ends a C string; found one at ${nul}`);
-    return Slice.fromBytes(Buffer.from(`${text}\0`, 'utf8'));
+    const byteLength = Buffer.byteLength(text) + 1;
+    const reference = allocateWith(byteLength, uninitialized);
+    const bytes = Buffer.from(reference.bytes.buffer);
+    bytes.write(text);
+    bytes[byteLength - 1] = 0;
+    runDestructors();
+    return new Slice(reference);
   }
 
   /**
    * Takes ownership of memory that C allocated (Go: `newSlice` with `SetFinalizer`). Copies nothing.
    *
-   * `destructor` runs exactly once: at the release, after a collection, or (a native one) at the end of the thread. If
-   * this throws, the memory is still the caller's.
+   * `destructor` runs exactly once, in this thread: at the release, after a collection, or (a native one) at the end of
+   * the thread. If this throws, the memory is still the caller's.
    *
    * @param destructor a C function (see `destructor()`), or a JavaScript one, called with address and size. What a
    *   JavaScript one throws is reported as a process warning and stops nothing.
@@ -213,29 +152,26 @@ export class Slice implements Disposable {
   static adopt(address: bigint, byteLength: number, destructor: Destructor): Slice {
     checkRegion(address, byteLength);
     checkDestructor(destructor);
-    const token = acquireToken(byteLength);
-    const result =
+    const slice = new Slice(
       destructor instanceof NativeDestructor
-        ? destructor.adopt(token.slot, toInteger(address), byteLength)
-        : adoptWithCallback(token.slot, destructor, address, byteLength);
-    if (result < 0) {
-      recycleToken(token);
-      throw statusError(result, `adopting ${byteLength} bytes`);
-    }
-    return Slice.#own(token, toInteger(address), byteLength);
+        ? destructor.adopt(toInteger(address), byteLength)
+        : adoptWithCallback(address, byteLength, destructor),
+    );
+    runDestructors();
+    return slice;
   }
 
   /**
    * A handle over memory that somebody else frees (the article's slice over a C buffer). Copies nothing, frees
    * nothing. The caller promises that the memory lives until the release of this slice; `owner`, if given, is kept
-   * from being collected for as long as the slice or a view of it is in reach.
+   * from being collected for as long as the slice or a view of it is reachable.
    */
   static borrow(address: bigint, byteLength: number, owner?: object): Slice {
     checkRegion(address, byteLength);
     if (owner !== undefined && (typeof owner !== 'object' || owner === null) && typeof owner !== 'function') {
       throw typeError(`owner must be an object, got ${show(owner)}`);
     }
-    return new Slice(new Borrowed(owner), toInteger(address), byteLength);
+    return new Slice(borrow(toInteger(address), byteLength, owner));
   }
 
   /**
@@ -246,27 +182,23 @@ export class Slice implements Disposable {
    *   `ERR_CSLICE_NOMEM`; the reference is still the caller's then
    */
   static fromBlock(block: bigint): Slice {
-    const pointer = toInteger(checkAddress('block', block));
-    const token = acquireToken(0);
-    const result = slotTake(token.slot, pointer, longestView);
-    if (result < 0) {
-      recycleToken(token);
-      throw statusError(result, 'taking a block');
-    }
-    const byteLength = slotSize(token.slot);
-    notePressure(byteLength);
-    return Slice.#own(token, slotAddress(token.slot), byteLength);
+    const slice = new Slice(take(toInteger(checkAddress('block', block))));
+    runDestructors();
+    return slice;
   }
 
   /**
-   * A slice of this thread over the same bytes as the one that was shared, with a reference of its own. Copies
-   * nothing; constant time at any size.
-   *
-   * @throws {CSliceError} `ERR_CSLICE_SHARED` for a value that is stale or that `share()` did not make
+   * A slice over the memory of a SharedArrayBuffer, which gives its address for C. It keeps the memory. Copies nothing.
+   * The buffer may be one of {@link toSharedBuffer}, in whatever thread, or any other.
    */
-  static attach(shared: SharedSlice): Slice {
-    const { token, address, byteLength } = attach(shared);
-    return new Slice(token, address, byteLength);
+  static attach(shared: SharedArrayBuffer): Slice {
+    if (!types.isSharedArrayBuffer(shared)) {
+      throw typeError(`shared must be a SharedArrayBuffer, got ${show(shared)}`);
+    }
+    const bytes = bytesOf('shared', shared);
+    const { byteLength } = bytes;
+    if (byteLength === 0) return Slice.alloc(0);
+    return new Slice(attach(shared, addressOf(bytes), byteLength));
   }
 
   /**
@@ -276,43 +208,36 @@ export class Slice implements Disposable {
    */
   static concat(parts: readonly (Slice | ArrayBuffer | ArrayBufferView)[]): Slice {
     if (!Array.isArray(parts)) throw typeError(`parts must be an array, got ${show(parts)}`);
-    const sources = Array.from(parts, (part) => (part instanceof Slice ? part.bytes : bytesOf('part', part)));
-    const whole = Slice.alloc(
-      sources.reduce((sum, { byteLength }) => sum + byteLength, 0),
+    const sources = Array.from(parts, (part) => (part instanceof Slice ? part.#live().bytes : bytesOf('part', part)));
+    const lengths = sources.map(({ byteLength }) => byteLength);
+    const whole = allocateWith(
+      checkLength('the sum of the parts', lengths.reduce((sum, length) => sum + length, 0)),
       uninitialized,
     );
     let at = 0;
-    for (const source of sources) {
-      copyIn(advance(whole.#address, at), source, source.byteLength);
-      at += source.byteLength;
-    }
-    return whole;
+    sources.forEach((source, i) => {
+      const length = lengths[i] as number;
+      if (source.byteLength < length) throw typeError('a part was released or shrank while it was being copied');
+      copyIn(advance(whole.address, at), source, length);
+      at += length;
+    });
+    runDestructors();
+    return new Slice(whole);
+  }
+
+  static #copyOf(source: Uint8Array): Slice {
+    const { byteLength } = source;
+    const reference = allocateWith(byteLength, uninitialized);
+    if (source.byteLength < byteLength) throw typeError('source was detached or shrank while it was being copied');
+    copyIn(reference.address, source, byteLength);
+    return new Slice(reference);
   }
 
   static {
-    makeRented = (keeper, address, views) => {
-      const slice = new Slice(keeper, address, views.buffer.byteLength);
-      slice.#views = views;
-      return slice;
+    integerOf = (slice) => {
+      const reference = slice.#reference;
+      return reference?.isLive ? reference.address : undefined;
     };
-    integerOf = (slice) => (slice.#keeper === undefined ? undefined : slice.#address);
-    leaveToCollector = (slice) => {
-      slice.#live();
-      slice.#keeper = undefined;
-      slice.#views = undefined;
-    };
-    makeImmortal = () => {
-      const slice = new Slice(acquireToken(0), reuseAccount(), 1); // any memory that lives as long as the thread
-      slice.bytes;
-      return slice;
-    };
-  }
-
-  /** An owning slice over the block in the token's slot. */
-  static #own(token: Token, address: Integer, byteLength: number): Slice {
-    const slice = new Slice(token, address, byteLength);
-    if (markUnviewed(token, byteLength)) slice.#viewUnderPressure();
-    return slice;
   }
 
   /** Bytes; readable after the release too. */
@@ -320,74 +245,93 @@ export class Slice implements Disposable {
     return this.#byteLength;
   }
 
+  /** Whether this handle is over: after `release()`, `disown()`, or once its bytes were moved to another buffer. */
   get released(): boolean {
-    return this.#keeper === undefined;
+    return this.#reference === undefined || !this.#reference.isLive;
   }
 
   /** Where the bytes are. Valid for C until the release; it keeps nothing alive. */
   get address(): bigint {
-    this.#live();
-    return BigInt(this.#address);
+    return BigInt(this.#live().address);
   }
 
   /**
-   * The block's own bytes, as the same ArrayBuffer every time. Made on first use for about 1 µs; copies nothing. It
-   * keeps the block alive, and cannot be transferred or resized.
+   * The block's own bytes, as the same ArrayBuffer every time. Copies nothing. It keeps the block alive until the
+   * release, which detaches it. On a transfer list it takes the block with it, and the slice is over.
    *
-   * @throws {CSliceError} `ERR_CSLICE_NO_VIEW` where the runtime forbids ArrayBuffers over C memory, or someone has
-   *   detached this one
+   * @throws {CSliceError} `ERR_CSLICE_NO_VIEW` where the runtime forbids ArrayBuffers over C memory
    */
   get buffer(): ArrayBuffer {
-    return this.#viewed().buffer;
+    return this.#live().show();
   }
 
-  /** The block's own bytes as a Uint8Array, the same object every time. Copies nothing. */
+  /** The block's own bytes as a Uint8Array, the same object every time. Copies nothing; dies with the release. */
   get bytes(): Uint8Array<ArrayBuffer> {
-    const views = this.#viewed();
-    views.bytes ??= new Uint8Array(views.buffer);
-    return views.bytes;
+    const reference = this.#live();
+    if (!reference.seen) reference.show();
+    return reference.bytes;
   }
 
   /**
-   * A typed array or DataView over the block's own bytes. Copies nothing.
+   * A typed array or DataView over the block's own bytes. Copies nothing; dies with the release.
    *
    * @param byteOffset default 0; a multiple of the element size from an address that is one
    * @param length in elements (bytes for a DataView). Default: all that fit
    */
   view<T>(type: ViewConstructor<T>, byteOffset?: number, length?: number): T {
-    this.#live();
     const elementSize = elementSizeOf('type', type);
+    const reference = this.#live();
     const start = checkIndex('byteOffset', byteOffset, 0, 0, this.#byteLength);
     const fitting = Math.floor((this.#byteLength - start) / elementSize);
     const count = checkIndex('length', length, fitting, 0, fitting);
-    const { buffer } = this;
-    if (start % elementSize !== 0 || remainder(this.#address, elementSize) !== 0) {
+    if (start % elementSize !== 0 || remainder(reference.address, elementSize) !== 0) {
       throw rangeError(
-        `byteOffset ${start} from address 0x${this.#address.toString(16)} is not a multiple of ${elementSize}, ` +
-          `the element size of ${type.name}`,
+        `byteOffset ${start} from address 0x${reference.address.toString(16)} is not a multiple of ${elementSize}, ` +
+          'the element size',
       );
     }
-    return new type(buffer, start, count);
+    return new type(reference.show(), start, count);
   }
 
-  /** A Node Buffer over the block's own bytes. Copies nothing. */
-  toBuffer(): Buffer<ArrayBuffer> {
-    return Buffer.from(this.buffer, 0, this.#byteLength);
+  /**
+   * A Node Buffer over the same bytes, with a reference of its own: it outlives the release, and the block goes after it
+   * has been collected. This is what to give to Node: to a stream, a socket, a file. Copies nothing.
+   *
+   * @param start default 0
+   * @param end the bytes before it; default all
+   */
+  toBuffer(start?: number, end?: number): Buffer<ArrayBuffer> {
+    const [from, to] = this.#range(start, end);
+    const reference = this.#live();
+    reference.buffered = true;
+    return Buffer.from(refer(reference, advance(reference.address, from), to - from).show(), 0, to - from);
+  }
+
+  /**
+   * The same bytes as a SharedArrayBuffer, with a reference of its own: for `Atomics`, and for any number of threads by
+   * `postMessage`. Copies nothing. The block goes after the last thread has let the buffer go.
+   *
+   * @throws {CSliceError} `ERR_CSLICE_NO_VIEW` where only V8's own way would do (Bun, Deno), `ERR_CSLICE_TYPE` for a
+   *   borrowed slice
+   */
+  toSharedBuffer(): SharedArrayBuffer {
+    return share(this.#counted('cannot be shared'));
   }
 
   /** A copy of the bytes from `start` (default 0) to before `end` (default all), in JavaScript's own memory (Go: `C.GoBytes`). */
   copy(start?: number, end?: number): Uint8Array<ArrayBuffer> {
     const [from, to] = this.#range(start, end);
-    const bytes = new Uint8Array(to - from);
-    copyOut(bytes, advance(this.#address, from), bytes.byteLength);
+    const bytes = newBytes(to - from);
+    copyOut(bytes, advance(this.#live().address, from), to - from);
     return bytes;
   }
 
   /** The UTF-8 text from `start` to the first NUL, or to before `end` (Go: `C.GoString`). A copy. */
   text(start?: number, end?: number): string {
     const [from, to] = this.#range(start, end);
-    const nul = this.bytes.indexOf(0, from);
-    return Buffer.from(this.buffer, from, (nul < 0 || nul > to ? to : nul) - from).toString('utf8');
+    const { bytes } = this.#live();
+    const nul = bytes.indexOf(0, from);
+    return decodeUtf8(bytes, from, nul < 0 || nul > to ? to : nul);
   }
 
   /**
@@ -400,7 +344,7 @@ export class Slice implements Disposable {
   read(type: TypeSpec, byteOffset?: number): any {
     const codec = codecOf(type);
     const offset = this.#offsetOf(codec, byteOffset);
-    return codec.read(this.#cells, offset);
+    return codec.read(this.#live().cells, offset);
   }
 
   /**
@@ -411,7 +355,7 @@ export class Slice implements Disposable {
   write(type: TypeSpec, byteOffset: number, value: unknown): void {
     const codec = codecOf(type);
     const offset = this.#offsetOf(codec, byteOffset);
-    codec.write(this.#cells, offset, value);
+    codec.write(this.#live().cells, offset, value);
   }
 
   /**
@@ -422,7 +366,9 @@ export class Slice implements Disposable {
    */
   subslice(start?: number, end?: number): Slice {
     const [from, to] = this.#range(start, end);
-    return new Slice(retain(this.#live()), advance(this.#address, from), to - from);
+    const reference = this.#live();
+    reference.divide();
+    return new Slice(refer(reference, advance(reference.address, from), to - from));
   }
 
   /**
@@ -438,7 +384,7 @@ export class Slice implements Disposable {
     const start = checkIndex('byteOffset', byteOffset, 0, 0, this.#byteLength);
     const fitting = Math.floor((this.#byteLength - start) / codec.size);
     const count = checkIndex('length', length, fitting, 0, fitting);
-    return new StructArray<T>(codec, () => this.#cells, start, count);
+    return new StructArray<T>(codec, () => this.#live().cells, start, count);
   }
 
   /**
@@ -448,50 +394,55 @@ export class Slice implements Disposable {
    * @throws {CSliceError} `ERR_CSLICE_TYPE` for a borrowed slice
    */
   get block(): bigint {
-    return BigInt(slotBlock(this.#owned('has no block').slot));
+    const reference = this.#counted('has no block');
+    reference.divide(); // C may take a reference
+    return BigInt(reference.block);
   }
 
   /**
-   * Offers the bytes to other threads of this process: send the value by `postMessage` or `workerData`, and
-   * {@link Slice.attach} it there. Copies nothing.
+   * Lends the bytes to an operation: until the promise that `use` returns has settled, the views live and the memory
+   * stays, even if the slice is released in the meantime. Copies nothing.
    *
-   * The offer stands while this slice lives, for any number of attachments. After that it waits for `attachments` of
-   * them in all (default 1), `patience` milliseconds at the most (default 30,000), and ends.
-   *
-   * @throws {CSliceError} `ERR_CSLICE_TYPE` for a borrowed slice, `ERR_CSLICE_NOMEM`
+   * @returns what the promise resolves to; rejects with what it rejects with, or `use` throws
+   * @example
+   * await slice.lend((bytes) => file.write(bytes));
    */
-  share(options: ShareOptions = {}): SharedSlice {
-    const token = this.#owned('cannot be shared');
-    if (typeof options !== 'object' || options === null) {
-      throw typeError(`options must be an object, got ${show(options)}`);
-    }
-    const attachments = checkIndex('attachments', options.attachments, 1, 0, 0xffff_ffff);
-    const patience = checkIndex('patience', options.patience, 30_000, 0, 0x7fff_0000);
-    const byteOffset = Number(BigInt(this.#address) - BigInt(slotAddress(token.slot)));
-    return offer(token, byteOffset, this.#byteLength, attachments, patience);
+  lend<T>(use: (bytes: Uint8Array<ArrayBuffer>) => PromiseLike<T> | T): Promise<T> {
+    const reference = this.#live();
+    if (typeof use !== 'function') throw typeError(`use must be a function, got ${show(use)}`);
+    return lend(reference, this.bytes, use);
+  }
+
+  /**
+   * Writes the bytes to a Node stream, which is not ended. Copies nothing. The slice may be released in the meantime.
+   * With a socket, a file or an HTTP/1 response the memory is free again as soon as this resolves; other streams may pass
+   * the chunk on, so there it goes after its collection.
+   *
+   * @returns a promise that resolves when the stream has done with the bytes, and rejects if it fails or is destroyed
+   */
+  writeTo(writable: Writable): Promise<void> {
+    return writeTo(this.#live(), checkWritable(writable));
   }
 
   /**
    * Changes the size with C's `realloc`: the bytes are kept as far as they fit, new ones are zero, and the address may
-   * change. Every view dies.
+   * change. Every view dies. While Node may be using a view, or a Buffer of {@link toBuffer} lives,
+   * the bytes are copied to a new block instead.
    *
-   * @throws {CSliceError} `ERR_CSLICE_RANGE` for memory that `alloc` did not make, a part of it, or while others hold it,
-   *   `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; the bytes are as they were then, and the views dead all the same
+   * @throws {CSliceError} `ERR_CSLICE_RANGE` for memory that `alloc` did not make, a part of it, or while others hold or
+   *   lend it, `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; the bytes are as they were then, and the views may be dead
    */
   resize(byteLength: number): void {
-    const keeper = this.#live();
+    this.#live();
     checkLength('byteLength', byteLength);
-    if (!(keeper instanceof Token)) throw typeError('a borrowed or rented slice cannot be resized');
-    this.#checkWhole(keeper);
-    this.#killViews();
-    let address = slotResize(keeper.slot, byteLength);
-    if ((address === status.ENOMEM || address === status.ELIMIT) && reclaim()) {
-      address = slotResize(keeper.slot, byteLength);
+    let failure = this.#tryResize(byteLength);
+    if (failure === status.ENOMEM || failure === status.ELIMIT) {
+      reclaim();
+      failure = this.#tryResize(byteLength);
     }
-    if (address < 0) throw statusError(Number(address), `resizing to ${byteLength} bytes`);
-    this.#address = address;
+    if (failure < 0) throw statusError(failure, `resizing to ${byteLength} bytes`);
     this.#byteLength = byteLength;
-    markUnviewed(keeper, byteLength);
+    runDestructors();
   }
 
   /**
@@ -504,31 +455,31 @@ export class Slice implements Disposable {
    * startInBackground(lease.address);
    */
   lease(): Lease {
-    return new Lease(this.#live(), this.#address, this.#byteLength);
+    return new Lease(this.#live());
   }
 
   /**
    * Gives the memory back now (a borrowed one: lets it go), after every view has been detached. Does nothing the
-   * second time. A block below 1 KiB may stay with this thread for its next slice: see `configure({ reuseBytes })`.
+   * second time. A block below 1 KiB that had no views may stay with this thread for its next slice: see
+   * `configure({ reuseBytes })`. Memory that Node may be using goes when it is collected, and lent memory with the loan.
    */
   release(): void {
-    const keeper = this.#keeper;
-    if (keeper === undefined) return;
-    this.#keeper = undefined;
-    if (keeper instanceof Rented) {
-      this.#views = undefined;
-      keeper.giveBack();
-      return;
-    }
-    const ours = this.#dropView();
-    if (keeper instanceof Borrowed) return;
-    if (ours && keeper.sole && putAside(keeper, this.#address, this.#byteLength)) return;
-    easePressure(this.#byteLength);
-    if (ours) releaseToken(keeper);
-    else strandToken(keeper);
+    const reference = this.#reference;
+    if (reference === undefined) return;
+    this.#reference = undefined;
+    if (!keep(reference) && !endsWithLoan(reference)) reference.end();
+    runDestructors();
   }
 
   [Symbol.dispose](): void {
+    this.release();
+  }
+
+  /** Waits until no loan and no lease of this slice is left, then releases it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (let reference = this.#reference; reference !== undefined && isHeld(reference); reference = this.#reference) {
+      await untilFree(reference);
+    }
     this.release();
   }
 
@@ -540,87 +491,40 @@ export class Slice implements Disposable {
    * @throws {CSliceError} `ERR_CSLICE_TYPE` for a borrowed slice, `ERR_CSLICE_RANGE` while others hold the block too
    */
   disown(): bigint {
-    const keeper = this.#live();
-    if (!(keeper instanceof Token)) throw typeError('a borrowed or rented slice cannot disown what it does not own');
-    this.#checkWhole(keeper);
-    const result = slotDisown(keeper.slot);
-    if (result < 0) throw statusError(result, 'disowning a block that has other references');
-    if (result > 0) forgetCallback(result);
-    this.#keeper = undefined;
-    this.#dropView();
-    forgetToken(keeper);
-    return BigInt(this.#address);
+    const reference = this.#whole('disown what it does not own');
+    const { address } = reference;
+    forgetCallback(disown(reference));
+    this.#reference = undefined;
+    return BigInt(address);
   }
 
-  get #cells(): DataView {
-    const views = this.#viewed();
-    views.cells ??= new DataView(views.buffer);
-    return views.cells;
-  }
-
-  #viewed(): Views {
-    const keeper = this.#live();
-    if (this.#views === undefined) {
-      this.#views = { buffer: createView(this.#address, this.#byteLength, keeper), bytes: undefined, cells: undefined };
-      if (keeper instanceof Token) markViewed(keeper);
-    }
-    this.#checkOurs(this.#views);
-    return this.#views;
-  }
-
-  #checkOurs({ buffer }: Views): void {
-    if (buffer.byteLength === this.#byteLength) return;
-    throw new CSliceError(
-      'ERR_CSLICE_NO_VIEW',
-      'The view of this slice was detached by someone else, who may still see its bytes',
-    );
-  }
-
-  #live(): Keeper {
-    if (this.#keeper === undefined) {
+  #live(): Reference {
+    const reference = this.#reference;
+    if (reference === undefined || !reference.isLive) {
       throw new CSliceError('ERR_CSLICE_RELEASED', `This slice of ${this.#byteLength} bytes has been released`);
     }
-    return this.#keeper;
+    return reference;
   }
 
-  /** False if the view had been taken away from us before. */
-  #dropView(): boolean {
-    const views = this.#views;
-    if (views === undefined) return true;
-    this.#views = undefined;
-    return detachView(views.buffer, this.#byteLength);
+  /** The reference of a slice whose block is counted. */
+  #counted(why: string): Reference {
+    const reference = this.#live();
+    if (reference.block === 0) throw typeError(`a borrowed slice ${why}`);
+    return reference;
   }
 
-  /** The token under a slice that owns a reference. */
-  #owned(why: string): Token {
-    const token = tokenOf(this.#live());
-    if (token === undefined) throw typeError(`a borrowed slice ${why}`);
-    return token;
+  /** The reference of a slice over a whole block that nobody has lent. */
+  #whole(what: string): Reference {
+    const reference = this.#live();
+    if (reference.block === 0 || reference.isPooled) throw typeError(`a borrowed or rented slice cannot ${what}`);
+    if (reference.isPart) throw rangeError(`these ${this.#byteLength} bytes are a part of a block`);
+    if (isLent(reference)) throw rangeError(`these ${this.#byteLength} bytes are lent`);
+    return reference;
   }
 
-  /** A view for the collector's sake: where the runtime forbids it, the slice works without. */
-  #viewUnderPressure(): void {
-    try {
-      this.buffer;
-    } catch {}
-  }
-
-  /** Detaches the view of a slice that lives on, or throws and leaves it. */
-  #killViews(): void {
-    const views = this.#views;
-    if (views === undefined) return;
-    this.#checkOurs(views);
-    if (!detachView(views.buffer, this.#byteLength)) {
-      throw new CSliceError('ERR_CSLICE_NO_VIEW', 'The view of this slice was locked by someone else');
-    }
-    this.#views = undefined;
-  }
-
-  /** What is done to a block as a whole must not come from a handle over a part of it. */
-  #checkWhole(token: Token): void {
-    if (this.#address !== slotAddress(token.slot) || this.#byteLength !== slotSize(token.slot)) {
-      throw rangeError(`these ${this.#byteLength} bytes are a part of a block of ${slotSize(token.slot)}`);
-    }
+  #tryResize(byteLength: number): number {
+    const reference = this.#whole('be resized');
+    return reference.tryResize(byteLength, reference.buffered && !reference.divided && !isHeld(reference));
   }
 
   #range(start: number | undefined, end: number | undefined): [number, number] {
@@ -640,4 +544,6 @@ export class Slice implements Disposable {
 
 // A handle and a view that never die. V8 forgets a hidden class once its last object is collected, and throws away every
 // function that was optimized for it: a service whose slices all die between two collections would never get warm.
-keepForever(makeImmortal());
+// It is over memory that lives as long as the thread, and is never read.
+export const immortal: Slice = new Slice(lasting(reuseAccount()));
+immortal.bytes;

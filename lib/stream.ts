@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import type { Readable, Writable } from 'node:stream';
 import { bytesOf, checkIndex, longestView } from './core/check.ts';
 import { CSliceError, show, typeError } from './errors.ts';
-import { leaveToCollector, Slice } from './slice.ts';
+import { Slice } from './slice.ts';
 
 export interface SliceWriterOptions {
   /** Bytes to start with; the memory doubles from there. Default 64 KiB. */
@@ -47,7 +47,7 @@ export class SliceWriter implements Disposable {
     const slice = this.#open();
     const bytes = bytesOf('chunk', chunk);
     const end = this.#length + bytes.byteLength;
-    if (end > slice.byteLength) slice.resize(Math.max(end, 2 * slice.byteLength));
+    if (end > slice.byteLength) grow(slice, end);
     slice.bytes.set(bytes, this.#length);
     this.#length = end;
   }
@@ -104,6 +104,17 @@ export class SliceWriter implements Disposable {
   }
 }
 
+/** Twice the size, so that writing n bytes moves some n in all; where there is no room for that, what is needed. */
+function grow(slice: Slice, byteLength: number): void {
+  const doubled = Math.min(2 * slice.byteLength, longestView);
+  try {
+    slice.resize(Math.max(byteLength, doubled));
+  } catch (error) {
+    if (byteLength >= doubled) throw error;
+    slice.resize(byteLength);
+  }
+}
+
 function attempt(action: () => void, done: (error?: Error | null) => void): void {
   try {
     action();
@@ -120,11 +131,8 @@ export interface ReadOptions {
 }
 
 /**
- * A Node stream of the slice's own bytes: its chunks are views, nothing is copied. It takes the slice over, which is
- * released at the end, or when the stream is destroyed. Since a chunk may still be on its way to a file or a socket
- * then, its views stay valid, and the memory goes once the last of them has been collected.
- *
- * The stream fails with `ERR_CSLICE_RELEASED` if the slice is released under it.
+ * A Node stream of the slice's own bytes: its chunks are Buffers with a reference of their own each, nothing is copied. It
+ * takes the slice over, which is released at once; the memory goes when the last chunk has been collected.
  *
  * @throws {CSliceError} `ERR_CSLICE_RELEASED`, `ERR_CSLICE_TYPE`, `ERR_CSLICE_RANGE`
  */
@@ -132,7 +140,7 @@ export function readable(slice: Slice, options: ReadOptions = {}): Readable {
   const chunks = chunksOf(slice, options);
   return new (streams().Readable)({
     objectMode: true, // chunks that wait together would be joined otherwise, which copies
-    highWaterMark: 0, // nothing ahead of demand: a chunk that waits could lose its slice
+    highWaterMark: 0, // nothing ahead of demand
     read() {
       try {
         this.push(chunks.next());
@@ -173,27 +181,20 @@ function chunksOf(slice: Slice, options: ReadOptions): Chunks {
   if (typeof options !== 'object' || options === null)
     throw typeError(`options must be an object, got ${show(options)}`);
   const chunkBytes = checkIndex('chunkBytes', options.chunkBytes, defaultCapacity, 1, longestView);
-  const whole = slice.toBuffer();
-  const { byteLength } = whole;
+  const rest = slice.subslice(); // a handle of the stream's own, which nobody else can release
+  slice.release();
   let at = 0;
-  let ended = false;
-  const end = (): void => {
-    ended = true;
-    if (!slice.released) leaveToCollector(slice);
-  };
   return {
     next() {
-      if (!ended && slice.released) {
-        throw new CSliceError('ERR_CSLICE_RELEASED', 'the slice was released while it was being read');
-      }
-      if (ended || at >= byteLength) {
-        end();
+      if (rest.released || at >= rest.byteLength) {
+        rest.release();
         return null;
       }
-      const chunk = whole.subarray(at, at + chunkBytes);
-      at += chunk.byteLength;
+      const end = Math.min(at + chunkBytes, rest.byteLength);
+      const chunk = rest.toBuffer(at, end);
+      at = end;
       return chunk;
     },
-    end,
+    end: () => rest.release(),
   };
 }

@@ -9,7 +9,14 @@ const { values } = parseArgs({ options: { 'fuzz-seconds': { type: 'string', defa
 const fuzzSeconds = Number(values['fuzz-seconds']);
 
 /** Programs by the Debian package that holds them. */
-const tools: Record<string, string> = { cmake: 'cmake', ctest: 'cmake', make: 'make', cc: 'gcc', valgrind: 'valgrind' };
+const tools: Record<string, string> = {
+  cmake: 'cmake',
+  ctest: 'cmake',
+  make: 'make',
+  cc: 'gcc',
+  'c++': 'g++',
+  valgrind: 'valgrind',
+};
 const report = /ERROR: (?:Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:/g;
 
 interface Result {
@@ -114,7 +121,7 @@ function fuzz(): string {
   const found = join(root, 'build/fuzz/corpus');
   mkdirSync(found, { recursive: true });
   const options = [`-max_total_time=${fuzzSeconds}`, '-max_len=512', `-artifact_prefix=${join(root, 'build/fuzz/')}`];
-  const fuzzer = join(root, 'build/fuzz/test/c/fuzz_slots');
+  const fuzzer = join(root, 'build/fuzz/test/c/fuzz_blocks');
   const { passed, output } = run([fuzzer, ...options, found, 'test/c/corpus'], { ASAN_OPTIONS: 'detect_leaks=1' });
   const [, inputs, seconds] = /Done (\d+) runs in (\d+) second/.exec(output) ?? [];
   if (!passed || inputs === undefined) throw new Failure(output.slice(-8000));

@@ -6,11 +6,15 @@ import { join } from 'node:path';
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
-import { Slice, stats } from '../lib/index.ts';
+import { stats } from '../lib/index.ts';
 import { openThreads } from '../test/support/threads/library.ts';
 import { type Raced, raceCalls, raceThreads } from '../test/support/threads/race.ts';
 import { type Random, seeded } from '../test/support/threads/random.ts';
+
+setFlagsFromString('--expose-gc');
 
 const root = join(import.meta.dirname, '..');
 const { values } = parseArgs({
@@ -67,13 +71,6 @@ function accounted(): number {
   );
 }
 
-/** What a thread had offered when it ended waits for its attachments, and not for longer than its patience. */
-async function endOffers(): Promise<void> {
-  await wait(100);
-  using probe = Slice.alloc(1);
-  Slice.attach(probe.share()).release();
-}
-
 async function terminations(): Promise<void> {
   const random = seeded(seed);
   let [started, survived] = [0, 0];
@@ -84,7 +81,7 @@ async function terminations(): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: 2 * availableParallelism() }, lane));
-  await endOffers();
+  await collectDropped(); // the shared buffers that the threads have sent here
   const { liveBlocks, liveBytes, allocatedBlocks, releasedByThreadEnd, lostDestructors } = stats();
   const clean = liveBlocks === 0 && liveBytes === 0 && accounted() === allocatedBlocks && releasedByThreadEnd > 0;
   const ends = `${releasedByThreadEnd} of ${allocatedBlocks} blocks ended with their thread`;
@@ -106,10 +103,12 @@ function reportRace(name: string, raced: Raced, freed: number | undefined): void
   report(name, clean && complete ? raced.rounds : 0, rounds, figures);
 }
 
+const collect: () => void = runInNewContext('gc');
+
 /** The blocks that were dropped end by collection. */
 async function collectDropped(): Promise<void> {
   for (let i = 0; i < 200 && stats().liveBlocks > 0; i++) {
-    globalThis.gc?.();
+    collect();
     await wait(5);
   }
 }

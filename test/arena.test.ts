@@ -341,6 +341,8 @@ describe('Arena', () => {
   });
 
   describe('release', () => {
+    beforeEach(() => settle(stats));
+
     it('kills every view of small and large allocations at once, and gives all memory back', () => {
       const before = stats();
       const arena = new Arena({ slabBytes: 1024 });

@@ -3,7 +3,7 @@ import koffi from 'koffi';
 import { CSliceError, callAsync, type ErrorCode, pin, Slice, stats } from '../lib/index.ts';
 import { countPins } from '../lib/pin.ts';
 import { watched } from './support/blocks.ts';
-import { collectManyTimes, settle } from './support/collect.ts';
+import { collectManyTimes, collectUntil, settle } from './support/collect.ts';
 import { wrong } from './support/expect-error.ts';
 import { run, runForJson } from './support/run.ts';
 import { compileThreads, underSanitizer } from './support/threads/compile.ts';
@@ -100,16 +100,33 @@ describe('callAsync', function () {
   });
 
   describe('keeps until C is done', () => {
-    it('a slice that is released during the call: its views die at once, its block when C returns', async () => {
+    it('a slice that is released during the call: its block goes when C returns', async () => {
       const before = library.counts();
       const slice = library.adopt(4096);
-      const { bytes } = slice;
       const sum = callAsync(library.fillLater, slice, 4096, 5, untilGateOpens);
       slice.release();
-      expect([slice.released, bytes.length]).to.deep.equal([true, 0]);
+      expect(slice.released).to.equal(true);
       expect(library.counts().freed).to.equal(before.freed);
       library.gate(true);
       expect(await sum).to.equal(4096 * 5);
+      const after = library.counts();
+      expect([after.freed - before.freed, after.freedInUse - before.freedInUse]).to.deep.equal([1, 0]);
+    });
+
+    it('a slice whose views were seen: they die at its release, and the block goes with their collection', async () => {
+      const before = library.counts();
+      await (async () => {
+        const slice = library.adopt(4096);
+        const { bytes } = slice;
+        const sum = callAsync(library.fillLater, slice, 4096, 5, untilGateOpens);
+        slice.release();
+        expect([slice.released, bytes.length]).to.deep.equal([true, 0]);
+        await collectManyTimes();
+        expect(library.counts().freed).to.equal(before.freed);
+        library.gate(true);
+        expect(await sum).to.equal(4096 * 5);
+      })();
+      await collectUntil(() => library.counts().freed > before.freed, 'the block has ended');
       const after = library.counts();
       expect([after.freed - before.freed, after.freedInUse - before.freedInUse]).to.deep.equal([1, 0]);
     });

@@ -4,7 +4,6 @@ import { countPins } from '../lib/pin.ts';
 import { watched } from './support/blocks.ts';
 import { collectManyTimes, collectUntil } from './support/collect.ts';
 import { expectError, wrong } from './support/expect-error.ts';
-import { languageMoves } from './support/language.ts';
 import { compileThreads } from './support/threads/compile.ts';
 import { type Library, openThreads } from './support/threads/library.ts';
 import { byTransferList } from './support/threads/movers.ts';
@@ -276,7 +275,7 @@ describe('pin', () => {
       const prototype = Object.getPrototypeOf(buffer);
       pin(buffer).release();
       expect(Object.getPrototypeOf(buffer)).to.equal(prototype);
-      if (languageMoves) expectError(() => asTransferable(buffer).transfer(), 'ERR_CSLICE_TYPE');
+      expect(slice.buffer).to.equal(buffer);
     });
 
     it('keeps the owner of borrowed memory', async () => {
@@ -292,9 +291,20 @@ describe('pin', () => {
 
     it('is refused once the slice is released', () => {
       const slice = Slice.alloc(16);
-      const views = [slice.buffer, slice.bytes, slice.bytes.subarray(4), slice.view(DataView), slice.toBuffer()];
+      const views = [slice.buffer, slice.bytes, slice.bytes.subarray(4), slice.view(DataView)];
       slice.release();
       for (const view of views) expectError(() => pin(view), 'ERR_CSLICE_TYPE', /detached/);
+    });
+
+    it('works on a Buffer of toBuffer() after the release, and holds the block', async () => {
+      const { slice, ended } = watched(16);
+      const { address } = slice;
+      const held = (() => pin(slice.toBuffer().subarray(4)))();
+      slice.release();
+      await collectManyTimes();
+      expect([ended.length, held.address, held.byteLength]).to.deep.equal([0, address + 4n, 12]);
+      held.release();
+      await collectUntil(() => ended.length === 1, 'the block has ended');
     });
   });
 

@@ -630,7 +630,25 @@ describe('Slice', () => {
       expect(buffer.toString('latin1')).to.equal('hello\0');
       buffer.write('J');
       expect(slice.text()).to.equal('Jello');
-      expect(buffer.buffer).to.equal(slice.buffer);
+      slice.bytes[1] = 'E'.charCodeAt(0);
+      expect(buffer.toString('latin1')).to.equal('JEllo\0');
+    });
+
+    it('has a reference of its own: it outlives the release, and the block ends with it', async () => {
+      const { slice, ended } = watched(16);
+      slice.bytes.fill(5);
+      const held = { buffer: slice.toBuffer() as Buffer | undefined };
+      slice.release();
+      await collectManyTimes();
+      expect([ended.length, held.buffer?.equals(Buffer.alloc(16, 5))]).to.deep.equal([0, true]);
+      held.buffer = undefined;
+      await collectUntil(() => ended.length === 1, 'the block has ended');
+    });
+
+    it('shows a range where one is given', () => {
+      using slice = Slice.fromString('hello');
+      expect(slice.toBuffer(1, 3).toString()).to.equal('el');
+      expectError(() => slice.toBuffer(3, 1), 'ERR_CSLICE_RANGE', /end/);
     });
 
     it('is empty for a block of length 0', () => {
@@ -774,8 +792,6 @@ describe('Slice', () => {
         bytes,
         bytes.subarray(8, 16),
         slice.view(Float64Array),
-        slice.toBuffer(),
-        slice.toBuffer().subarray(3),
         Buffer.from(buffer),
         new Uint16Array(buffer, 2, 3),
       ];

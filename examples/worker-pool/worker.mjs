@@ -1,7 +1,6 @@
-// A worker of ../worker-pool.ts: takes up each share that it is sent, multiplies every double in it, and answers with
-// the sum.
+// A worker of ../worker-pool.ts: multiplies every double in each buffer that it is sent, and answers with the sum.
+// The buffer is over the main thread's own block of C memory.
 import { parentPort } from 'node:worker_threads';
-import { Slice } from 'cslice';
 
 /** The sum of the results. */
 function scale(numbers, factor) {
@@ -13,10 +12,7 @@ function scale(numbers, factor) {
   return sum;
 }
 
-parentPort.on('message', ({ shared, factor }) => {
-  const part = Slice.attach(shared); // a reference of this thread's own; copies nothing
-  const sum = scale(part.view(Float64Array), factor);
-  part.release(); // before the answer: the main thread counts the blocks when it has them all
-  parentPort.postMessage(sum);
+parentPort.on('message', ({ buffer, factor }) => {
+  parentPort.postMessage(scale(new Float64Array(buffer), factor));
 });
 parentPort.postMessage('ready');

@@ -1,17 +1,10 @@
 import { CSliceError, rangeError, show, typeError } from '../errors.ts';
 import type { KoffiLibrary } from '../native/koffi.ts';
-import {
-  callbackTake,
-  countFailure,
-  giveBack,
-  host,
-  type Integer,
-  libraryKeep,
-  slotAdopt,
-  slotAdoptCallback,
-  status,
-} from '../native/symbols.ts';
+import { areDestructorsDue, host, type Integer } from '../native/host.ts';
+import { countFailure, dueNext, giveBack, libraryKeep, status } from '../native/symbols.ts';
 import { checkAddress, toInteger } from './check.ts';
+import { adoptCallback, adoptNative, type Reference } from './reference.ts';
+import { statusError } from './status.ts';
 
 /** How a native destructor wants to be called: `f(ptr)`, `f(ptr, size)` or `f(context, ptr)`. */
 export type Signature = 'ptr' | 'ptr,size' | 'ctx,ptr';
@@ -23,6 +16,11 @@ export interface DestructorOptions {
   signature?: Signature;
   /** The first argument of a `'ctx,ptr'` destructor. Default NULL. */
   context?: bigint;
+  /**
+   * It may run in any thread, and in the midst of a garbage collection: it must not call JavaScript. Default false: it
+   * runs in the thread that adopted the memory, from that thread's event loop or from a call into this package.
+   */
+  threadSafe?: boolean;
 }
 
 /** A C function that gives memory back. Made by {@link destructor}. */
@@ -30,11 +28,13 @@ export class NativeDestructor {
   readonly #function: Integer;
   readonly #signature: number;
   readonly #context: Integer;
+  readonly #threadSafe: boolean;
 
-  constructor(fn: Integer, signature: number, context: Integer) {
+  constructor(fn: Integer, signature: number, context: Integer, threadSafe: boolean) {
     this.#function = fn;
     this.#signature = signature;
     this.#context = context;
+    this.#threadSafe = threadSafe;
   }
 
   /** For a table that C reads when the thread has ended. */
@@ -42,9 +42,9 @@ export class NativeDestructor {
     return { fn: this.#function, signature: this.#signature, context: this.#context };
   }
 
-  /** Fills `slot`. Returns 0 or a negative status. */
-  adopt(slot: number, address: Integer, byteLength: number): number {
-    return slotAdopt(slot, address, byteLength, this.#function, this.#signature, this.#context);
+  adopt(address: Integer, byteLength: number): Reference {
+    if (!this.#threadSafe) openMailbox(byteLength);
+    return adoptNative(address, byteLength, this.#function, this.#signature, this.#context, this.#threadSafe);
   }
 
   /** Gives memory back that no block holds. */
@@ -95,12 +95,14 @@ function fromLibrary(lib: KoffiLibrary, symbol: unknown, options: DestructorOpti
 interface ReadOptions {
   signature: Signature;
   context: Integer;
+  threadSafe: boolean;
 }
 
 function optionsOf(options: DestructorOptions = {}): ReadOptions {
   if (typeof options !== 'object' || options === null)
     throw typeError(`options must be an object, got ${show(options)}`);
-  const { signature = 'ptr', context } = options;
+  const { signature = 'ptr', context, threadSafe = false } = options;
+  if (typeof threadSafe !== 'boolean') throw typeError(`threadSafe must be a boolean, got ${show(threadSafe)}`);
   if (typeof signature !== 'string' || !Object.hasOwn(signatures, signature)) {
     throw rangeError(`signature must be one of ${Object.keys(signatures).join(' | ')}, got ${show(signature)}`);
   }
@@ -110,12 +112,13 @@ function optionsOf(options: DestructorOptions = {}): ReadOptions {
   return {
     signature,
     context: context === undefined || context === 0n ? 0 : toInteger(checkAddress('context', context)),
+    threadSafe,
   };
 }
 
-function fromAddress(address: Integer, { signature, context }: ReadOptions): Destructor {
+function fromAddress(address: Integer, { signature, context, threadSafe }: ReadOptions): Destructor {
   libraryKeep(address);
-  return new NativeDestructor(address, signatures[signature], context);
+  return new NativeDestructor(address, signatures[signature], context, threadSafe);
 }
 
 function addressOf(lib: KoffiLibrary, symbol: string): Integer {
@@ -132,32 +135,60 @@ interface Callback {
   readonly byteLength: number;
 }
 
-/** The JavaScript destructors that have not run yet, by the name that C knows them by. */
+/** The JavaScript destructors that have not run yet, by the number that C knows them by. */
 const callbacks = new Map<number, Callback>();
+let lastNumber = 0;
+
+/** Where C puts the blocks whose destructors must run in this thread. */
 let mailbox: Integer | undefined;
 
-/** Fills `slot` with memory that a JavaScript function gives back. Returns a negative status, or 0. */
-export function adoptWithCallback(slot: number, run: Callback['run'], address: bigint, byteLength: number): number {
-  mailbox ??= host.listen(runDueCallbacks);
-  if (mailbox === undefined) return status.ENOMEM;
-  const name = slotAdoptCallback(slot, toInteger(address), byteLength, mailbox);
-  if (name < 0) return name;
-  callbacks.set(name, { run, address, byteLength });
-  return 0;
+function openMailbox(byteLength: number): void {
+  mailbox ??= host.listen(onWake);
+  if (mailbox === undefined) throw statusError(status.ENOMEM, `adopting ${byteLength} bytes`);
+}
+
+/** Memory that a JavaScript function gives back. */
+export function adoptWithCallback(address: bigint, byteLength: number, run: Callback['run']): Reference {
+  openMailbox(byteLength);
+  const number = ++lastNumber;
+  callbacks.set(number, { run, address, byteLength }); // first: the destructor of what is adopted is never unknown
+  try {
+    return adoptCallback(toInteger(address), byteLength, number);
+  } catch (error) {
+    callbacks.delete(number);
+    throw error;
+  }
 }
 
 /** The block went to C, so this destructor will never run. */
-export function forgetCallback(name: number): void {
-  callbacks.delete(name);
+export function forgetCallback(number: number): void {
+  callbacks.delete(number);
 }
 
-/** Runs the JavaScript destructors of blocks that have ended, each once. Costs nothing where there are none. */
-export function runDueCallbacks(): void {
-  if (mailbox === undefined || callbacks.size === 0) return;
-  for (let name = callbackTake(mailbox); name !== 0; name = callbackTake(mailbox)) {
-    const callback = callbacks.get(name);
-    callbacks.delete(name); // first: it may throw, or release further slices
-    if (callback !== undefined) runOne(callback);
+let running = false;
+
+/** On the event loop, where no other run can be under way: one that was interrupted has left its mark. */
+function onWake(): void {
+  running = false;
+  runDestructors();
+}
+
+/**
+ * Runs the destructors that are due in this thread. Public functions call it last, when their work is done: a destructor
+ * may call any of them. What falls due meanwhile is left to the outermost run, so that chains of destructors need no
+ * stack.
+ */
+export function runDestructors(): void {
+  if (running || mailbox === undefined || !areDestructorsDue()) return;
+  running = true;
+  try {
+    for (let number = dueNext(mailbox); number !== 0; number = dueNext(mailbox)) {
+      const callback = callbacks.get(number);
+      callbacks.delete(number); // first: it may throw, or release further slices
+      if (callback !== undefined) runOne(callback);
+    }
+  } finally {
+    running = false;
   }
 }
 

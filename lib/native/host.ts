@@ -1,18 +1,71 @@
+import { types } from 'node:util';
 import { cannotBeLoaded, libraryError, libraryPath } from './locate.ts';
 
 /** C's integers of 64 bits: a number where that is exact, as every address of today's user space is. */
 export type Integer = number | bigint;
 
-/** The second door: what csrc/host.c exports to this thread, with the reason for each function there. */
+/**
+ * What csrc/host.c exports to this thread, as it says there. A function that returns a buffer returns undefined where it
+ * fails, and then {@link result} is a negative status.
+ */
 export interface Host {
-  detach(buffer: ArrayBuffer): void;
-  view(address: Integer, length: number): ArrayBuffer | undefined;
-  track(token: object, slot: number): number | undefined;
-  sweep(slots: Uint32Array): number;
+  open(cells: Float64Array, node: boolean, direct: boolean): number | undefined;
+  alloc(size: number): ArrayBuffer | undefined;
+  allocWith(size: number, alignment: number, zero: boolean): ArrayBuffer | undefined;
+  adopt(
+    address: Integer,
+    size: number,
+    fn: Integer,
+    signature: number,
+    context: Integer,
+    anywhere: boolean,
+  ): ArrayBuffer | undefined;
+  adoptCallback(address: Integer, size: number, number: number): ArrayBuffer | undefined;
+  take(block: Integer, longest: number): ArrayBuffer | undefined;
+  refer(block: Integer, address: Integer, size: number): ArrayBuffer | undefined;
+  borrow(address: Integer, size: number): ArrayBuffer | undefined;
+  share(block: Integer, address: Integer, size: number): SharedArrayBuffer | undefined;
+  attach(buffer: ArrayBufferLike, isShared: boolean, address: Integer, size: number): ArrayBuffer | undefined;
+  resize(buffer: ArrayBuffer, block: Integer, size: number): ArrayBuffer | undefined;
+  clone(block: Integer, size: number, mayBeShared: boolean): ArrayBuffer | undefined;
+  disown(buffer: ArrayBuffer, block: Integer): void;
+  end(buffer: ArrayBuffer, key: symbol | undefined): void;
+  lock(buffer: ArrayBuffer, key: symbol): void;
+  requests(): ArrayBuffer | undefined;
+  collect(): void;
   listen(callback: () => void): Integer | undefined;
 }
 
-export function openHost(): Host {
+/**
+ * What C writes for JavaScript to read: of the last call the address of the block (or a negative status) and that of its
+ * bytes; whether destructors are due; how a resize went.
+ */
+export const cells: Float64Array = new Float64Array(new ArrayBuffer(32)); // not on the heap, where V8 would move it
+
+/** The first result of the last call: the address of a block, or a negative status. */
+export function result(): number {
+  return cells[0] as number;
+}
+
+/** Whether destructors wait for this thread. */
+export function areDestructorsDue(): boolean {
+  return cells[2] !== 0;
+}
+
+const { modules, bun, deno, electron } = process.versions as NodeJS.Dict<string>;
+
+/** Whether this is Node or Electron, and no runtime that imitates it. */
+export const isNode: boolean = bun === undefined && deno === undefined;
+
+/**
+ * The versions of Node, by `process.versions.modules`, on which the tests have run with V8's own buffers. V8 promises no
+ * stable interface: on others Node-API makes the buffers.
+ */
+const testedVersions: readonly (string | undefined)[] = ['115', '127', '137', '147']; // Node 20, 22, 24, 26
+
+const isTested = isNode && electron === undefined && testedVersions.includes(modules);
+
+function load(): Host {
   const module = { exports: {} as Partial<Host> };
   try {
     process.dlopen(module, libraryPath);
@@ -23,4 +76,26 @@ export function openHost(): Host {
     throw libraryError('found no usable Node-API in this process', [libraryPath]);
   }
   return module.exports as Host;
+}
+
+/** This thread's. */
+export let host: Host;
+
+/** Whether this runtime has ArrayBuffers over C memory at all. */
+export let hasViews = true;
+
+/** Whether V8 itself owns the blocks under ArrayBuffers: it ends them at once, and keeps them wherever bytes move. */
+export let direct = false;
+
+/** How many operations this thread's event loop has under way, as its only element; undefined: nobody knows. */
+export let requests: Uint32Array | undefined;
+
+/** After the library's ABI has been checked: a library of another ABI is then known for what it is. */
+export function openHost(): Host {
+  host = load();
+  direct = host.open(cells, isNode, isTested) === 1;
+  hasViews = types.isArrayBuffer(host.borrow(1, 0));
+  const count = host.requests();
+  if (types.isArrayBuffer(count)) requests = new Uint32Array(count);
+  return host;
 }

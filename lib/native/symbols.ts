@@ -1,13 +1,13 @@
 import { isMainThread } from 'node:worker_threads';
 import { CSliceError } from '../errors.ts';
-import { type Host, type Integer, openHost } from './host.ts';
+import { type Integer, openHost } from './host.ts';
 import { type KoffiFunction, type KoffiLibrary, koffi, type TypeObject } from './koffi.ts';
 import { cannotBeLoaded, libraryError, libraryPath } from './locate.ts';
 
 export type { Integer };
 
 /** Must equal CSLICE_ABI_VERSION of the library. */
-const abiVersion = 1;
+const abiVersion = 2;
 
 const abiPrototype = 'uint32_t cslice_abi_version()';
 
@@ -27,13 +27,12 @@ function checkAbi(version: () => number): void {
   }
 }
 
-// Before the second door: a library of another ABI is then known for what it is.
+// Before the Node-API module is opened: a library of another ABI is then known for what it is.
 const library = isMainThread ? openByKoffi() : undefined;
 
-/** The second door of this thread. */
-export const host: Host = openHost();
+const host = openHost();
 
-/** A C function by its prototype: through koffi, or in a worker thread through the second door, as bindings.c says. */
+/** A C function by its prototype: through koffi, or in a worker thread through Node-API, as bindings.c says. */
 function bind(prototype: string): KoffiFunction {
   if (library !== undefined) return library.func(prototype);
   const name = /\bcslice_\w+/.exec(prototype)?.[0] ?? '';
@@ -44,59 +43,6 @@ if (library === undefined) checkAbi(bind(abiPrototype));
 
 // Each string below is the prototype of csrc/cslice.h, word for word: the test command compares them.
 // Integers alone, and six at most, keep a call on koffi's fast path.
-
-export const slotsReserve: (count: number) => number = bind('int64_t cslice_slots_reserve(uint32_t count)');
-
-export const slotAlloc: (slot: number, size: number) => Integer = bind(
-  'int64_t cslice_slot_alloc(uint32_t slot, uint64_t size)',
-);
-
-export const slotAllocWith: (slot: number, size: number, alignment: number, zero: number) => Integer = bind(
-  'int64_t cslice_slot_alloc_with(uint32_t slot, uint64_t size, uint64_t alignment, uint32_t zero)',
-);
-
-export const slotAdopt: (
-  slot: number,
-  address: Integer,
-  size: number,
-  fn: Integer,
-  signature: number,
-  context: Integer,
-) => number = bind(
-  'int32_t cslice_slot_adopt(uint32_t slot, uint64_t address, uint64_t size, uint64_t function, uint32_t signature, uint64_t context)',
-);
-
-export const slotAdoptCallback: (slot: number, address: Integer, size: number, mailbox: Integer) => number = bind(
-  'int64_t cslice_slot_adopt_callback(uint32_t slot, uint64_t address, uint64_t size, uint64_t mailbox)',
-);
-
-export const slotRef: (slot: number, from: number) => number = bind(
-  'int32_t cslice_slot_ref(uint32_t slot, uint32_t from)',
-);
-
-export const slotTake: (slot: number, block: Integer, longest: number) => number = bind(
-  'int32_t cslice_slot_take(uint32_t slot, uint64_t block, uint64_t longest)',
-);
-
-export const slotBlock: (slot: number) => Integer = bind('int64_t cslice_slot_block(uint32_t slot)');
-
-export const slotAddress: (slot: number) => Integer = bind('int64_t cslice_slot_address(uint32_t slot)');
-
-export const slotSize: (slot: number) => number = bind('int64_t cslice_slot_size(uint32_t slot)');
-
-export const slotResize: (slot: number, size: number) => Integer = bind(
-  'int64_t cslice_slot_resize(uint32_t slot, uint64_t size)',
-);
-
-export const slotShare: (slot: number, secret: Integer, attachments: number, patience: number) => number = bind(
-  'int64_t cslice_slot_share(uint32_t slot, uint64_t secret, uint32_t attachments, uint32_t patience_ms)',
-);
-
-export const slotAttach: (slot: number, name: number, secret: Integer, end: number) => number = bind(
-  'int32_t cslice_slot_attach(uint32_t slot, uint64_t name, uint64_t secret, uint64_t end)',
-);
-
-export const sharesExpire: () => number = bind('int64_t cslice_shares_expire()');
 
 export const countFailure: () => void = bind('void cslice_count_failure()');
 
@@ -109,25 +55,18 @@ export const giveBack: (address: Integer, size: number, fn: Integer, signature: 
     'void cslice_give_back(uint64_t address, uint64_t size, uint64_t function, uint32_t signature, uint64_t context)',
   );
 
-export const slotRelease: (slot: number) => void = bind('void cslice_slot_release(uint32_t slot)');
-
-export const slotsCollect: (slots: Uint32Array, count: number) => void = bind(
-  'void cslice_slots_collect(const uint32_t *slots, uint32_t count)',
-);
-
 export const reuseAccount: () => Integer = bind('int64_t cslice_reuse_account()');
 
 export const reuseSet: (bytes: number) => void = bind('void cslice_reuse_set(uint64_t bytes)');
 
-export const slotsRenew: (slots: Uint32Array, count: number) => number = bind(
-  'int32_t cslice_slots_renew(const uint32_t *slots, uint32_t count)',
+/** The addresses of the blocks, as numbers. */
+export const blocksRenew: (blocks: Float64Array, count: number) => number = bind(
+  'int32_t cslice_blocks_renew(const double *blocks, uint32_t count)',
 );
 
+export const dueNext: (mailbox: Integer) => number = bind('int64_t cslice_due_next(uint64_t mailbox)');
+
 export const handlesTable: (count: number) => Integer = bind('int64_t cslice_handles_table(uint32_t count)');
-
-export const slotDisown: (slot: number) => number = bind('int64_t cslice_slot_disown(uint32_t slot)');
-
-export const callbackTake: (mailbox: Integer) => number = bind('int64_t cslice_callback_take(uint64_t mailbox)');
 
 export const libraryKeep: (address: Integer) => number = bind('int32_t cslice_library_keep(uint64_t address)');
 
@@ -163,19 +102,6 @@ export const addressOf: (view: Uint8Array) => Integer = bind('uint64_t cslice_ad
 
 export const testFailAllocation: (n: number) => void = bind('void cslice_test_fail_allocation(uint64_t n)');
 
-/** An ArrayBuffer over C memory, or undefined where the runtime forbids it. */
-export const makeView: (address: Integer, length: number) => ArrayBuffer | undefined = isMainThread
-  ? viewByKoffi
-  : host.view;
-
-function viewByKoffi(address: Integer, length: number): ArrayBuffer | undefined {
-  try {
-    return koffi().view(address, length);
-  } catch {
-    return undefined;
-  }
-}
-
 /** The text of a wide C string at an address, by the width of its characters in bytes. */
 export function wideStringAt(width: 2 | 4, address: Integer): string {
   const { decode } = koffi();
@@ -198,4 +124,4 @@ export function typeByName(name: string): TypeObject {
 }
 
 /** The negative codes of CSLICE_STATUS_MAP that callers tell apart. */
-export const status = { ENOMEM: -1, ELIMIT: -2, EINVAL: -3, ESLOT: -4, EOWNER: -5, ESHARED: -6 } as const;
+export const status = { ENOMEM: -1, ELIMIT: -2, EINVAL: -3, ENOVIEW: -4 } as const;

@@ -46,19 +46,39 @@ reuse_account *account(void) {
     return (reuse_account *)(uintptr_t)cslice_reuse_account();
 }
 
-void open_table(void) {
-    CHECK_EQUAL(cslice__owner_open(), 0);
+cslice_block *new_block(size_t size) {
+    cslice_block *block = NULL;
+    CHECK_EQUAL(cslice_block_new(size, &block), 0);
+    return block;
 }
 
-uint32_t reserve(uint32_t count) {
-    int64_t first = cslice_slots_reserve(count);
-    CHECK(first >= 0);
-    return (uint32_t)first;
+cslice_block *new_aligned_block(size_t size, size_t alignment, bool zero) {
+    cslice_block *block = NULL;
+    CHECK_EQUAL(cslice__block_alloc(size, alignment, zero, &block), 0);
+    return block;
 }
 
-void close_table(void) {
-    cslice__owner_close();
-    check_nothing_live();
+cslice__mailbox *new_mailbox(double *due) {
+    cslice__mailbox *mailbox = cslice__mailbox_new(due);
+    CHECK(mailbox != NULL);
+    return mailbox;
+}
+
+void end_mailbox(cslice__mailbox *mailbox) {
+    uint64_t lost = 0;
+    cslice__mailbox_close(mailbox);
+    for (cslice_block *block; (block = cslice__mailbox_take(mailbox)) != NULL;) {
+        lost += cslice__block_finish(block) != 0;
+    }
+    cslice__counts_lost(lost);
+    cslice__mailbox_unref(mailbox);
+}
+
+cslice_block *new_callback_block(cslice__mailbox *mailbox, int64_t number) {
+    static char byte;
+    cslice_block *block = NULL;
+    CHECK_EQUAL(cslice__block_adopt(CSLICE__CALLBACK, &byte, 1, (uintptr_t)number, NULL, mailbox, &block), 0);
+    return block;
 }
 
 void check_invariant(void) {

@@ -34,10 +34,16 @@ typedef struct reuse_account {
 
 reuse_account *account(void);
 
-/* The owner table of this thread, as its second door opens and closes it. No block may be left at the close. */
-void open_table(void);
-uint32_t reserve(uint32_t count);
-void close_table(void);
+/* A block of the library's own memory; the test ends where there is none. */
+cslice_block *new_block(size_t size);
+cslice_block *new_aligned_block(size_t size, size_t alignment, bool zero);
+
+/* A mailbox, and its end as csrc/host.c ends it: what waits is run or lost. `due` may be NULL. */
+cslice__mailbox *new_mailbox(double *due);
+void end_mailbox(cslice__mailbox *mailbox);
+
+/* A block of one byte with a JavaScript destructor. */
+cslice_block *new_callback_block(cslice__mailbox *mailbox, int64_t number);
 
 /* Every allocated block is live or ended, and the peak is above what is live. */
 void check_invariant(void);

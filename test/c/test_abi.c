@@ -39,21 +39,31 @@ static void test_blocks(void) {
     cslice_block_unref(block);
 }
 
-/* Only the second door opens a table, so that this thread has none. */
-static void test_slots(void) {
-    uint32_t slot = 0;
+static double address_of(const cslice_block *block) {
+    return (double)(uintptr_t)block;
+}
+
+/* Only the Node-API module opens a thread, so that this one has no account and no mailbox. */
+static void test_for_javascript(void) {
     int ended = 0;
     uint64_t data = (uint64_t)(uintptr_t)&ended, function = (uint64_t)(uintptr_t)&end_one;
-    CHECK_EQUAL(cslice_slots_reserve(1), CSLICE_EOWNER);
-    CHECK_EQUAL(cslice_slot_alloc(slot, 1), CSLICE_EOWNER);
-    CHECK_EQUAL(cslice_slot_alloc_with(slot, 1, 16, 1), CSLICE_EOWNER);
-    CHECK_EQUAL(cslice_slot_adopt(slot, data, 4, function, CSLICE_SIGNATURE_PTR, 0), CSLICE_EOWNER);
-    CHECK_EQUAL(cslice_slot_adopt_callback(slot, data, 4, 1), CSLICE_EOWNER);
-    CHECK_EQUAL(cslice_slot_ref(slot, slot), CSLICE_EOWNER);
-    CHECK_EQUAL(cslice_slot_disown(slot), CSLICE_EOWNER);
-    cslice_slot_release(slot);
-    cslice_slots_collect(&slot, 1);
-    CHECK_EQUAL(ended, 0);
+    cslice_block *block = NULL;
+    CHECK_EQUAL(cslice_reuse_account(), 0);
+    CHECK_EQUAL(cslice_due_next(0), 0);
+    cslice_give_back(data, sizeof ended, function, CSLICE_SIGNATURE_PTR, 0);
+    CHECK_EQUAL(ended, 1);
+    CHECK_EQUAL(cslice_block_new(10, &block), 0);
+    memset(cslice_block_data(block), 1, 10);
+    double address = address_of(block);
+    CHECK_EQUAL(cslice_blocks_renew(&address, 1), 0);
+    CHECK_EQUAL(*(char *)cslice_block_data(block), 0);
+    cslice_block_ref(block);
+    CHECK_EQUAL(cslice_blocks_renew(&address, 1), CSLICE_EINVAL);
+    cslice_block_unref(block);
+    cslice_block_drop((uint64_t)(uintptr_t)block);
+    cslice_reuse_set(0);
+    cslice_reuse_set((uint64_t)4 << 20);
+    cslice_count_failure();
 }
 
 static void test_interop(void) {
@@ -82,8 +92,8 @@ static void test_limit_and_failure(void) {
 
 /* What another file of the library may call is not what another program may call. */
 static void test_private_names(void) {
-    static const char *const names[] = {"cslice__block_alloc", "cslice__block_drop", "cslice__owner_open",
-                                        "cslice__mailbox_new", "cslice__mem_alloc"};
+    static const char *const names[] = {"cslice__block_alloc", "cslice__block_drop", "cslice__thread_open",
+                                        "cslice__mailbox_new", "cslice__mem_alloc",  "cslice__v8_buffer"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) CHECK(dlsym(RTLD_DEFAULT, names[i]) == NULL);
     CHECK(dlsym(RTLD_DEFAULT, "cslice_block_new") != NULL);
     CHECK(dlsym(RTLD_DEFAULT, "napi_register_module_v1") != NULL);
@@ -93,13 +103,14 @@ int main(void) {
     cslice_statistics statistics;
     test_version_and_messages();
     test_blocks();
-    test_slots();
+    test_for_javascript();
     test_interop();
     test_limit_and_failure();
     test_private_names();
     cslice_statistics_get(&statistics);
     CHECK_EQUAL(statistics.live_blocks, 0);
-    CHECK_EQUAL(statistics.allocated_blocks, 3);
-    CHECK_EQUAL(statistics.released_by_c, 3);
+    CHECK_EQUAL(statistics.allocated_blocks, 4);
+    CHECK_EQUAL(statistics.released_by_c, 4);
+    CHECK_EQUAL(statistics.failed_destructors, 1);
     return 0;
 }

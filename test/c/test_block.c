@@ -45,30 +45,65 @@ static int64_t adopt_one(void *block) {
 
 static int64_t adopt_callback_one(void *block) {
     static cslice__mailbox *mailbox;
-    if (mailbox == NULL) mailbox = cslice__mailbox_new();
-    if (mailbox == NULL) return CSLICE_ENOMEM;
-    int status = cslice__block_adopt_callback(mailbox, &byte, 1, block);
+    if (mailbox == NULL && (mailbox = cslice__mailbox_new(NULL)) == NULL) return CSLICE_ENOMEM;
+    int status = cslice__block_adopt(CSLICE__CALLBACK, &byte, 1, 1, NULL, mailbox, block);
+    CHECK_EQUAL(atomic_load(&mailbox->references), status == 0 ? 2 : 1);
     if (status != 0) return status;
     cslice__mailbox_unref(mailbox);
     mailbox = NULL;
     return 0;
 }
 
+static int64_t aligned_one(void *block) {
+    return cslice__block_alloc(40, 4096, true, block);
+}
+
 static void test_failed_allocations(void) {
     static const struct {
         attempt_function *attempt;
         int allocations;
-    } cases[] = {{new_one, 2}, {adopt_one, 1}, {adopt_callback_one, 2}};
+    } cases[] = {{new_one, 2}, {aligned_one, 2}, {adopt_one, 1}, {adopt_callback_one, 2}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ended_reset();
         cslice_block *block = NULL;
         CHECK_EQUAL(fail_each_allocation(cases[i].attempt, &block, NULL), cases[i].allocations);
         CHECK_EQUAL(ended.times, 0);
         CHECK(block != NULL);
-        if (block->kind == CSLICE__CALLBACK) cslice__mailbox_close(block->with.mailbox);
+        if (block->mailbox != NULL) cslice__mailbox_close(block->mailbox);
         cslice_block_unref(block);
     }
     check_nothing_live();
+}
+
+static void test_alignment(void) {
+    static const size_t alignments[] = {1, 2, 4, 8, 16, 32, 64, 4096, (size_t)2 << 20};
+    static const size_t sizes[] = {0, 1, 100, 5000};
+    for (size_t i = 0; i < sizeof alignments / sizeof *alignments; i++) {
+        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
+            for (int zero = 0; zero < 2; zero++) {
+                cslice_block *block = new_aligned_block(sizes[j], alignments[i], zero != 0);
+                void *data = cslice_block_data(block);
+                CHECK_EQUAL((uintptr_t)data % alignments[i], 0);
+                CHECK(zero == 0 || all_zero(data, sizes[j]));
+                memset(data, 0x5a, sizes[j]);
+                cslice_block_unref(block);
+            }
+        }
+    }
+    check_nothing_live();
+}
+
+static void test_alloc_refused(void) {
+    static const size_t sizes[] = {SIZE_MAX, (size_t)PTRDIFF_MAX + 1, PTRDIFF_MAX, PTRDIFF_MAX - 4096};
+    cslice_statistics before = counts();
+    cslice_block *block = NULL;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        CHECK_EQUAL(cslice__block_alloc(sizes[i], 1, false, &block), CSLICE_ENOMEM);
+        CHECK_EQUAL(cslice__block_alloc(sizes[i], 4096, true, &block), CSLICE_ENOMEM);
+    }
+    if (!under_valgrind()) CHECK_EQUAL(cslice__block_alloc(8, (size_t)1 << 62, true, &block), CSLICE_ENOMEM);
+    CHECK(block == NULL);
+    CHECK_COUNTS_KEPT(before);
 }
 
 static void test_adopt(void) {
@@ -97,6 +132,24 @@ static void test_adopt_without_function(void) {
     CHECK(cslice_block_data(block) == NULL);
     cslice_block_unref(block);
     check_nothing_live();
+}
+
+/* Nothing is that large, and the sum of live bytes would wrap. */
+static void test_adopt_refused(void) {
+    static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 50, (size_t)PTRDIFF_MAX + 1};
+    cslice__mailbox *mailbox = new_mailbox(NULL);
+    cslice_block *block = NULL;
+    cslice_statistics before = counts();
+    ended_reset();
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        CHECK_EQUAL(cslice_block_adopt(&byte, sizes[i], end_free, NULL, &block), CSLICE_EINVAL);
+        CHECK_EQUAL(cslice__block_adopt(CSLICE__CALLBACK, &byte, sizes[i], 1, NULL, mailbox, &block), CSLICE_EINVAL);
+    }
+    CHECK(block == NULL);
+    CHECK_EQUAL(ended.times, 0);
+    CHECK_EQUAL(atomic_load(&mailbox->references), 1);
+    CHECK_COUNTS_KEPT(before);
+    end_mailbox(mailbox);
 }
 
 static void test_references(void) {
@@ -128,7 +181,8 @@ static void test_native_signatures(void) {
         int context;
         ended_reset();
         cslice_block *block = NULL;
-        CHECK_EQUAL(cslice__block_adopt(cases[i].kind, &byte, 7, (uintptr_t)cases[i].function, &context, &block), 0);
+        CHECK_EQUAL(cslice__block_adopt(cases[i].kind, &byte, 7, (uintptr_t)cases[i].function, &context, NULL,
+                                        &block), 0);
         cslice_block_unref(block);
         CHECK_EQUAL(ended.times, 1);
         CHECK(ended.data == &byte);
@@ -136,6 +190,25 @@ static void test_native_signatures(void) {
         CHECK(ended.context == (cases[i].context ? &context : NULL));
     }
     check_nothing_live();
+}
+
+static void test_signatures_have_kinds(void) {
+    static const struct {
+        uint32_t signature;
+        cslice__kind kind;
+    } cases[] = {
+        {CSLICE_SIGNATURE_PTR, CSLICE__PTR},
+        {CSLICE_SIGNATURE_PTR_SIZE, CSLICE__PTR_SIZE},
+        {CSLICE_SIGNATURE_CTX_PTR, CSLICE__CTX_PTR},
+    };
+    cslice__kind kind = CSLICE__GONE;
+    CHECK_EQUAL(cslice__block_kind_of(CSLICE_SIGNATURE_CTX_PTR + 1, &kind), CSLICE_EINVAL);
+    CHECK_EQUAL(cslice__block_kind_of(UINT32_MAX, &kind), CSLICE_EINVAL);
+    CHECK_EQUAL(kind, CSLICE__GONE);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        CHECK_EQUAL(cslice__block_kind_of(cases[i].signature, &kind), 0);
+        CHECK_EQUAL(kind, cases[i].kind);
+    }
 }
 
 static void test_reasons(void) {
@@ -212,14 +285,290 @@ static void test_disown(void) {
     ended_reset();
     cslice_statistics before = counts();
     cslice_block *block = NULL;
+    int64_t number = -1;
     CHECK_EQUAL(cslice_block_adopt(&byte, 10, end_free, NULL, &block), 0);
     cslice_block_ref(block);
-    CHECK_EQUAL(cslice__block_disown(block), CSLICE_EINVAL);
+    CHECK_EQUAL(cslice__block_disown(block, &number), CSLICE_EINVAL);
+    CHECK_EQUAL(number, -1);
     CHECK_EQUAL(counts().disowned_blocks, before.disowned_blocks);
     cslice_block_unref(block);
-    CHECK_EQUAL(cslice__block_disown(block), 0);
-    CHECK_EQUAL(ended.times, 0);
+    CHECK_EQUAL(cslice__block_disown(block, &number), 0);
+    CHECK_EQUAL(number, 0);
     CHECK_EQUAL(counts().disowned_blocks, before.disowned_blocks + 1);
+    check_nothing_live();
+    cslice_block_unref(block);
+    CHECK_EQUAL(ended.times, 0);
+}
+
+/* The buffer that is still over the bytes holds a reference, and who asked for it looks at the header. */
+static void test_disowned_header_stays(void) {
+    for (int reason = 0; reason <= CSLICE__BY_C; reason++) {
+        ended_reset();
+        cslice_block *block = NULL;
+        int64_t number;
+        CHECK_EQUAL(cslice_block_adopt(&byte, 10, end_free, NULL, &block), 0);
+        CHECK_EQUAL(cslice__block_disown(block, &number), 0);
+        cslice_statistics before = counts();
+        CHECK(cslice_block_data(block) == &byte && cslice_block_size(block) == 10);
+        cslice_block_ref(block);
+        CHECK_EQUAL(cslice__block_resize(block, 5), CSLICE_EINVAL);
+        CHECK(!cslice__block_is_renewable(block) && cslice__block_is_ours(block));
+        cslice__block_drop(block, (cslice__end)reason);
+        CHECK(cslice_block_data(block) == &byte);
+        cslice__block_drop(block, (cslice__end)reason);
+        CHECK_EQUAL(ended.times, 0);
+        CHECK_COUNTS_KEPT(before);
+    }
+}
+
+static void test_disown_callback(void) {
+    cslice__mailbox *mailbox = new_mailbox(NULL);
+    cslice_statistics before = counts();
+    int64_t number = 0;
+    cslice_block *block = new_callback_block(mailbox, 7);
+    CHECK_EQUAL(atomic_load(&mailbox->references), 2);
+    CHECK_EQUAL(cslice__block_disown(block, &number), 0);
+    CHECK_EQUAL(number, 7);
+    CHECK_EQUAL(atomic_load(&mailbox->references), 1);
+    cslice_block_unref(block);
+    CHECK_EQUAL(cslice_due_next(ADDRESS(mailbox)), 0);
+    end_mailbox(mailbox);
+    CHECK_EQUAL(counts().lost_destructors, before.lost_destructors);
+    check_nothing_live();
+}
+
+static void test_disowned_memory_is_malloced(void) {
+    static const size_t alignments[] = {1, 16, 4096};
+    for (size_t i = 0; i < sizeof alignments / sizeof *alignments; i++) {
+        for (size_t size = 10; size <= 1000; size += 990) {
+            cslice_block *block = new_aligned_block(10, alignments[i], true);
+            CHECK(cslice__block_resize(block, size) > 0);
+            int64_t number;
+            CHECK_EQUAL(cslice__block_disown(block, &number), 0);
+            free(cslice_block_data(block));
+            cslice_block_unref(block);
+        }
+    }
+    check_nothing_live();
+}
+
+static void check_clone(const cslice_block *source, size_t size) {
+    cslice_block *clone = NULL;
+    size_t kept = size < source->size ? size : source->size;
+    uint64_t live = counts().live_bytes;
+    CHECK_EQUAL(cslice__block_clone(source, size, &clone), 0);
+    unsigned char *data = cslice_block_data(clone);
+    CHECK(data != source->data && clone->size == size);
+    CHECK(memcmp(data, source->data, kept) == 0 && all_zero(data + kept, size - kept));
+    CHECK_EQUAL((uintptr_t)data % source->destructor.alignment, 0);
+    CHECK_EQUAL(counts().live_bytes, live + size);
+    memset(data, 0x11, size);
+    CHECK(cslice__block_resize(clone, size + 100) > 0);
+    CHECK_EQUAL((uintptr_t)clone->data % source->destructor.alignment, 0);
+    cslice_block_unref(clone);
+}
+
+static void test_clone(void) {
+    static const size_t sizes[] = {0, 1, 10, 11, 1000, 5000, (size_t)3 << 20};
+    for (size_t alignment = 1; alignment <= 4096; alignment *= 16) {
+        for (size_t own = 0; own <= 10; own += 10) {
+            cslice_block *source = new_aligned_block(own, alignment, false);
+            memset(source->data, 0x5a, own);
+            for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) check_clone(source, sizes[i]);
+            for (size_t i = 0; i < own; i++) CHECK_EQUAL(((unsigned char *)source->data)[i], 0x5a);
+            cslice_block_unref(source);
+        }
+    }
+    check_nothing_live();
+}
+
+static int64_t clone_attempt(void *pair) {
+    return cslice__block_clone(((cslice_block **)pair)[0], 5000, &((cslice_block **)pair)[1]);
+}
+
+static void test_clone_refused(void) {
+    cslice_block *source = new_block(10), *clone = NULL;
+    cslice_statistics before = counts();
+    CHECK_EQUAL(cslice__block_clone(source, SIZE_MAX, &clone), CSLICE_ENOMEM);
+    CHECK_EQUAL(cslice__block_clone(source, PTRDIFF_MAX, &clone), CSLICE_ENOMEM);
+    cslice_limit_set(20);
+    CHECK_EQUAL(cslice__block_clone(source, 11, &clone), CSLICE_ELIMIT);
+    CHECK(clone == NULL);
+    CHECK_COUNTS_KEPT(before);
+    CHECK_EQUAL(cslice__block_clone(source, 10, &clone), 0);
+    cslice_limit_set(0);
+    cslice_block_unref(clone);
+    cslice_block *pair[] = {source, NULL};
+    CHECK_EQUAL(fail_each_allocation(clone_attempt, pair, NULL), 2);
+    cslice_block_unref(pair[1]);
+    cslice_block_unref(source);
+    check_nothing_live();
+}
+
+static unsigned char *resize(cslice_block *block, size_t size) {
+    int64_t address = cslice__block_resize(block, size);
+    CHECK(address > 0);
+    CHECK(cslice_block_data(block) == (void *)(uintptr_t)address);
+    CHECK_EQUAL(cslice_block_size(block), size);
+    return (unsigned char *)(uintptr_t)address;
+}
+
+static void test_resize(void) {
+    static const size_t alignments[] = {16, 64, 4096};
+    static const size_t sizes[] = {1, 100, 0, 5000, 17, (size_t)3 << 20, 8};
+    for (size_t i = 0; i < sizeof alignments / sizeof *alignments; i++) {
+        size_t size = 10;
+        cslice_block *block = new_aligned_block(size, alignments[i], false);
+        memset(block->data, 0x5a, size);
+        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
+            unsigned char *data = resize(block, sizes[j]);
+            size_t kept = size < sizes[j] ? size : sizes[j];
+            CHECK_EQUAL((uintptr_t)data % alignments[i], 0);
+            for (size_t k = 0; k < kept; k++) CHECK_EQUAL(data[k], 0x5a);
+            CHECK(all_zero(data + kept, sizes[j] - kept));
+            memset(data, 0x5a, sizes[j]);
+            size = sizes[j];
+            CHECK_EQUAL(counts().live_bytes, size);
+            CHECK_EQUAL(counts().live_blocks, 1);
+            check_invariant();
+        }
+        cslice_block_unref(block);
+    }
+    check_nothing_live();
+}
+
+static void test_resize_refused(void) {
+    static const size_t huge[] = {SIZE_MAX, (size_t)PTRDIFF_MAX + 1, PTRDIFF_MAX, PTRDIFF_MAX - 4096};
+    for (size_t alignment = 16; alignment <= 4096; alignment *= 256) {
+        cslice_block *block = new_aligned_block(10, alignment, true);
+        void *data = cslice_block_data(block);
+        cslice_statistics before = counts();
+        for (size_t i = 0; i < 4; i++) CHECK_EQUAL(cslice__block_resize(block, huge[i]), CSLICE_ENOMEM);
+        cslice_block_ref(block);
+        for (size_t size = 0; size < 100; size += 10) CHECK_EQUAL(cslice__block_resize(block, size), CSLICE_EINVAL);
+        cslice_block_unref(block);
+        cslice_limit_set(20);
+        CHECK_EQUAL(cslice__block_resize(block, 21), CSLICE_ELIMIT);
+        CHECK_COUNTS_KEPT(before);
+        CHECK(cslice_block_data(block) == data && cslice_block_size(block) == 10);
+        resize(block, 20);
+        resize(block, 2); /* never refused, whatever the limit */
+        cslice_limit_set(1);
+        resize(block, 1);
+        cslice_limit_set(0);
+        cslice_block_unref(block);
+    }
+    cslice_block *adopted = NULL;
+    CHECK_EQUAL(cslice_block_adopt(&byte, 1, NULL, NULL, &adopted), 0);
+    CHECK_EQUAL(cslice__block_resize(adopted, 1), CSLICE_EINVAL);
+    cslice_block_unref(adopted);
+    check_nothing_live();
+}
+
+static int64_t resize_attempt(void *block) {
+    return cslice__block_resize(block, 5000);
+}
+
+static void test_resize_fails(void) {
+    for (size_t alignment = 16; alignment <= 4096; alignment *= 256) {
+        cslice_block *block = new_aligned_block(10, alignment, true);
+        memset(block->data, 1, 10);
+        CHECK_EQUAL(fail_each_allocation(resize_attempt, block, NULL), 1);
+        CHECK_EQUAL(*(char *)block->data, 1);
+        errno = EDOM;
+        resize(block, (size_t)64 << 20);
+        CHECK_EQUAL(errno, EDOM);
+        cslice_block_unref(block);
+    }
+    check_nothing_live();
+}
+
+static double address_of(const cslice_block *block) {
+    return (double)(uintptr_t)block;
+}
+
+static void test_renew(void) {
+    cslice_block *blocks[] = {new_block(64), new_block(1), new_block(0), new_aligned_block(100, 4096, true)};
+    double addresses[4];
+    for (int i = 0; i < 4; i++) {
+        addresses[i] = address_of(blocks[i]);
+        memset(blocks[i]->data, 1, blocks[i]->size);
+    }
+    cslice_statistics before = counts();
+    CHECK_EQUAL(cslice_blocks_renew(addresses, 4), 0);
+    CHECK_EQUAL(cslice_blocks_renew(NULL, 0), 0);
+    for (int i = 0; i < 4; i++) CHECK(all_zero(blocks[i]->data, blocks[i]->size));
+    CHECK_COUNTS_KEPT(before);
+    for (int i = 0; i < 4; i++) cslice_block_unref(blocks[i]);
+    check_nothing_live();
+}
+
+/* All or nothing: a block that somebody else sees must not change, nor one before it. */
+static void test_renew_refuses(void) {
+    static char foreign = 1;
+    cslice_block *own = new_block(8), *shared = cslice_block_ref(new_block(8)), *adopted = NULL, *gone = new_block(8);
+    int64_t number;
+    CHECK_EQUAL(cslice_block_adopt(&foreign, 1, NULL, NULL, &adopted), 0);
+    memset(own->data, 1, 8);
+    memset(shared->data, 1, 8);
+    memset(gone->data, 1, 8);
+    CHECK_EQUAL(cslice__block_disown(gone, &number), 0);
+    const cslice_block *refused[] = {shared, adopted, gone};
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQUAL(cslice_blocks_renew((double[]){address_of(own), address_of(refused[i])}, 2), CSLICE_EINVAL);
+        CHECK_EQUAL(cslice_blocks_renew((double[]){address_of(refused[i]), address_of(own)}, 2), CSLICE_EINVAL);
+        CHECK(!all_zero(own->data, 8) && !all_zero(refused[i]->data, refused[i]->size));
+    }
+    cslice_block_unref(shared);
+    CHECK_EQUAL(cslice_blocks_renew((double[]){address_of(own), address_of(shared)}, 2), 0);
+    CHECK(all_zero(own->data, 8) && all_zero(shared->data, 8));
+    free(gone->data);
+    cslice_block *all[] = {own, shared, adopted, gone};
+    for (int i = 0; i < 4; i++) cslice_block_unref(all[i]);
+    check_nothing_live();
+}
+
+static void test_give_back(void) {
+    cslice_statistics before = counts();
+    ended_reset();
+    cslice_test_fail_allocation(1); /* it is for memory that could not be adopted, so it must not need any */
+    cslice_give_back(ADDRESS(&byte), 7, FUNCTION(end_ptr), CSLICE_SIGNATURE_PTR, 0);
+    CHECK(ended.times == 1 && ended.data == &byte);
+    cslice_give_back(ADDRESS(&byte), 7, FUNCTION(end_ptr_size), CSLICE_SIGNATURE_PTR_SIZE, 0);
+    CHECK(ended.times == 2 && ended.size == 7);
+    cslice_give_back(ADDRESS(&byte), 7, FUNCTION(end_ctx_ptr), CSLICE_SIGNATURE_CTX_PTR, 55);
+    CHECK(ended.times == 3 && (uintptr_t)ended.context == 55);
+    cslice_test_fail_allocation(0);
+    cslice_give_back(ADDRESS(&byte), 7, 0, CSLICE_SIGNATURE_PTR, 0);
+    cslice_give_back(ADDRESS(&byte), 7, FUNCTION(end_ptr), CSLICE_SIGNATURE_CTX_PTR + 1, 0);
+    cslice_give_back(ADDRESS(&byte), 7, FUNCTION(end_ptr), UINT32_MAX, 0);
+    CHECK_EQUAL(ended.times, 3);
+    CHECK_COUNTS_KEPT(before);
+}
+
+static void test_is_ours(void) {
+    cslice_block *block = new_block(1), foreign = {.home = &foreign};
+    CHECK(cslice__block_is_ours(block));
+    CHECK(!cslice__block_is_ours(&foreign));
+    cslice_block_drop(ADDRESS(block));
+    cslice_block_drop(0);
+    check_nothing_live();
+}
+
+/* Without a mailbox the destructor runs in the thread that drops the last reference. */
+static void *drop_in_thread(void *block) {
+    cslice__block_drop(block, cslice__thread_end_reason());
+    return NULL;
+}
+
+static void test_destructor_of_any_thread(void) {
+    cslice_block *block = NULL;
+    pthread_t thread;
+    ended_reset();
+    CHECK_EQUAL(cslice__block_adopt(CSLICE__PTR, &byte, 1, (uintptr_t)end_ptr, NULL, NULL, &block), 0);
+    CHECK_EQUAL(pthread_create(&thread, NULL, drop_in_thread, block), 0);
+    CHECK_EQUAL(pthread_join(thread, NULL), 0);
+    CHECK_EQUAL(ended.times, 1);
     check_nothing_live();
 }
 
@@ -267,15 +616,32 @@ int main(void) {
     test_new();
     test_new_too_large();
     test_failed_allocations();
+    test_alignment();
+    test_alloc_refused();
     test_adopt();
     test_adopt_without_function();
+    test_adopt_refused();
     test_references();
     test_native_signatures();
+    test_signatures_have_kinds();
     test_reasons();
     test_limit();
     test_limit_after_failures();
     test_peak();
     test_disown();
+    test_disowned_header_stays();
+    test_disown_callback();
+    test_disowned_memory_is_malloced();
+    test_clone();
+    test_clone_refused();
+    test_resize();
+    test_resize_refused();
+    test_resize_fails();
+    test_renew();
+    test_renew_refuses();
+    test_give_back();
+    test_is_ours();
+    test_destructor_of_any_thread();
     test_errno_kept();
     test_destructor_calls_back();
     check_nothing_live();

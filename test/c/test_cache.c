@@ -1,6 +1,7 @@
 #include "support.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 enum { MANY = 100 };
@@ -128,6 +129,286 @@ static void test_between_threads(void) {
     cslice__cache_close();
 }
 
+/* ---- blocks that another thread returns ---- */
+
+enum { DATA = 512 };
+
+static cslice_block *held[MANY];
+static void *data_before[MANY], *header_before[MANY];
+
+static void make_blocks(size_t size) {
+    for (int i = 0; i < MANY; i++) {
+        held[i] = new_block(size);
+        header_before[i] = held[i];
+        data_before[i] = held[i]->data;
+        memset(held[i]->data, 0xa5, size);
+    }
+}
+
+static void drop_blocks(void) {
+    for (int i = 0; i < MANY; i++) cslice__block_drop(held[i], cslice__thread_end_reason());
+}
+
+static void *drop_without_cache(void *unused) {
+    CHECK(cslice__cache_mine() == NULL);
+    drop_blocks();
+    return unused;
+}
+
+static void *drop_with_cache(void *unused) {
+    cslice__cache_open();
+    drop_blocks();
+    cslice__cache_close();
+    return unused;
+}
+
+static void in_thread(void *(*function)(void *)) {
+    pthread_t thread;
+    CHECK_EQUAL(pthread_create(&thread, NULL, function, NULL), 0);
+    CHECK_EQUAL(pthread_join(thread, NULL), 0);
+}
+
+/* How many of the blocks that are held now have the data, or the header, of one that was held before. */
+static int count_again(void *const *before, bool headers) {
+    int again = 0;
+    for (int i = 0; i < MANY; i++) again += is_one_of(before, headers ? (void *)held[i] : held[i]->data);
+    return again;
+}
+
+static void test_returned_to_maker(void) {
+    static void *(*const droppers[])(void *) = {drop_without_cache, drop_with_cache};
+    for (int i = 0; i < 2; i++) {
+        cslice__cache_open();
+        make_blocks(DATA);
+        void *data[MANY], *headers[MANY];
+        memcpy(data, data_before, sizeof data);
+        memcpy(headers, header_before, sizeof headers);
+        in_thread(droppers[i]);
+        check_nothing_live();
+        make_blocks(DATA); /* new_block zeroes, and make_blocks writes all of it */
+        CHECK(CSLICE__UNDER_ASAN || count_again(data, false) == MANY);
+        CHECK(CSLICE__UNDER_ASAN || count_again(headers, true) == MANY);
+        drop_blocks();
+        cslice__cache_close();
+    }
+}
+
+static void test_returned_is_zeroed_again(void) {
+    cslice__cache_open();
+    make_blocks(DATA);
+    in_thread(drop_without_cache);
+    for (int i = 0; i < MANY; i++) {
+        held[i] = new_block(DATA);
+        CHECK(all_zero(held[i]->data, DATA));
+        CHECK_EQUAL(atomic_load(&held[i]->references), 1);
+        CHECK(held[i]->link.cache == cslice__cache_mine());
+    }
+    drop_blocks();
+    cslice__cache_close();
+}
+
+/* Of a large block only the header is returned. */
+static void test_large_data_is_freed(void) {
+    cslice__cache_open();
+    make_blocks(5000);
+    void *headers[MANY];
+    memcpy(headers, header_before, sizeof headers);
+    in_thread(drop_without_cache);
+    make_blocks(5000);
+    CHECK(CSLICE__UNDER_ASAN || count_again(headers, true) == MANY);
+    drop_blocks();
+    cslice__cache_close();
+}
+
+/* Aligned and resized memory is as good; small memory that an aligned block had goes there too. */
+static void test_every_origin_is_returned(void) {
+    cslice__cache_open();
+    for (int i = 0; i < MANY; i++) {
+        held[i] = new_aligned_block(i % 3 == 0 ? 5000 : (size_t)i, (size_t)1 << i % 8, false);
+        if (i % 2 == 0) CHECK(cslice__block_resize(held[i], (size_t)(i * 37 % 1200)) > 0);
+        memset(held[i]->data, 1, held[i]->size);
+    }
+    in_thread(drop_without_cache);
+    for (size_t size = 0; size <= CSLICE__SMALL; size++) {
+        cslice_block *block = new_block(size);
+        CHECK(all_zero(block->data, size));
+        memset(block->data, 1, cslice__mem_whole(size));
+        cslice_block_unref(block);
+    }
+    cslice__cache_close();
+    check_nothing_live();
+}
+
+/* As a block is when its last reference has gone. */
+static cslice_block *raw_block(size_t size) {
+    cslice_block *block = cslice__cache_alloc(sizeof *block, true);
+    CHECK(block != NULL);
+    block->size = size;
+    block->data = size == 0 ? NULL : cslice__cache_alloc(size, false);
+    CHECK(size == 0 || block->data != NULL);
+    return block;
+}
+
+static void free_raw(cslice_block *block) {
+    if (block->data != NULL) cslice__cache_free(block->data, block->size);
+    cslice__cache_free(block, sizeof *block);
+}
+
+static int count_accepted(cslice__cache *cache, size_t size) {
+    int accepted = 0;
+    for (int i = 0; i < MANY; i++) {
+        cslice_block *block = raw_block(size);
+        if (cslice__cache_return(cache, block, size)) {
+            accepted++;
+        } else {
+            free_raw(block);
+        }
+    }
+    return accepted;
+}
+
+static void test_return_capacity(void) {
+    const size_t block = sizeof(cslice_block);
+    cslice__cache_open();
+    cslice__cache *own = cslice__cache_mine();
+    cslice__cache_set(10 * (block + DATA));
+    alloc_many(64); /* so that the owner does not look for what was returned, which would make room */
+    for (int round = 0; round < 3; round++) {
+        cslice_block *waiting[MANY];
+        int accepted = 0;
+        for (int i = 0; i < MANY; i++) waiting[i] = raw_block(DATA);
+        for (int i = 0; i < MANY; i++) {
+            if (cslice__cache_return(own, waiting[i], DATA)) {
+                accepted++;
+            } else {
+                free_raw(waiting[i]);
+            }
+        }
+        CHECK_EQUAL(accepted, CSLICE__UNDER_ASAN ? 0 : 10);
+        cslice__cache_set(10 * (block + DATA)); /* empties it */
+    }
+    free_many(64);
+    cslice__cache_set(0);
+    CHECK_EQUAL(count_accepted(own, DATA), 0);
+    CHECK_EQUAL(count_accepted(own, 0), 0);
+    cslice__cache_set(block);
+    cslice_block *alone = raw_block(0), *refused = raw_block(0);
+    CHECK_EQUAL(cslice__cache_return(own, alone, 0), !CSLICE__UNDER_ASAN);
+    if (CSLICE__UNDER_ASAN) free_raw(alone);
+    CHECK(!cslice__cache_return(own, refused, 0));
+    free_raw(refused);
+    cslice__cache_set(CSLICE__REUSE_BYTES);
+    cslice__cache_close();
+}
+
+static void test_return_to_closed(void) {
+    cslice__cache_open();
+    cslice__cache *closed = cslice__cache_mine();
+    make_blocks(DATA);
+    cslice__cache_close();
+    CHECK(cslice__cache_mine() == NULL);
+    CHECK_EQUAL(count_accepted(closed, DATA), 0);
+    in_thread(drop_with_cache); /* which takes the closed one over, and has made none of these */
+    check_nothing_live();
+}
+
+/* A cache is empty when it closes: the next owner has all of its capacity. */
+static void test_close_empties(void) {
+    const size_t most = 10 * (sizeof(cslice_block) + DATA);
+    cslice_block *waiting[20];
+    cslice__cache_open();
+    cslice__cache *own = cslice__cache_mine();
+    cslice__cache_set(most);
+    for (int i = 0; i < 20; i++) waiting[i] = raw_block(DATA);
+    for (int i = 0; i < 10; i++) CHECK_EQUAL(cslice__cache_return(own, waiting[i], DATA), !CSLICE__UNDER_ASAN);
+    cslice__cache_close();
+    cslice__cache_open();
+    CHECK(cslice__cache_mine() == own);
+    for (int i = 10; i < 20; i++) CHECK_EQUAL(cslice__cache_return(own, waiting[i], DATA), !CSLICE__UNDER_ASAN);
+    for (int i = 0; i < 20 && CSLICE__UNDER_ASAN; i++) free_raw(waiting[i]);
+    cslice__cache_set(CSLICE__REUSE_BYTES);
+    cslice__cache_close();
+}
+
+static cslice__cache *expected;
+
+static void *take_over(void *unused) {
+    cslice__cache_open();
+    CHECK(cslice__cache_mine() == expected); /* none is open: the same one is found first */
+    for (int i = 0; i < MANY; i++) {
+        cslice_block *block = new_block(DATA);
+        CHECK(all_zero(block->data, DATA));
+        cslice_block_unref(block);
+    }
+    drop_blocks(); /* as if it had made them */
+    make_blocks(DATA);
+    return unused; /* stays open: a thread that ends without a close must not harm */
+}
+
+/* Blocks whose maker has ended go to the thread that has the cache now. */
+static void test_reopened(void) {
+    cslice__cache_open();
+    expected = cslice__cache_mine();
+    make_blocks(DATA);
+    cslice__cache_close();
+    in_thread(take_over);
+    void *data[MANY];
+    memcpy(data, data_before, sizeof data);
+    drop_blocks();
+    cslice__cache_open();
+    CHECK(cslice__cache_mine() != expected);
+    cslice__cache_close();
+    check_nothing_live();
+}
+
+/* Several threads return what the owner makes, while it makes more, and closes and opens its cache. */
+enum { RETURNERS = 4, PLACES = 64, ROUNDS = 20000 };
+
+static _Atomic(cslice_block *) places[PLACES];
+static atomic_bool stop;
+
+static void *return_blocks(void *argument) {
+    for (size_t i = (size_t)(uintptr_t)argument; !atomic_load(&stop); i++) {
+        cslice_block *block = atomic_exchange(&places[i % PLACES], NULL);
+        if (block == NULL) {
+            sched_yield();
+            continue;
+        }
+        unsigned char *data = block->data;
+        for (size_t j = 1; j < block->size; j++) CHECK_EQUAL(data[j], data[0]);
+        data[0] = 0;
+        cslice_block_unref(block);
+    }
+    return NULL;
+}
+
+static void test_many_return_at_once(void) {
+    pthread_t threads[RETURNERS];
+    int rounds = under_valgrind() ? ROUNDS / 10 : ROUNDS;
+    for (int t = 0; t < RETURNERS; t++) {
+        CHECK_EQUAL(pthread_create(&threads[t], NULL, return_blocks, (void *)(uintptr_t)(t * 7)), 0);
+    }
+    cslice__cache_open();
+    for (int i = 0; i < rounds; i++) {
+        size_t size = 1 + (size_t)i % 5 * 300; /* large ones too, of which the header alone is returned */
+        cslice_block *block = new_block(size);
+        CHECK(all_zero(block->data, size));
+        memset(block->data, i & 0xff, size);
+        cslice_block_unref(atomic_exchange(&places[i % PLACES], block));
+        if (i % 1000 == 999) {
+            cslice__cache_close();
+            cslice__cache_open();
+        }
+        if (i % 1500 == 0) cslice__cache_set(i % 3000 == 0 ? 2000 : CSLICE__REUSE_BYTES);
+    }
+    cslice__cache_set(CSLICE__REUSE_BYTES);
+    atomic_store(&stop, true);
+    for (int t = 0; t < RETURNERS; t++) CHECK_EQUAL(pthread_join(threads[t], NULL), 0);
+    for (int i = 0; i < PLACES; i++) cslice_block_unref(atomic_exchange(&places[i], NULL));
+    cslice__cache_close();
+    check_nothing_live();
+}
+
 int main(void) {
     test_serves_again_zeroed();
     test_every_size();
@@ -136,5 +417,14 @@ int main(void) {
     test_capacity();
     test_failing();
     test_between_threads();
+    test_returned_to_maker();
+    test_returned_is_zeroed_again();
+    test_large_data_is_freed();
+    test_every_origin_is_returned();
+    test_return_capacity();
+    test_return_to_closed();
+    test_close_empties();
+    test_many_return_at_once();
+    test_reopened();
     return 0;
 }

@@ -6,20 +6,6 @@
 
 static char byte;
 
-/* A destructor that runs at the end of the thread fills a slot that the end has passed already. */
-static void fill_first_slot(void *data) {
-    (void)data;
-    (void)cslice_slot_alloc(0, 8);
-}
-
-static void test_slot_filled_during_close(void) {
-    CHECK_EQUAL(cslice__owner_open(), 0);
-    CHECK_EQUAL(cslice_slots_reserve(2), 0);
-    CHECK_EQUAL(cslice_slot_adopt(1, ADDRESS(&byte), 1, FUNCTION(fill_first_slot), CSLICE_SIGNATURE_PTR, 0), 0);
-    cslice__owner_close();
-    CHECK_EQUAL(counts().live_blocks, 0);
-}
-
 static atomic_bool stop;
 
 static void *ask_too_much(void *argument) {
@@ -62,16 +48,35 @@ static void wake_with_errno(void *target) {
 }
 
 static void test_errno_after_wake(void) {
-    cslice_block *block = NULL;
-    cslice__mailbox *mailbox = cslice__mailbox_new();
-    CHECK(mailbox != NULL);
-    CHECK_EQUAL(cslice__block_adopt_callback(mailbox, &byte, 1, &block), 0);
+    cslice__mailbox *mailbox = new_mailbox(NULL);
+    cslice_block *block = new_callback_block(mailbox, 1);
     cslice__mailbox_set_wake(mailbox, wake_with_errno, NULL);
     errno = EDOM;
     cslice_block_unref(block);
     CHECK_EQUAL(errno, EDOM);
-    CHECK_EQUAL(cslice__mailbox_close(mailbox), 1);
-    cslice__mailbox_unref(mailbox);
+    end_mailbox(mailbox);
+}
+
+static void end_with_errno(void *data) {
+    (void)data;
+    errno = EIO;
+}
+
+static void test_errno_after_due(void) {
+    cslice__mailbox *mailbox = new_mailbox(NULL);
+    cslice_block *block = NULL;
+    CHECK_EQUAL(cslice__block_adopt(CSLICE__PTR, &byte, 1, (uintptr_t)end_with_errno, NULL, mailbox, &block), 0);
+    cslice_block_unref(block);
+    errno = EDOM;
+    CHECK_EQUAL(cslice_due_next(ADDRESS(mailbox)), 0);
+    CHECK_EQUAL(errno, EDOM);
+    end_mailbox(mailbox);
+}
+
+static void test_errno_after_give_back(void) {
+    errno = EDOM;
+    cslice_give_back(ADDRESS(&byte), 1, FUNCTION(end_with_errno), CSLICE_SIGNATURE_PTR, 0);
+    CHECK_EQUAL(errno, EDOM);
 }
 
 /* An empty typed array has no address. Undefined in C, so only UBSan sees it. */
@@ -91,16 +96,65 @@ static void test_adopt_too_large(void) {
     cslice_block_unref(block);
 }
 
+enum { PIECES = 200, PIECE = 64, LIVES = 2000 };
+
+/* Writes its own number to what it got, and looks whether anybody else did. */
+static void *open_and_close(void *argument) {
+    for (int life = 0; life < (under_valgrind() ? LIVES / 10 : LIVES); life++) {
+        void *pieces[PIECES];
+        cslice__cache_open();
+        for (int i = 0; i < PIECES; i++) {
+            CHECK((pieces[i] = cslice__cache_alloc(PIECE, false)) != NULL);
+            memcpy(pieces[i], &argument, sizeof argument);
+        }
+        for (int i = 0; i < PIECES; i++) {
+            CHECK(memcmp(pieces[i], &argument, sizeof argument) == 0);
+            cslice__cache_free(pieces[i], PIECE);
+        }
+        cslice__cache_close();
+    }
+    return NULL;
+}
+
+/* A thread opened the cache that another one had closed, and was still emptying. */
+static void test_cache_taken_while_it_closes(void) {
+    pthread_t threads[4];
+    for (uintptr_t t = 0; t < 4; t++) {
+        CHECK_EQUAL(pthread_create(&threads[t], NULL, open_and_close, (void *)(t + 1)), 0);
+    }
+    for (int t = 0; t < 4; t++) CHECK_EQUAL(pthread_join(threads[t], NULL), 0);
+}
+
+/* Kept bytes are not live; a thread that ended counted them as live again, and so in the peak. */
+static void test_peak_at_thread_end(void) {
+    const size_t size = 1 << 20;
+    cslice__thread_open();
+    cslice_block *kept[] = {new_block(size / 2), new_block(size / 2)};
+    CHECK_EQUAL(counts().peak_bytes, size);
+    account()->released += 2;
+    account()->bytes += (double)size;
+    cslice_block *live = new_block(size);
+    CHECK_EQUAL(counts().peak_bytes, size);
+    cslice__thread_close();
+    for (int i = 0; i < 2; i++) cslice__block_drop(kept[i], cslice__thread_end_reason());
+    cslice__block_drop(live, cslice__thread_end_reason());
+    check_nothing_live();
+    CHECK_EQUAL(counts().peak_bytes, size);
+}
+
 static const struct {
     const char *name;
     void (*test)(void);
 } cases[] = {
-    {"slot_filled_during_close", test_slot_filled_during_close},
     {"limit_beside_refused", test_limit_beside_refused},
     {"peak_beside_refused", test_peak_beside_refused},
     {"errno_after_wake", test_errno_after_wake},
     {"copy_nothing", test_copy_nothing},
     {"adopt_too_large", test_adopt_too_large},
+    {"cache_taken_while_it_closes", test_cache_taken_while_it_closes},
+    {"errno_after_due", test_errno_after_due},
+    {"errno_after_give_back", test_errno_after_give_back},
+    {"peak_at_thread_end", test_peak_at_thread_end},
 };
 
 int main(int count, char **arguments) {

@@ -1,4 +1,4 @@
-/** Drops blocks in many turns of the event loop, with no view on them and no gc() of ours. */
+/** Drops blocks in many turns of the event loop, with no view of them seen and no gc() of ours. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { Slice, stats } from '../../lib/index.ts';
 import { collectUntil } from '../support/collect.ts';

@@ -1,4 +1,5 @@
 /** For each public function and method: arguments that work, and the kind of each, which says what else it may take. */
+import { Writable } from 'node:stream';
 import koffi from 'koffi';
 import { Arena, destructor, Pool, pin, Slice, SliceWriter } from '../../lib/index.ts';
 import { malloc } from '../support/blocks.ts';
@@ -58,7 +59,7 @@ export const rows: Readonly<Record<string, () => Row>> = {
   'Slice.adopt': () => row(arg(malloc(8), 'address'), arg(8, 'length'), arg(release, 'destructor')),
   'Slice.borrow': () => row(arg(4096n, 'address'), arg(8, 'length'), arg({}, 'owner')),
   'Slice.fromBlock': () => row(arg(0n, 'address')),
-  'Slice.attach': () => row(arg(instance().share({ patience: 0 }), 'shared')),
+  'Slice.attach': () => row(arg(new SharedArrayBuffer(8), 'shared')),
   'Slice.concat': () => row(arg([new Uint8Array(4), instance()], 'parts')),
   'Slice#byteLength': () => always(),
   'Slice#released': () => always(),
@@ -67,7 +68,8 @@ export const rows: Readonly<Record<string, () => Row>> = {
   'Slice#buffer': () => row(),
   'Slice#bytes': () => row(),
   'Slice#view': () => row(arg(Uint16Array, 'class'), arg(2, 'index'), arg(3, 'index')),
-  'Slice#toBuffer': () => row(),
+  'Slice#toBuffer': () => row(...range()),
+  'Slice#toSharedBuffer': () => row(),
   'Slice#copy': () => row(...range()),
   'Slice#text': () => row(...range()),
   'Slice#subslice': () => row(...range()),
@@ -75,11 +77,13 @@ export const rows: Readonly<Record<string, () => Row>> = {
   'Slice#read': () => row(arg('int', 'type'), arg(4, 'index')),
   'Slice#write': () => row(arg('int', 'type'), arg(4, 'index'), arg(7, 'int')),
   'Slice#resize': () => row(arg(32, 'length')),
-  'Slice#share': () => row(arg({}, 'options', { attachments: 'index', patience: 'index' })),
+  'Slice#lend': () => row(arg(() => {}, 'callback')),
+  'Slice#writeTo': () => row(arg(new Writable({ write: (_chunk, _encoding, done) => done() }), 'stream')),
   'Slice#lease': () => row(),
   'Slice#disown': () => row(),
   'Slice#release': () => always(),
   'Slice#[Symbol.dispose]': () => always(),
+  'Slice#[Symbol.asyncDispose]': () => always(),
   'Lease#address': () => row(),
   'Lease#released': () => always(),
   'Lease#release': () => always(),
@@ -122,7 +126,7 @@ export const rows: Readonly<Record<string, () => Row>> = {
     row(
       arg(processLibrary, 'library'),
       arg('free', 'symbol'),
-      arg({}, 'options', { signature: 'flag', context: 'index' }),
+      arg({}, 'options', { signature: 'flag', context: 'index', threadSafe: 'flag' }),
     ),
   configure: () => row(arg({}, 'settings', { limitBytes: 'limit' })),
   stats: () => row(),

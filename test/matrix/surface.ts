@@ -10,9 +10,10 @@ function isClass(value: unknown): value is { prototype: object } {
   return typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value));
 }
 
-/** Node 20 describes Symbol.dispose otherwise. */
+/** Node 20 describes these symbols otherwise. */
 function nameOf(key: string | symbol): string {
   if (key === Symbol.dispose) return '[Symbol.dispose]';
+  if (key === Symbol.asyncDispose) return '[Symbol.asyncDispose]';
   return typeof key === 'symbol' ? `[${key.description ?? ''}]` : key;
 }
 

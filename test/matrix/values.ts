@@ -102,6 +102,8 @@ export type Kind =
   | 'symbol'
   | 'function'
   | 'shared'
+  | 'callback'
+  | 'stream'
   | 'anything';
 
 function propertyOf(value: unknown, key: string): unknown {
@@ -139,5 +141,7 @@ export const kinds: Readonly<Record<Kind, (value: unknown) => boolean>> = {
   symbol: () => false,
   function: () => false,
   shared: () => false,
+  callback: (value) => typeof value === 'function',
+  stream: () => false,
   anything: () => true,
 };

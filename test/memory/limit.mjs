@@ -1,4 +1,4 @@
-// What an allocation does that would pass the limit: sweep and go on where handles have been dropped, throw where not.
+// What an allocation does that would pass the limit: collect and go on where handles were dropped, throw where not.
 import { configure, Slice, stats } from 'cslice';
 
 const [limitMebibytes, count] = [Number(process.argv[2]), Number(process.argv[3])];

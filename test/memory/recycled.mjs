@@ -1,5 +1,5 @@
-// One address, adopted again and again while the finalizers of its former owners are pending: an old token must never
-// end a new block. And the same with addresses that malloc recycles.
+// One address, adopted again and again before its former slices are collected: the end of an old one must never end a
+// new one. And the same with addresses that malloc gives out again.
 import { setImmediate as turn } from 'node:timers/promises';
 import { Slice, stats } from 'cslice';
 import { collectUntil } from './load.mjs';
@@ -55,7 +55,7 @@ function endKept() {
 
 for (let i = 0; i < count; i++) {
   step(i);
-  if (i % 10_000 === 9999) globalThis.gc(); // in the job: tokens are dead, and nothing has told us
+  if (i % 10_000 === 9999) globalThis.gc(); // in the job
   if (i % 15_000 === 14_999) endKept();
   if (i % 50_000 === 49_999) await turn();
 }

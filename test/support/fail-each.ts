@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { releaseAside } from '../../lib/core/reuse.ts';
+import { releaseKept } from '../../lib/core/free-list.ts';
 import { CSliceError } from '../../lib/errors.ts';
 import { stats } from '../../lib/index.ts';
 import { testFailAllocation } from '../../lib/native/symbols.ts';
@@ -27,7 +27,7 @@ export function failEach<T>(
   const codes = new Set<string>();
   for (let n = 1; n <= 100; n++) {
     const before = kept();
-    releaseAside(); // or an allocation might need no memory
+    releaseKept(); // or an allocation might need no memory
     try {
       testFailAllocation(n);
       const result = action();

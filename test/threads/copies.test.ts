@@ -111,7 +111,7 @@ describe('two copies of the package in one thread', function () {
 
   it('attach what the other has shared', () => {
     const mine = first.Slice.fromBytes(Uint8Array.of(1, 2, 3));
-    const other = second.Slice.attach(mine.share());
+    const other = second.Slice.attach(mine.toSharedBuffer());
     mine.release();
     expect(other.copy()).to.deep.equal(Uint8Array.of(1, 2, 3));
     other.release();

@@ -1,170 +1,200 @@
 import { expect } from 'chai';
 import { copyBytes, Pool, pin, Slice, stats } from '../../lib/index.ts';
 import { watched } from '../support/blocks.ts';
-import { collectManyTimes, collectUntil } from '../support/collect.ts';
+import { collectManyTimes, collectUntil, settle } from '../support/collect.ts';
 import { expectError } from '../support/expect-error.ts';
-import { languageMoves } from '../support/language.ts';
-import { run } from '../support/run.ts';
-import { byForce, byTransferList, byWorker } from '../support/threads/movers.ts';
-import { nextWarning } from '../support/warnings.ts';
+import { runForJson } from '../support/run.ts';
+import { Keeper, type Mover, movers, ownMethod } from '../support/threads/movers.ts';
 
 /** What the move gave, or undefined where it was refused. */
 async function attempt<T>(move: () => T | Promise<T>): Promise<T | undefined> {
   try {
     return await move();
-  } catch {
+  } catch (error) {
+    expect((error as Error).name).to.match(/^(TypeError|DataCloneError)$/);
     return undefined;
   }
 }
 
-/** From Node 24 on V8 itself refuses to move what pin() has marked. Before, docs/safety.md says what is left. */
-const refusesForPins = Number(process.versions.node.split('.')[0]) >= 24;
+/** V8 can forbid a move, and lets whoever has the key detach all the same: from Node 24 on. */
+const canRefuse = Number(process.versions.node.split('.')[0]) >= 24;
 
 const sevens = new Uint8Array(64).fill(7);
 
-describe('a view on the move', () => {
-  for (const [name, move] of Object.entries({ ...byTransferList, ...byWorker })) {
-    it(`stays where it is: ${name} with a transfer list throws or copies`, async () => {
-      const { slice, ended } = watched(64);
-      slice.bytes.fill(7);
-      const { buffer, bytes } = slice;
-      const arrived = await attempt(() => move(buffer));
-      expect([slice.buffer === buffer, bytes.length, slice.bytes === bytes]).to.deep.equal([true, 64, true]);
-      expect(slice.bytes).to.deep.equal(sevens);
-      if (arrived !== undefined) {
-        const copy = new Uint8Array(arrived as ArrayBuffer);
-        expect(copy).to.deep.equal(sevens);
-        copy[0] = 99;
-        expect(slice.bytes[0]).to.equal(7);
-      }
-      slice.release();
-      expect([ended.length, buffer.byteLength]).to.deep.equal([1, 0]);
-    });
-  }
+/** Moves the bytes of a watched slice, filled with sevens, and forgets the slice. */
+async function moveAndForget(move: Mover): Promise<{ moved: Uint8Array | undefined; ended: unknown[] }> {
+  const { slice, ended } = watched(64);
+  slice.bytes.fill(7);
+  return { moved: await move(slice.bytes), ended };
+}
 
-  for (const method of ['transfer', 'transferToFixedLength', 'resize']) {
-    it(`throws for its own ${method}(), on every runtime`, () => {
-      using slice = Slice.fromBytes(sevens);
-      const { buffer } = slice;
-      for (const args of [[], [8], [1000]]) {
-        const call = (buffer as unknown as Record<string, (...args: number[]) => unknown>)[method];
-        const move = () => (call as () => void).apply(buffer, args as []);
-        if (languageMoves) expectError(move, 'ERR_CSLICE_TYPE', new RegExp(`^${method}\\(\\) would move`));
-        else expect(move).to.throw(TypeError);
-      }
-      expect(slice.bytes).to.deep.equal(sevens);
-    });
-  }
+describe('a buffer that is moved', () => {
+  beforeEach(() => settle(stats));
 
-  for (const [name, move] of Object.entries(byForce)) {
-    describe(`by force, with ${name}`, () => {
-      before(function () {
-        if (move === undefined) this.skip(); // Node 20 has no transfer()
-      });
-
-      const moveAway = async (slice: Slice): Promise<Uint8Array | undefined> => {
+  for (const [name, move] of Object.entries(movers)) {
+    describe(`by ${name}`, () => {
+      it('takes the block with it: the slice is over, as after a release', async () => {
+        const { slice, ended } = watched(64);
         slice.bytes.fill(7);
-        const moved = await attempt(() => (move as NonNullable<typeof move>)(slice.bytes));
-        if (moved === undefined) expect(slice.bytes).to.deep.equal(sevens); // refused: nothing has happened
-        return moved;
-      };
-
-      it('keeps the block at the release, with a warning, for what sees it still', async () => {
-        const { slice, ended } = watched(64);
-        const moved = await moveAway(slice);
+        const { bytes, buffer } = slice;
+        const cells = slice.view(Int32Array);
+        const moved = await move(bytes);
+        expect(moved).to.deep.equal(sevens);
+        expect([slice.released, slice.byteLength]).to.deep.equal([true, 64]);
+        expect([bytes.length, buffer.byteLength, cells.length]).to.deep.equal([0, 0, 0]);
+        for (const use of [
+          () => slice.bytes,
+          () => slice.buffer,
+          () => slice.address,
+          () => slice.block,
+          () => slice.copy(),
+          () => slice.view(Uint8Array),
+          () => slice.toBuffer(),
+          () => slice.toSharedBuffer(),
+          () => slice.subslice(),
+          () => slice.lease(),
+          () => slice.resize(1 << 20),
+          () => slice.disown(),
+          () => slice.write('int', 0, 1),
+          () => slice.read('int'),
+          () => pin(bytes),
+        ]) {
+          const error = expect(use).to.throw();
+          error.with.property('code', use.toString().includes('pin') ? 'ERR_CSLICE_TYPE' : 'ERR_CSLICE_RELEASED');
+        }
         const before = stats();
-        const warned = moved === undefined ? 'refused' : nextWarning('CSLICE_VIEW_MOVED');
         slice.release();
-        if (moved === undefined) {
-          expect(ended.length).to.equal(1);
-          return;
-        }
-        expect(await warned).to.match(/detached by someone else/);
-        expect([slice.released, stats().releasedByScope]).to.deep.equal([true, before.releasedByScope]);
+        slice[Symbol.dispose]();
+        expect(stats()).to.deep.equal(before);
+        expect([ended.length, moved]).to.deep.equal([0, sevens]);
+      });
+
+      it('keeps the block after the slice, and ends it once, by its own collection', async () => {
+        const held = await moveAndForget(move);
         await collectManyTimes();
-        expect(ended.length).to.equal(0);
-        expect(moved).to.deep.equal(sevens);
+        expect([held.ended.length, held.moved]).to.deep.equal([0, sevens]);
+        const { releasedByScope } = stats();
+        held.moved = undefined;
+        await collectUntil(() => held.ended.length === 1, 'the block has ended');
+        await collectManyTimes();
+        expect([held.ended.length, stats().releasedByScope]).to.deep.equal([1, releasedByScope]);
       });
 
-      // What is left, on every runtime: docs/safety.md says so. Where this fails, the hole is closed, and the row can go.
-      it('frees the block once the handle and the old view are dropped, since no token follows the moved bytes', async () => {
-        const { moved, ended } = await (async () => {
-          const { slice, ended } = watched(64);
-          return { moved: await moveAway(slice), ended };
-        })();
-        await collectUntil(() => ended.length === 1, 'the block has ended');
-        expect(moved?.byteLength).to.equal(64);
-      });
-
-      it('keeps the block while the moved view is read by a program that only kept a lease, after the end of that', async () => {
-        const { slice, ended } = watched(64);
-        const lease = slice.lease();
-        const moved = await moveAway(slice);
-        slice.release();
-        lease.release();
-        if (moved === undefined) {
-          expect(ended.length).to.equal(1);
-          return;
-        }
-        expect(ended.length).to.equal(0);
-        expect(moved).to.deep.equal(sevens);
-      });
-
-      it('leaves no resize() that frees the bytes under what sees them', async () => {
+      it('copies nothing: C sees what is written where the bytes are now', async () => {
         const slice = Slice.alloc(64);
-        const moved = await moveAway(slice);
-        if (moved === undefined) {
-          slice.release();
-          return;
-        }
         const { address } = slice;
-        await attempt(() => slice.resize(1 << 20));
-        expect([slice.byteLength, slice.address]).to.deep.equal([64, address]);
-        expect(moved).to.deep.equal(sevens);
-        slice.release();
+        const moved = await move(slice.bytes);
+        moved.fill(9);
+        expect(copyBytes(address, 64)).to.deep.equal(new Uint8Array(64).fill(9));
+        expect(moved.length).to.equal(64);
       });
 
-      it('lends no moved view out of a pool again', async () => {
+      it('can be moved on, any number of times', async () => {
+        const { slice, ended } = watched(64);
+        slice.bytes.fill(7);
+        let bytes = slice.bytes as Uint8Array<ArrayBuffer>;
+        for (let i = 0; i < 5; i++) bytes = (await move(bytes)) as Uint8Array<ArrayBuffer>;
+        await collectManyTimes();
+        expect([bytes, ended.length]).to.deep.equal([sevens, 0]);
+      });
+
+      it('leaves leases, parts and Buffers of the block alone', async () => {
+        const { slice, ended } = watched(64);
+        slice.bytes.fill(7);
+        const lease = slice.lease();
+        const part = slice.subslice(8, 16);
+        const buffer = slice.toBuffer();
+        (await move(slice.bytes)).fill(5);
+        await collectManyTimes();
+        expect([part.copy(), buffer.length]).to.deep.equal([new Uint8Array(8).fill(5), 64]);
+        expect(copyBytes(lease.address, 64)).to.deep.equal(new Uint8Array(64).fill(5));
+        part.release();
+        lease.release();
+        expect(ended.length).to.equal(0); // the Buffer is left
+        expect(buffer.every((byte) => byte === 5)).to.equal(true);
+      });
+
+      it('stays where it is for C under a pin of its slice, be it moved, copied or refused', async () => {
+        const held = await (async () => {
+          const { slice, ended } = watched(64);
+          const hold = pin(slice.bytes);
+          const moved = await attempt(() => move(slice.bytes));
+          (slice.released ? (moved as Uint8Array) : slice.bytes).fill(3);
+          return { hold, ended };
+        })();
+        await collectManyTimes();
+        expect(copyBytes(held.hold.address, 64)).to.deep.equal(new Uint8Array(64).fill(3));
+        expect(held.ended.length).to.equal(0);
+        held.hold.release();
+        await collectUntil(() => held.ended.length === 1, 'the block has ended');
+      });
+
+      it('moves a Buffer of toBuffer() without its slice', async () => {
+        const { slice, ended } = watched(64);
+        const moved = await move(new Uint8Array(slice.toBuffer().buffer));
+        moved.fill(7);
+        expect([slice.released, slice.bytes]).to.deep.equal([false, sevens]);
+        slice.release();
+        await collectManyTimes();
+        expect([moved, ended.length]).to.deep.equal([sevens, 0]);
+      });
+
+      it(`${canRefuse ? 'is refused for' : 'is safe for'} the block of a pool, which nobody else is lent`, async () => {
         using pool = new Pool({ byteLength: 64, capacity: 1 });
         const rented = pool.rent();
         const { address } = rented;
-        const moved = await moveAway(rented);
+        rented.bytes.fill(7);
+        const moved = await attempt(() => move(rented.bytes));
+        expect([moved === undefined, rented.released]).to.deep.equal([canRefuse, !canRefuse]);
+        if (canRefuse) expect(rented.bytes).to.deep.equal(sevens);
         rented.release();
         const next = pool.rent();
         expect(next.bytes.length).to.equal(64);
-        if (moved !== undefined) {
-          next.bytes.fill(1);
-          expect(next.address === address, 'the same block').to.equal(false);
-          expect(moved).to.deep.equal(sevens);
-        }
+        expect(next.address === address, 'the same block').to.equal(canRefuse);
+        next.bytes.fill(1);
+        if (moved !== undefined) expect(moved).to.deep.equal(sevens);
         next.release();
       });
 
-      it('leaves the handle usable until its release, but for its view, which it says is gone', async () => {
-        const slice = Slice.alloc(64);
-        const moved = await moveAway(slice);
-        if (moved === undefined) {
-          slice.release();
-          return;
-        }
-        expect(slice.copy()).to.deep.equal(sevens);
-        expectError(() => slice.bytes, 'ERR_CSLICE_NO_VIEW');
-        slice.release();
-        expectError(() => slice.bytes, 'ERR_CSLICE_RELEASED');
-      });
-
-      it(`${refusesForPins ? 'never moves' : 'moves'} pinned JavaScript memory, on this runtime`, async () => {
-        const source = new Uint8Array(64).fill(7);
-        const held = pin(source);
-        const moved = await attempt(() => (move as NonNullable<typeof move>)(source));
-        expect(copyBytes(held.address, 64)).to.deep.equal(sevens);
-        expect([moved === undefined, source.length]).to.deep.equal(refusesForPins ? [true, 64] : [false, 0]);
-        held.release();
+      it(`${canRefuse ? 'is refused for' : 'shows the same bytes of'} borrowed memory`, async () => {
+        using owner = Slice.fromBytes(sevens);
+        const borrowed = Slice.borrow(owner.address, 64, owner);
+        const moved = await attempt(() => move(borrowed.bytes));
+        expect([moved === undefined, borrowed.released]).to.deep.equal([canRefuse, !canRefuse]);
+        expect(moved ?? borrowed.bytes).to.deep.equal(sevens);
+        borrowed.release();
+        await collectManyTimes();
+        expect(owner.bytes).to.deep.equal(sevens);
       });
     });
   }
 
-  it('is read by everything that only looks, and stays', async () => {
+  it('takes an empty block with it too', () => {
+    const slice = Slice.alloc(0);
+    const { buffer } = slice;
+    structuredClone(buffer, { transfer: [buffer] });
+    expect(slice.released).to.equal(true);
+    expectError(() => slice.bytes, 'ERR_CSLICE_RELEASED');
+    slice.release();
+  });
+
+  for (const byteLength of [8, 1000]) {
+    it(`to a length of ${byteLength} is a copy, and the block of 64 bytes ends`, async () => {
+      const transfer = ownMethod('transfer');
+      if (transfer === undefined) return;
+      const { slice, ended } = watched(64);
+      slice.bytes.fill(7);
+      const moved = new Uint8Array(transfer.call(slice.buffer, byteLength));
+      const expected = new Uint8Array(byteLength);
+      expected.set(sevens.subarray(0, byteLength));
+      expect(moved).to.deep.equal(expected);
+      expect(slice.released).to.equal(true);
+      await collectUntil(() => ended.length === 1, 'the block has ended');
+      expect(moved).to.deep.equal(expected);
+    });
+  }
+
+  it('is moved by nothing that only looks', async () => {
     using slice = Slice.fromBytes(sevens);
     const { bytes } = slice;
     expect((await new Blob([bytes]).arrayBuffer()).byteLength).to.equal(64);
@@ -172,21 +202,121 @@ describe('a view on the move', () => {
     const { value } = await new ReadableStream({ start: (controller) => controller.enqueue(bytes) }).getReader().read();
     expect(value).to.equal(bytes);
     expect(new TextDecoder().decode(bytes).length).to.equal(64);
+    const cloned = structuredClone(bytes);
+    cloned[0] = 99;
     expect(slice.bytes).to.deep.equal(sevens);
   });
 
-  for (const how of ['release', 'drop', 'pin']) {
-    it(`that somebody marked as untransferable takes no process with it (${how})`, () => {
-      const { status, signal, stderr } = run('support/threads/untransferable.ts', { args: [how] });
-      expect([status, signal], stderr.slice(0, 500)).to.deep.equal([0, null]);
+  it('keeps other slices of the same size apart: no block is given out twice', async () => {
+    const moves = Object.values(movers).filter((move) => !/Worker/.test(move.name));
+    const held = await Promise.all(
+      Array.from({ length: 300 }, async (_, i) => {
+        const slice = Slice.alloc(64);
+        slice.bytes.fill(i);
+        return (moves[i % moves.length] as Mover)(slice.bytes);
+      }),
+    );
+    for (let i = 0; i < 600; i++) {
+      using slice = Slice.alloc(64);
+      if (i % 2 === 0) slice.bytes.fill(0xee);
+      else slice.write('int', 0, -1);
+    }
+    for (const [i, bytes] of held.entries()) expect(bytes).to.deep.equal(new Uint8Array(64).fill(i));
+  });
+});
+
+describe('a buffer that is moved to another thread', function () {
+  this.timeout(60_000);
+
+  beforeEach(() => settle(stats));
+
+  it('lives there, and its destructor runs here once the thread has dropped it', async () => {
+    const thread = new Keeper();
+    const ended = await (async () => {
+      const { slice, ended } = watched(64);
+      slice.bytes.fill(7);
+      expect(await thread.keep(slice.buffer)).to.deep.equal(sevens);
+      expect(slice.released).to.equal(true);
+      return ended;
+    })();
+    await collectManyTimes();
+    expect(await thread.collect()).to.deep.equal(sevens);
+    expect(ended.length).to.equal(0);
+    await thread.drop();
+    await collectUntil(() => ended.length === 1, 'the destructor has run');
+    await thread.end();
+    expect(ended.length).to.equal(1);
+  });
+
+  it('ends with that thread', async () => {
+    const { liveBlocks, releasedByThreadEnd, releasedByCollection } = stats();
+    const thread = new Keeper();
+    await (async () => {
+      const slice = Slice.fromBytes(sevens);
+      expect(await thread.keep(slice.buffer)).to.deep.equal(sevens);
+    })();
+    expect(stats().liveBlocks).to.equal(liveBlocks + 1);
+    await thread.end();
+    await collectUntil(() => stats().liveBlocks === liveBlocks, 'the block has ended');
+    const after = stats();
+    const sum = after.releasedByThreadEnd + after.releasedByCollection;
+    expect(sum - releasedByThreadEnd - releasedByCollection).to.equal(1);
+  });
+});
+
+describe('pinned JavaScript memory', () => {
+  // Node refuses a transfer list for what pin() has marked. What asks V8 itself is refused from Node 24 on.
+  const refusesAll = canRefuse;
+  const byV8 = Object.entries(movers).filter(([name]) => /stream|BYOB|transfer/.test(name));
+
+  for (const [name, move] of Object.entries(movers)) {
+    const isRefused = refusesAll || !byV8.some(([other]) => other === name);
+    it(`${isRefused ? 'is not moved' : 'is moved'} by ${name} on this runtime, and is there for C until the release`, async () => {
+      const source = new Uint8Array(64).fill(7);
+      const held = pin(source);
+      const moved = await attempt(() => move(source));
+      expect(copyBytes(held.address, 64)).to.deep.equal(sevens);
+      expect(source.length).to.equal(isRefused ? 64 : 0);
+      if (moved !== undefined) expect(moved).to.deep.equal(sevens);
+      held.release();
     });
   }
+});
 
-  it('that outlives everything else is let go in the end, where it could not be moved', async () => {
-    const { slice, ended } = watched(64);
-    slice.bytes.fill(7);
-    await attempt(() => byTransferList.structuredClone?.(slice.buffer));
-    slice.release();
-    await collectUntil(() => ended.length === 1, 'the block has ended');
+interface Marked {
+  readonly released?: boolean;
+  readonly length?: number;
+  readonly intact?: boolean;
+  readonly liveBlocks?: number;
+  readonly warnings: readonly string[];
+  readonly liveBlocksAtEnd: number;
+}
+
+describe('a buffer that somebody marked as untransferable', function () {
+  this.timeout(60_000);
+
+  const marked = (how: string): Marked => runForJson<Marked>('support/threads/untransferable.ts', { args: [how] });
+
+  it(`${canRefuse ? 'keeps its views and its memory at the release, with a warning' : 'dies with the release'}`, () => {
+    const { warnings, liveBlocksAtEnd, ...ended } = marked('release');
+    expect(ended).to.deep.equal({
+      released: true,
+      length: canRefuse ? 64 : 0,
+      intact: true,
+      liveBlocks: canRefuse ? 1 : 0,
+    });
+    expect([warnings, liveBlocksAtEnd]).to.deep.equal([canRefuse ? ['CSLICE_VIEW_LOCKED'] : [], 0]);
+  });
+
+  it('takes no process with it that dropped it', () => {
+    expect(marked('drop')).to.deep.equal({ warnings: [], liveBlocksAtEnd: 0 });
+  });
+
+  it('takes no process with it that ends while it is in reach', () => {
+    expect(marked('keep')).to.deep.equal({ warnings: [], liveBlocksAtEnd: 1 });
+  });
+
+  it('takes no process with it where pin() marked a view of another package', () => {
+    expect(marked('pin')).to.deep.equal({ warnings: [], liveBlocksAtEnd: 0 });
   });
 });

@@ -18,7 +18,7 @@ const ends: Record<string, { title: string; left: Partial<Left> }> = {
   throw: { title: 'that throws', left: { exitCode: 1, error: 'thrown in the worker' } },
   exit: { title: 'that calls process.exit()', left: { exitCode: 3 } },
   memory: { title: 'that runs out of JavaScript memory', left: { exitCode: 1, error: 'ERR_WORKER_OUT_OF_MEMORY' } },
-  'return with an offer': { title: 'that has offered a block that nobody takes up', left: { exitCode: 0 } },
+  'return with buffers': { title: 'that holds moved, shared and other buffers', left: { exitCode: 0, freed: 30 } },
   'return after calls': { title: 'that ends after its calls of C have', left: { exitCode: 0, freed: 13 } },
   'terminate idle': { title: 'that is terminated while it waits', left: { exitCode: 1 } },
   'terminate loop': { title: 'that is terminated in a loop that uses slices', left: { exitCode: 1 } },

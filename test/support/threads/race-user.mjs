@@ -10,6 +10,10 @@ function copyOfAll(slice) {
   return bytes;
 }
 
+function moved(buffer) {
+  return new Uint8Array(structuredClone(buffer, { transfer: [buffer] }));
+}
+
 const ways = [
   (slice) => slice.bytes,
   (slice) => slice.copy(),
@@ -17,7 +21,9 @@ const ways = [
   (slice) => new Uint8Array(slice.view(DataView).buffer),
   (slice) => [slice.read('uint8_t'), slice.read('uint8_t', slice.byteLength - 1)],
   (slice) => copyOfAll(slice.subslice(3, 40)),
-  (slice) => copyOfAll(Slice.attach(slice.share())),
+  (slice) => copyOfAll(Slice.attach(slice.toSharedBuffer())),
+  (slice) => new Uint8Array(slice.toSharedBuffer()),
+  (slice) => moved(slice.subslice().buffer),
   (slice) => {
     const other = Slice.alloc(slice.byteLength);
     copy(other, slice);

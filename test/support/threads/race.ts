@@ -62,7 +62,7 @@ async function shareOne(users: User[], round: number, random: Random): Promise<A
   const marker = 1 + (round % 255);
   const slice = Slice.alloc(64 + random(1000));
   slice.bytes.fill(marker);
-  const shared = slice.share({ attachments: users.length });
+  const shared = slice.toSharedBuffer();
   const answers = users.map((user) =>
     user.ask({
       shared,

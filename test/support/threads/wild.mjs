@@ -12,6 +12,11 @@ function random(bound) {
 }
 
 const kept = [];
+
+function move(buffer) {
+  return structuredClone(buffer, { transfer: [buffer] });
+}
+
 const pool = new Pool({ byteLength: 256, capacity: 8 });
 
 const actions = [
@@ -33,8 +38,14 @@ const actions = [
   () => pick()?.read('uint8_t', 0),
   () => copyBytes(pick()?.address ?? 0n, 1),
   () => copy(Slice.alloc(5000), pick() ?? new Uint8Array(8)),
-  () => kept.push(Slice.attach(pick()?.share({ patience: 50 }))),
-  () => pick()?.share({ attachments: 0, patience: 50 }),
+  () => kept.push(Slice.attach(pick()?.toSharedBuffer())),
+  () => kept.push(Slice.attach(new SharedArrayBuffer(random(5000)))),
+  () => parentPort.postMessage(pick()?.toSharedBuffer()),
+  () => kept.push({ release() {}, moved: move(pick()?.buffer) }),
+  () =>
+    void pick()
+      ?.lend(() => new Promise(setImmediate))
+      .catch(() => {}),
   () => pick()?.resize(random(3000)),
   () => kept.push(pool.rent()),
   () => {

@@ -1,0 +1,80 @@
+/**
+ * Two parts of Node go on with an input between two calls of JavaScript, and do not expect that it was detached meanwhile:
+ *
+ * - zlib asks for the rest of its input after each chunk of output. Node 20 aborts the process then, and later versions
+ *   throw an exception that nobody can catch.
+ * - `v8.Deserializer` keeps the address of its input, and reads whatever is there.
+ *
+ * With these guards both fail as they do for any bad input. They are put in place once such a part has been loaded, at the
+ * first release of a slice whose views were seen.
+ */
+import { createRequire } from 'node:module';
+
+const require = createRequire(import.meta.url);
+
+function once(action: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    action();
+  };
+}
+
+type Write = (flush: number, input: ArrayBufferView | null, offset: number, length: number, ...rest: unknown[]) => void;
+
+/** Node's native half of a compressor. All of a kind share a prototype, through which every chunk is written. */
+interface Handle {
+  write: Write;
+  onerror?(message: string, errno: number, code: string): void;
+}
+
+interface Compressor {
+  readonly _handle?: Handle;
+  close(): void;
+}
+
+const compressors = ['DeflateRaw', 'BrotliCompress', 'BrotliDecompress', 'ZstdCompress', 'ZstdDecompress'];
+
+/** A compressor whose input was detached fails by its callback or by an 'error' event. */
+export const guardZlib: () => void = once(() => {
+  const zlib: Record<string, (() => Compressor) | undefined> = require('node:zlib');
+  for (const name of compressors) {
+    const compressor = zlib[`create${name}`]?.();
+    if (compressor?._handle !== undefined) guardHandles(Object.getPrototypeOf(compressor._handle));
+    compressor?.close();
+  }
+});
+
+const noInput = -5; // zlib's Z_BUF_ERROR
+
+function guardHandles(prototype: Handle): void {
+  const { write } = prototype;
+  if (typeof write !== 'function') return;
+  prototype.write = function (this: Handle, flush, input, offset, length, ...rest) {
+    if (input !== null && offset + length > input.byteLength) {
+      this.onerror?.('The input was released while it was being read', noInput, 'Z_BUF_ERROR');
+      return;
+    }
+    write.call(this, flush, input, offset, length, ...rest);
+  };
+}
+
+interface Deserializer {
+  readonly buffer: ArrayBufferView;
+}
+
+type Method = (this: Deserializer, ...args: unknown[]) => unknown;
+
+/** A deserializer whose input was detached throws. */
+export const guardDeserializer: () => void = once(() => {
+  const prototype: Record<string, Method | undefined> = require('node:v8').Deserializer.prototype;
+  for (const name of Object.getOwnPropertyNames(prototype).filter((name) => /read/i.test(name))) {
+    const read = prototype[name];
+    if (typeof read !== 'function' || name === '_readHostObject') continue;
+    prototype[name] = function (this: Deserializer, ...args) {
+      if (this.buffer.byteLength === 0) throw new TypeError('The input was released while it was being read');
+      return read.apply(this, args);
+    };
+  }
+});

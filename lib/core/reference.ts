@@ -1,0 +1,347 @@
+/**
+ * References to blocks of C memory. Each is held by an ArrayBuffer over the block's bytes: the runtime gives it back once
+ * that buffer is detached or collected, or its thread has ended; where the bytes were moved to another buffer, with that
+ * one. So nothing here has to watch for the end of anything.
+ */
+
+import { types } from 'node:util';
+import { CSliceError, typeError } from '../errors.ts';
+import { cells, direct, hasViews, host, type Integer, result } from '../native/host.ts';
+import { status } from '../native/symbols.ts';
+import { longestView } from './check.ts';
+import { currentJob, mayBeInUse, underWay } from './in-use.ts';
+import { statusError } from './status.ts';
+import { tie, tiedTo } from './tie.ts';
+
+/** The language's own getter, which no property of a buffer can hide. */
+const byteLengthOf = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'byteLength')?.get as (
+  this: ArrayBuffer,
+) => number;
+
+function isDetached(buffer: ArrayBuffer): boolean {
+  try {
+    new Uint8Array(buffer);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+const unseen = -1;
+
+const isSole = 1;
+const isLocked = 2;
+const isPart = 4;
+const isBuffered = 8;
+const isDivided = 16;
+
+export class Reference {
+  /** What holds the reference. Where the runtime forbids ArrayBuffers over C memory, an object without bytes. */
+  buffer: ArrayBuffer;
+  /** The address of the block; 0: nobody counts this memory. */
+  block: number;
+  address: Integer;
+  byteLength: number;
+  /** The job since which code outside of this library may have the buffer, and what was under way then. */
+  #seenJob = unseen;
+  #seenUnderWay = 0;
+  /** What the other properties and methods say: few bytes, since there is one of these for each slice. */
+  #flags = 0;
+  #bytes: Uint8Array<ArrayBuffer> | undefined;
+  #cells: DataView<ArrayBuffer> | undefined;
+
+  constructor(buffer: ArrayBuffer, block: number, address: Integer, byteLength: number) {
+    this.buffer = buffer;
+    this.block = block;
+    this.address = address;
+    this.byteLength = byteLength;
+  }
+
+  /** Code outside of this library may have the buffer. */
+  get seen(): boolean {
+    return this.#seenJob !== unseen;
+  }
+
+  /** Node may be using the buffer. */
+  get mayBeInUse(): boolean {
+    return this.#seenJob !== unseen && mayBeInUse(this.#seenJob, this.#seenUnderWay);
+  }
+
+  /** The block was allocated here, and nobody else can have a reference to it. */
+  get sole(): boolean {
+    return (this.#flags & isSole) !== 0;
+  }
+
+  set sole(sole: boolean) {
+    this.#set(isSole, sole);
+  }
+
+  /** Nobody but this library can detach the buffer. */
+  get locked(): boolean {
+    return (this.#flags & isLocked) !== 0;
+  }
+
+  /** Not all of the block. */
+  get isPart(): boolean {
+    return (this.#flags & isPart) !== 0;
+  }
+
+  set isPart(part: boolean) {
+    this.#set(isPart, part);
+  }
+
+  /** Buffers with references of their own were made, which keep the block as it is. */
+  get buffered(): boolean {
+    return (this.#flags & isBuffered) !== 0;
+  }
+
+  set buffered(buffered: boolean) {
+    this.#set(isBuffered, buffered);
+  }
+
+  /** Somebody else relies on the address: a subslice, another thread, C. */
+  get divided(): boolean {
+    return (this.#flags & isDivided) !== 0;
+  }
+
+  /** Notes that others are given the block, who rely on its address. */
+  divide(): void {
+    this.sole = false;
+    this.#set(isDivided, true);
+  }
+
+  /** From here on the bytes cannot be moved, where the runtime has a way to say so. */
+  lock(): void {
+    if (!canLock) return;
+    host.lock(this.buffer, key);
+    this.#set(isLocked, true);
+  }
+
+  #set(flag: number, on: boolean): void {
+    this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
+  }
+
+  /** Whether a pool gets the block back at the end. */
+  get isPooled(): boolean {
+    return false;
+  }
+
+  /** False once the bytes have been moved to another buffer, which holds the reference then. */
+  get isLive(): boolean {
+    if (!hasViews) return true;
+    const { buffer, byteLength } = this;
+    return byteLength === 0 ? !isDetached(buffer) : byteLengthOf.call(buffer) === byteLength;
+  }
+
+  /** All bytes, for this library's own use. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    this.#bytes ??= new Uint8Array(this.#viewable());
+    return this.#bytes;
+  }
+
+  /** All bytes, for this library's own use. */
+  get cells(): DataView<ArrayBuffer> {
+    this.#cells ??= new DataView(this.#viewable());
+    return this.#cells;
+  }
+
+  /** The buffer, for code outside of this library. */
+  show(): ArrayBuffer {
+    const buffer = this.#viewable();
+    if (this.#seenJob === unseen) {
+      if (!direct) tie(buffer, this); // for pins
+      this.#seenUnderWay = underWay();
+      this.#seenJob = currentJob();
+    }
+    return buffer;
+  }
+
+  /**
+   * Changes the size of a whole block of our own memory; the views die. Returns 0, or a negative status: the bytes are as
+   * they were then. What Node may be using stays where it is, and goes when it is collected.
+   *
+   * @param mayMove others may go on with the block as it is
+   */
+  tryResize(byteLength: number, mayMove: boolean): number {
+    if (mayMove || !direct || this.mayBeInUse) return this.#moveTo(byteLength, mayMove);
+    const buffer = host.resize(this.buffer, this.block, byteLength);
+    if (buffer === undefined) return result();
+    // No call from here to the end: the old buffer is gone, and nothing may interrupt this.
+    const failure = cells[3] as number;
+    this.buffer = buffer;
+    this.block = cells[0] as number;
+    this.address = cells[1] as number;
+    if (failure === 0) this.byteLength = byteLength;
+    this.#bytes = undefined;
+    this.#cells = undefined;
+    this.#seenJob = unseen;
+    return failure;
+  }
+
+  #moveTo(byteLength: number, mayMove: boolean): number {
+    const before = new Reference(this.buffer, this.block, this.address, this.byteLength);
+    before.#seenJob = this.#seenJob;
+    before.#seenUnderWay = this.#seenUnderWay;
+    const copy = host.clone(this.block, byteLength, mayMove);
+    if (copy === undefined) return result();
+    this.buffer = copy;
+    this.block = cells[0] as number;
+    this.address = cells[1] as number;
+    this.byteLength = byteLength;
+    this.#bytes = undefined;
+    this.#cells = undefined;
+    this.#seenJob = unseen;
+    this.sole = true;
+    this.buffered = false;
+    before.end();
+    return 0;
+  }
+
+  /** Gives the reference back. The views die; where Node may be using the memory, it goes when it is collected. */
+  end(): void {
+    if (this.isLive) endBuffer(this);
+  }
+
+  /** The same where nobody can be using the memory any more. */
+  endNow(): void {
+    this.#seenJob = unseen;
+    this.end();
+  }
+
+  #viewable(): ArrayBuffer {
+    if (hasViews) return this.buffer;
+    throw new CSliceError('ERR_CSLICE_NO_VIEW', 'This runtime forbids ArrayBuffers over C memory: use slice.copy()');
+  }
+}
+
+/** Memory that somebody else owns. The views of it cannot be moved where the runtime lets us say so. */
+export class Borrowed extends Reference {
+  /** Is kept alive as long as this is reachable, or a view of it. */
+  readonly owner: object | undefined;
+
+  constructor(buffer: ArrayBuffer, address: Integer, byteLength: number, owner: object | undefined) {
+    super(buffer, 0, address, byteLength);
+    this.owner = owner;
+    this.lock();
+  }
+
+  override show(): ArrayBuffer {
+    const buffer = super.show();
+    tie(buffer, this);
+    return buffer;
+  }
+}
+
+/** Whoever has it can detach a locked buffer, and nobody else. */
+const key = Symbol('cslice');
+
+/** On Node 20 structuredClone, and on Node 22 transfer, abort the process at a locked buffer. */
+const canLock = direct && Number(process.versions.modules) >= 137;
+
+function endBuffer(reference: Reference): void {
+  const { buffer, block, address, byteLength } = reference;
+  if (reference.mayBeInUse && block !== 0) {
+    const keeper = host.refer(block, address, byteLength);
+    if (keeper !== undefined) tie(buffer, keeper);
+  } else if (tiedTo(buffer) !== undefined) tie(buffer, nothing);
+  try {
+    host.end(buffer, reference.locked ? key : undefined);
+  } catch {
+    warnOfLock(byteLength);
+  }
+}
+
+function warnOfLock(byteLength: number): void {
+  process.emitWarning(
+    `The ArrayBuffer of a slice of ${byteLength} bytes was locked by someone else (markAsUntransferable?), so its views ` +
+      'stay. Its memory goes when it is collected.',
+    { type: 'CSliceWarning', code: 'CSLICE_VIEW_LOCKED' },
+  );
+}
+
+/** What a buffer is tied to that has ended. */
+const nothing: object = Object.freeze({});
+
+/** What a call of the C library has made, or the error that it met. */
+function made(buffer: ArrayBuffer | undefined, byteLength: number, what: string): Reference {
+  if (buffer === undefined) throw statusError(result(), what);
+  return new Reference(buffer, result(), (cells[1] as number), byteLength);
+}
+
+export function adoptNative(
+  address: Integer,
+  byteLength: number,
+  fn: Integer,
+  signature: number,
+  context: Integer,
+  anywhere: boolean,
+): Reference {
+  const buffer = host.adopt(address, byteLength, fn, signature, context, anywhere);
+  return made(buffer, byteLength, `adopting ${byteLength} bytes`);
+}
+
+export function adoptCallback(address: Integer, byteLength: number, number: number): Reference {
+  return made(host.adoptCallback(address, byteLength, number), byteLength, `adopting ${byteLength} bytes`);
+}
+
+/** Takes over a reference of C's. */
+export function take(block: Integer): Reference {
+  const buffer = host.take(block, longestView);
+  if (buffer === undefined) throw statusError(result(), 'taking a block');
+  return new Reference(buffer, result(), (cells[1] as number), byteLengthOf.call(buffer));
+}
+
+export function borrow(address: Integer, byteLength: number, owner: object | undefined): Reference {
+  const buffer = host.borrow(address, byteLength);
+  if (buffer === undefined) throw statusError(result(), `borrowing ${byteLength} bytes`);
+  return new Borrowed(buffer, address, byteLength, owner);
+}
+
+/** A reference like those to blocks, over memory that nobody counts and that is there for good. */
+export function lasting(address: Integer): Reference {
+  return made(host.borrow(address, 1), 1, 'borrowing a byte');
+}
+
+/** A further reference to a range of what another one refers to, for a Buffer or a lease. */
+export function refer(reference: Reference, address: Integer, byteLength: number): Reference {
+  if (reference.block === 0) return borrow(address, byteLength, reference);
+  reference.sole = false;
+  const further = made(host.refer(reference.block, address, byteLength), byteLength, 'one more reference to a block');
+  further.isPart = reference.isPart || byteLength !== reference.byteLength;
+  return further;
+}
+
+/** The bytes as a SharedArrayBuffer with a reference of its own. */
+export function share(reference: Reference): SharedArrayBuffer {
+  reference.divide();
+  const buffer = host.share(reference.block, reference.address, reference.byteLength);
+  if (buffer !== undefined) return buffer;
+  throw new CSliceError('ERR_CSLICE_NO_VIEW', 'This runtime has no SharedArrayBuffers over C memory');
+}
+
+/**
+ * A reference to the memory of a buffer that is not ours, which lives as long as that needs, wherever its bytes move.
+ *
+ * @throws {CSliceError} `ERR_CSLICE_TYPE` for memory of WebAssembly, which may move when it grows
+ */
+export function attach(buffer: ArrayBufferLike, address: Integer, byteLength: number): Reference {
+  if (!direct) return borrow(address, byteLength, buffer);
+  const attached = host.attach(buffer, types.isSharedArrayBuffer(buffer), address, byteLength);
+  if (attached === undefined && result() === status.EINVAL) {
+    throw typeError('the memory of WebAssembly cannot be held for C: it may move when it grows');
+  }
+  return made(attached, byteLength, 'holding a buffer');
+}
+
+/** Hands the block to C. Returns the number of a JavaScript destructor that will not run, or 0. */
+export function disown({ buffer, block }: Reference): number {
+  host.disown(buffer, block);
+  if (result() < 0) throw statusError(result(), 'disowning a block that has other references');
+  return result();
+}
+
+/** The reference whose bytes a buffer shows; undefined for every other buffer. */
+export function referenceOf(buffer: ArrayBufferLike): Reference | undefined {
+  const tied = tiedTo(buffer);
+  return tied instanceof Reference && tied.buffer === buffer && tied.isLive ? tied : undefined;
+}

@@ -1,0 +1,48 @@
+/** A part of the matrix that fits into a run of the tests; scripts/prove-io.ts runs the whole. */
+import { expect } from 'chai';
+import type { Group } from './consumers.ts';
+import { type CellName, cells } from './matrix.ts';
+import { type Laboratory, laboratory, runAll, show, thisNode } from './runner.ts';
+
+/** Of every consumer what is most likely to fail, and of every source and event some. */
+function chosen({ consumer, source, event, size }: CellName, index: number): boolean {
+  if (event === 'thread ended')
+    return size === 65_536 && source === 'slice.toBuffer()' && /, end|^[^,]*$/.test(consumer);
+  if (source === 'slice.toBuffer()' && event === 'released at once') return size === 65_536;
+  return index % 151 === 0 && size <= 1 << 20;
+}
+
+const titles: Readonly<Record<Group, string>> = {
+  fs: 'files',
+  net: 'sockets',
+  http: 'HTTP/1.1',
+  http2: 'HTTP/2',
+  zlib: 'compression',
+  crypto: 'cryptography',
+  web: 'streams in JavaScript',
+  fetch: 'fetch and what belongs to it',
+  threads: 'threads and processes',
+};
+
+describe('memory that is given back while Node works on it', function () {
+  this.timeout(120_000);
+  let lab: Laboratory;
+  let all: CellName[];
+
+  before(async function () {
+    if (process.platform !== 'linux') this.skip(); // freed memory is watched there alone
+    lab = await laboratory();
+    all = (await cells()).filter(chosen);
+  });
+
+  after(() => lab?.close());
+
+  for (const [group, title] of Object.entries(titles)) {
+    it(`is neither read nor written by ${title}, and a Buffer of its own delivers every byte`, async () => {
+      const part = all.filter((cell) => cell.group === group);
+      const settings = { runtime: thisNode, freed: ['poison', 'unmap'] as const, jobs: 2 };
+      const { failures } = await runAll(part, settings, lab);
+      expect(failures.map(show)).to.deep.equal([]);
+    });
+  }
+});
