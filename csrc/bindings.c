@@ -99,6 +99,7 @@ BINDINGS(CALL1, CALL2, CALL3, CALL4, CALL5, CALL6)
 
 BEGIN(cslice_reuse_account, 0) RESULT(cslice_reuse_account()) END
 BEGIN(cslice_count_failure, 0) NOTHING(cslice_count_failure()) END
+BEGIN(cslice_errno_address, 0) RESULT(cslice_errno_address()) END
 BEGIN(cslice_random, 0) RESULT(cslice_random()) END
 BEGIN(cslice_abi_version, 0) RESULT(cslice_abi_version()) END
 
@@ -107,6 +108,7 @@ void cslice__bindings_export(napi_env env, napi_value exports) {
     BINDINGS(EXPORT, EXPORT, EXPORT, EXPORT, EXPORT, EXPORT)
     EXPORT(RESULT, cslice_reuse_account, )
     EXPORT(NOTHING, cslice_count_failure, )
+    EXPORT(RESULT, cslice_errno_address, )
     EXPORT(RESULT, cslice_random, )
     EXPORT(RESULT, cslice_abi_version, )
 #undef EXPORT

@@ -139,6 +139,9 @@ CSLICE_API int32_t cslice_blocks_renew(const double *blocks, uint32_t count);
    destructors of those that are written there run, the newest first. CSLICE_ENOMEM. */
 CSLICE_API int64_t cslice_handles_table(uint32_t count);
 
+/* Where the errno of the calling thread is. */
+CSLICE_API int64_t cslice_errno_address(void);
+
 /* Counts a JavaScript destructor that threw. */
 CSLICE_API void cslice_count_failure(void);
 

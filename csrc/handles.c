@@ -11,7 +11,7 @@
 struct entry {
     double address; /* 0: no object */
     double order;   /* counts up: what is newer may need what is older */
-    double function;
+    double function; /* 0: nothing to run */
     double signature;
     double context;
 };
@@ -50,9 +50,8 @@ static struct entry *take_newest(struct table *list) {
 }
 
 static void end(const struct entry *entry) {
-    uintptr_t address = (uintptr_t)entry->address;
-    if (address == 0) return;
-    cslice_give_back(address, 0, (uint64_t)entry->function, (uint32_t)entry->signature, (uint64_t)entry->context);
+    if (entry->address == 0 || entry->function == 0) return;
+    cslice_give_back((uint64_t)entry->address, 0, (uint64_t)entry->function, (uint32_t)entry->signature, (uint64_t)entry->context);
 }
 
 void cslice__handles_close(void) {

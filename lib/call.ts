@@ -43,7 +43,7 @@ function calleeOf(fn: KoffiFunction): Callee {
     const parameters = (fn.info.arguments as unknown as KoffiParameter[]).map(
       ({ direction, type }, i): Parameter => parameterOfKoffi(name, i, directions[direction] ?? 'in', type),
     );
-    callee = { name, fn, numbers: fn, parameters, variadic: false };
+    callee = { name, fn, numbers: fn, parameters, variadic: false, conclude: undefined };
     callees.set(fn, callee);
   }
   return callee;

@@ -1,11 +1,12 @@
 /** JavaScript functions that C keeps and calls later: an update hook, a user-defined function, a sink for data. */
 import { checkLength, toInteger } from './core/check.ts';
+import { noHolds, type Owner, own, type Token, uncounted } from './core/owner.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import { guarded, kindOfType, kinds } from './func/arguments.ts';
 import { type Prototype, parsePrototype } from './func/prototype.ts';
 import { countCallback } from './func/trap.ts';
 import type { CallbackParameters, CallbackResult } from './func/types.ts';
-import { type Owner, ownQuietly, Tied, type Token } from './handle.ts';
+import { Tied } from './handle.ts';
 import { koffi } from './native/koffi.ts';
 import { Slice } from './slice.ts';
 
@@ -161,11 +162,16 @@ function register(prototype: Prototype, fn: AnyFunction, sizes: readonly Sized[]
   };
   const address = registered(() => register(held, pointer(type)));
   countCallback(1);
-  const end = ownQuietly(toInteger(address), () => {
-    countCallback(-1);
-    if (running === 0) unregister(address);
-    else setImmediate(unregister, address); // koffi still needs it to return to C
-  }, []);
+  const end = own(
+    uncounted,
+    toInteger(address),
+    () => {
+      countCallback(-1);
+      if (running === 0) unregister(address);
+      else setImmediate(unregister, address); // koffi still needs it to return to C
+    },
+    noHolds,
+  );
   return new Callback(end);
 }
 

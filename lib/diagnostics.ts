@@ -1,8 +1,8 @@
 import { totalmem } from 'node:os';
 import { checkInteger } from './core/check.ts';
 import { releaseKept } from './core/free-list.ts';
+import { liveHandles } from './core/owner.ts';
 import { rangeError, show, typeError } from './errors.ts';
-import { liveHandles } from './handle.ts';
 import { limitSet, reuseSet, statisticsGet } from './native/symbols.ts';
 
 /** Counts of the whole process, all threads and C included, since it started. */

@@ -1,9 +1,9 @@
 /** C functions, declared a line each: their types, and who owns what they hand over. */
 import { CSliceError, show, typeError } from './errors.ts';
 import { kindOfType, kinds, parameterOf, reasonOf } from './func/arguments.ts';
-import { type Callee, callAsyncHeld, wrap } from './func/calls.ts';
+import { type Callee, callAsyncHeld, callHeld, wrap } from './func/calls.ts';
 import { type Options, readOptions } from './func/options.ts';
-import { OwningFunction } from './func/ownership.ts';
+import { isSimple, OwningFunction } from './func/ownership.ts';
 import { Cells } from './func/places.ts';
 import { koffiSpecOf, type Prototype, parsePrototype } from './func/prototype.ts';
 import type { CFunction, Ownership, RawResult } from './func/types.ts';
@@ -44,8 +44,7 @@ export function func(lib: KoffiLibrary, prototype: string, ownership?: unknown):
   const options = ownership === undefined ? undefined : readOptions(lib, parsed, ownership);
   const size = typeof options?.size === 'object' ? options.size : undefined;
   const cells = new Cells(parsed, options?.from, size);
-  const callee = calleeOf(lib, parsed, cells, options);
-  const { call, callAsync } = options === undefined ? plain(callee) : owning(callee, parsed, options, cells);
+  const { call, callAsync } = options === undefined ? plain(lib, parsed, cells) : owning(lib, parsed, options, cells);
   Object.defineProperty(call, 'name', { value: parsed.name });
   Object.defineProperty(call, 'async', { value: callAsync });
   return call as unknown as CFunction<string, unknown>;
@@ -58,13 +57,18 @@ interface Ways {
   readonly callAsync: AnyFunction;
 }
 
-function plain(callee: Callee): Ways {
-  return { call: wrap(callee), callAsync: (...args) => callAsyncHeld(callee, args) };
+function plain(lib: KoffiLibrary, prototype: Prototype, cells: Cells): Ways {
+  const callee = calleeOf(lib, prototype, cells, undefined);
+  return { call: wrap(callee, (args) => callHeld(callee, args)), callAsync: (...args) => callAsyncHeld(callee, args) };
 }
 
-function owning(callee: Callee, prototype: Prototype, options: Options, cells: Cells): Ways {
+function owning(lib: KoffiLibrary, prototype: Prototype, options: Options, cells: Cells): Ways {
+  const callee = calleeOf(lib, prototype, cells, options);
   const fn = new OwningFunction(callee, prototype, options, cells);
-  return { call: (...args) => fn.call(args), callAsync: (...args) => fn.callAsync(args) };
+  const call: AnyFunction = isSimple(options)
+    ? wrap({ ...callee, conclude: (result) => fn.conclude(result) }, (args) => fn.call(args))
+    : (...args) => fn.call(args);
+  return { call, callAsync: (...args) => fn.callAsync(args) };
 }
 
 /** The function as koffi calls it: what an ownership takes comes as an address. */
@@ -76,17 +80,22 @@ function calleeOf(lib: KoffiLibrary, prototype: Prototype, cells: Cells, options
   const returned = options?.from?.index === -1 ? address : result.type;
   const fn = declare(lib, convention, name, returned, specs);
   const given = parameters.filter((_, i) => !cells.has(i)).map((parameter) => parameterOf(name, parameter));
-  const numbers = options === undefined && !variadic ? withNumbers(lib, prototype, fn) : fn;
-  return { name, fn, numbers, parameters: given, variadic };
+  const isPlain = !variadic && (options === undefined || isSimple(options));
+  const numbers = isPlain ? withNumbers(lib, prototype, fn, returned === address) : fn;
+  return { name, fn, numbers, parameters: given, variadic, conclude: undefined };
 }
 
 /** The function once more, with integers for pointers. Where there are none it is the same. */
-function withNumbers(lib: KoffiLibrary, prototype: Prototype, fn: KoffiFunction): KoffiFunction {
-  const { name, convention, result, parameters } = prototype;
+function withNumbers(
+  lib: KoffiLibrary,
+  { name, convention, result, parameters }: Prototype,
+  fn: KoffiFunction,
+  returnsNumber: boolean,
+): KoffiFunction {
   const isPointer = parameters.map(({ type }) => kindOfType(type) >= kinds.string && kindOfType(type) !== kinds.struct);
-  if (!isPointer.includes(true)) return fn;
+  if (!isPointer.includes(true) && !returnsNumber) return fn;
   const specs = parameters.map(({ type }, i) => (isPointer[i] ? 'uintptr_t' : type));
-  return declare(lib, convention, name, result.type, specs);
+  return declare(lib, convention, name, returnsNumber ? 'uintptr_t' : result.type, specs);
 }
 
 function declare(

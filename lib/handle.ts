@@ -1,193 +1,23 @@
-/**
- * Objects of a C library: what JavaScript holds of them, and when their destructors run. An object has no bytes for
- * JavaScript, and it may need other objects, which then outlive it.
- */
+/** Objects of a C library as JavaScript holds them, and what can be kept for as long as an object lives. */
 import { inspect, types } from 'node:util';
 import { checkAddress, toInteger } from './core/check.ts';
-import { checkDestructor, type Destructor, giveBackTo, NativeDestructor } from './core/destructor.ts';
+import { checkDestructor, type Destructor } from './core/destructor.ts';
+import {
+  type Ending,
+  type Hold,
+  type Kind,
+  kindOf,
+  noHolds,
+  type Owner,
+  own,
+  releaseAll,
+  Token,
+  uncounted,
+} from './core/owner.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
-import type { Integer } from './native/symbols.ts';
-import { callerOf } from './native-call.ts';
+import type { Integer } from './native/host.ts';
 import { pin } from './pin.ts';
 import { Slice } from './slice.ts';
-import { type Place, placeOf } from './thread-end.ts';
-
-/** What ends by `release()`: a lease, a pin. */
-export interface Hold {
-  release(): void;
-}
-
-/** What an {@link Owner} does at its end. Undefined: it only keeps other things. */
-export type Ending = Destructor | undefined;
-
-const nothing: readonly Hold[] = [];
-
-/** Handles are counted by the name of their type. */
-export interface Kind {
-  readonly name: string;
-  live: number;
-}
-
-const kinds = new Map<string, Kind>();
-/** Of leases, views and callbacks, which are no objects of C. */
-const uncounted: Kind = { name: '', live: 0 };
-
-let lastKind: Kind = { name: '', live: 0 };
-
-export function kindOf(name: string): Kind {
-  if (name !== lastKind.name) lastKind = findKind(name);
-  return lastKind;
-}
-
-function findKind(name: string): Kind {
-  const kind = kinds.get(name) ?? { name, live: 0 };
-  kinds.set(name, kind);
-  return kind;
-}
-
-/** How many objects of each type this thread owns, those included whose handle is gone and that something keeps. */
-export function liveHandles(): Record<string, number> {
-  const live = [...kinds.values()].filter((kind) => kind.live > 0);
-  return Object.fromEntries(live.map((kind) => [kind.name, kind.live]));
-}
-
-/**
- * What is known of one object for as long as C has it. Not the handle, which may be collected before: the registry
- * holds this, and so do the owners of what needs the object.
- *
- * It ends once: when its handle is released or collected, and nothing that was counted by `use` is left.
- */
-export class Owner implements Hold {
-  kind: Kind = uncounted;
-  address: Integer = 0;
-  ending: Ending;
-  /** What this needs, kept until after its own end. */
-  kept: readonly Hold[] = nothing;
-  /** Views that die with the next call that gets the object. */
-  views: Hold[] | undefined;
-  /** Of views that keep the object: each ends its hold if the view has ended, and tells that. */
-  #viewers: (() => boolean)[] | undefined;
-  #users = 0;
-  #open = false;
-  /** Once released: to be used again at the end. While open it must not be reached from here. */
-  #token: Token | undefined;
-  #place: Place | undefined;
-  /** The native destructor of now or before, and how it is called. */
-  #lastNative: NativeDestructor | undefined;
-  #run: ((address: Integer) => void) | undefined;
-
-  get open(): boolean {
-    return this.#open;
-  }
-
-  begin(kind: Kind, address: Integer, ending: Ending, kept: readonly Hold[]): void {
-    if (ending instanceof NativeDestructor) {
-      if (ending !== this.#lastNative) this.#prepare(ending);
-      this.#place?.set(address);
-    }
-    kind.live++;
-    this.kind = kind;
-    this.address = address;
-    this.ending = ending;
-    this.kept = kept;
-    this.#open = true;
-  }
-
-  /** One more thing that needs the object. To be ended by `release`. */
-  use(): this {
-    this.#users++;
-    return this;
-  }
-
-  release(): void {
-    this.#users--;
-    if (this.#users === 0 && !this.#open) this.#end();
-  }
-
-  /** The handle is gone. Its token, if it still exists, serves again. */
-  close(token: Token | undefined): void {
-    if (!this.#open) return;
-    if (this.views !== undefined) this.endViews(); // while this is open: their holds must not end it
-    this.#forgetEndedViews();
-    this.#open = false;
-    this.#token = token;
-    if (this.#users === 0) this.#end();
-  }
-
-  /** Keeps more, until the object's end. */
-  keepToo(holds: readonly Hold[]): void {
-    this.kept = [...this.kept, ...holds];
-  }
-
-  /** Ends the views that were promised only until the next use of the object. */
-  endViews(): void {
-    const { views } = this;
-    this.views = undefined;
-    for (const view of views ?? []) view.release();
-  }
-
-  addView(view: Hold): void {
-    this.views = [...(this.views ?? []), view];
-  }
-
-  addViewer(endIfEnded: () => boolean): void {
-    if (this.#viewers !== undefined && this.#viewers.length % 64 === 63) this.#forgetEndedViews(); // or they would pile up
-    this.#viewers = [...(this.#viewers ?? []), endIfEnded];
-  }
-
-  #forgetEndedViews(): void {
-    if (this.#viewers !== undefined) this.#viewers = this.#viewers.filter((endIfEnded) => !endIfEnded());
-  }
-
-  #prepare(destructor: NativeDestructor): void {
-    this.#place ??= placeOf();
-    this.#place?.choose(destructor);
-    this.#run = callerOf(destructor);
-    this.#lastNative = destructor;
-  }
-
-  #end(): void {
-    const { address, ending, kept } = this;
-    this.#place?.clear();
-    this.kind.live--;
-    this.kept = nothing;
-    this.#viewers = undefined;
-    const token = this.#token;
-    this.#token = undefined;
-    try {
-      if (ending instanceof NativeDestructor) this.#run?.(address);
-      else if (ending !== undefined) giveBackTo(ending, BigInt(address), 0);
-    } finally {
-      for (const hold of kept) hold.release();
-      if (token !== undefined && idle.length < mostIdle) idle.push(token);
-    }
-  }
-}
-
-/** What the collector watches. A handle holds one; released ones serve again, since registering costs more than all else. */
-export class Token {
-  readonly owner: Owner = new Owner();
-
-  constructor() {
-    registry.register(this, this.owner);
-  }
-}
-
-const registry = new FinalizationRegistry<Owner>((owner) => owner.close(undefined));
-const idle: Token[] = [];
-const mostIdle = 1024;
-
-/** A token whose owner has begun. @throws {CSliceError} `ERR_CSLICE_NOMEM`, and nothing has begun then */
-export function own(kind: Kind, address: Integer, ending: Ending, kept: readonly Hold[]): Token {
-  const token = idle.pop() ?? new Token();
-  token.owner.begin(kind, address, ending, kept);
-  return token;
-}
-
-/** The same for what is no object of C. */
-export function ownQuietly(address: Integer, ending: Ending, kept: readonly Hold[]): Token {
-  return own(uncounted, address, ending, kept);
-}
 
 /** What a handle, a view or a callback may keep. */
 export type Keepable = Handle | Slice | ArrayBuffer | SharedArrayBuffer | ArrayBufferView | Tied;
@@ -213,12 +43,12 @@ export function keep(name: string, value: unknown): Hold {
 
 /** Keeps all, or none. */
 export function keepAll(name: string, values: readonly unknown[]): readonly Hold[] {
-  if (values.length === 0) return nothing;
+  if (values.length === 0) return noHolds;
   const kept: Hold[] = [];
   try {
     for (const value of values) kept.push(keep(name, value));
   } catch (error) {
-    for (const hold of kept) hold.release();
+    releaseAll(kept);
     throw error;
   }
   return kept;
@@ -271,7 +101,7 @@ export class Handle<Name extends string = string> implements Disposable {
     if (name === '') throw rangeError('name must not be empty');
     const integer = exactly(address);
     if (destructor !== null) checkDestructor(destructor);
-    const kept = options === undefined ? nothing : keepAll('keeps', keepsOf(options));
+    const kept = options === undefined ? noHolds : keepAll('keeps', keepsOf(options));
     return Handle.#own(name, integer, destructor ?? undefined, kept);
   }
 
@@ -279,7 +109,7 @@ export class Handle<Name extends string = string> implements Disposable {
     try {
       return new Handle(name, own(kindOf(name), address, ending, kept));
     } catch (error) {
-      for (const hold of kept) hold.release();
+      releaseAll(kept);
       throw error;
     }
   }
@@ -390,7 +220,7 @@ function keepsOf(options: HandleOptions): readonly unknown[] {
     if (key !== 'keeps') throw rangeError(`options has no ${show(key)}: it has keeps`);
   }
   const { keeps } = options;
-  if (keeps === undefined) return nothing;
+  if (keeps === undefined) return noHolds;
   if (!Array.isArray(keeps)) throw typeError(`keeps must be an array, got ${show(keeps)}`);
   return Array.from(keeps);
 }

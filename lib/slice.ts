@@ -62,8 +62,8 @@ function layoutOf(options: AllocOptions): Layout {
   return { zero, alignment };
 }
 
-/** For calls into C alone: where the bytes are, without a bigint; undefined after the release. */
-export let integerOf: (slice: Slice) => Integer | undefined;
+/** For calls into C alone: where the bytes of a live slice are, without a bigint; undefined for anything else. */
+export let integerOf: (value: object) => Integer | undefined;
 
 /**
  * A handle that owns (or borrows) a run of bytes in C memory.
@@ -234,9 +234,10 @@ export class Slice implements Disposable, AsyncDisposable {
   }
 
   static {
-    integerOf = (slice) => {
-      const reference = slice.#reference;
-      return reference?.isLive ? reference.address : undefined;
+    integerOf = (value) => {
+      const reference = #reference in value ? value.#reference : undefined;
+      if (reference === undefined || (reference.seen && !reference.isLive)) return undefined; // unseen, nobody can move it
+      return reference.address;
     };
   }
 

@@ -21,7 +21,7 @@ const layersOfOneFile = new Set([0, 4, 7]);
 /** The layers of csrc from the top, and what each file may call of the others, beside the C library. */
 const calls: Record<string, string[]> = {
   'host.c': ['bindings', 'handles', 'views', 'node_api', 'thread', 'block', 'mailbox', 'counts', 'mem'],
-  'bindings.c': ['node_api', 'due', 'interop', 'block', 'counts', 'mem', 'status'],
+  'bindings.c': ['node_api', 'handles', 'due', 'interop', 'block', 'counts', 'mem', 'status'],
   'handles.c': ['block', 'mem'],
   'due.c': ['block', 'mailbox'],
   'interop.c': [],

@@ -4,8 +4,9 @@
  */
 import { types } from 'node:util';
 import { bytesOf } from '../core/check.ts';
+import { type Hold, type Kind, kindOf, releaseAll } from '../core/owner.ts';
 import { CSliceError, rangeError, show, typeError } from '../errors.ts';
-import { Handle, type Hold, type Kind, kindOf, ownerOrNone, Tied } from '../handle.ts';
+import { Handle, ownerOrNone, Tied } from '../handle.ts';
 import type { TypeObject } from '../native/koffi.ts';
 import type { Integer } from '../native/symbols.ts';
 import { pin } from '../pin.ts';
@@ -134,23 +135,22 @@ export function numeric(parameter: Parameter, value: unknown): unknown {
     return value >= parameter.lowest && value <= parameter.highest && Math.floor(value) === value ? value : unfit;
   }
   if (parameter.kind < kinds.string) return otherScalar(parameter, value);
+  if (parameter.kind === kinds.struct) return unfit;
   if (value === null) return 0;
-  if (value instanceof Slice) return numberOf(integerOf(value));
-  if (value instanceof Handle) return numberOf(addressOfHandle(parameter, value));
-  if (typeof value !== 'bigint' || parameter.kind === kinds.struct) return unfit;
+  if (typeof value === 'object') {
+    const address = integerOf(value) ?? addressOfHandle(parameter, value);
+    return typeof address === 'number' ? address : unfit;
+  }
+  if (typeof value !== 'bigint') return unfit;
   return value >= 0n && value <= largestExact ? Number(value) : unfit;
 }
 
 const largestExact = BigInt(Number.MAX_SAFE_INTEGER);
 
-function numberOf(address: Integer | undefined): unknown {
-  return typeof address === 'number' ? address : unfit;
-}
-
-/** Undefined for a handle that the parameter does not take, or that must be looked at before. */
-function addressOfHandle({ target, kind }: Parameter, handle: Handle): Integer | undefined {
-  const owner = ownerOrNone(handle);
-  if (owner === undefined || owner.views !== undefined || kind === kinds.struct) return undefined;
+/** Undefined for what is no handle, that the parameter does not take, or that must be looked at before. */
+function addressOfHandle({ target }: Parameter, value: object): Integer | undefined {
+  const owner = value instanceof Handle ? ownerOrNone(value) : undefined;
+  if (owner === undefined || owner.views !== undefined) return undefined;
   return target === undefined || target === owner.kind ? owner.address : undefined;
 }
 
@@ -164,14 +164,13 @@ function otherScalar({ kind }: Parameter, value: unknown): unknown {
 /** The same for any call: what koffi gets for a value that needs no preparation. */
 export function direct(parameter: Parameter, value: unknown): unknown {
   if (parameter.kind < kinds.string) return numeric(parameter, value);
-  if (value === null) return null;
   if (parameter.kind === kinds.struct) return unfit;
+  if (value === null) return null;
   if (typeof value === 'string') return parameter.takesStrings ? value : unfit;
   if (typeof value === 'bigint') return BigInt.asUintN(64, value) === value ? value : unfit;
   if (typeof value !== 'object') return unfit;
   if (types.isTypedArray(value)) return lengthOfArray.call(value) > 0 ? value : unfit; // none: empty, or detached
   if (value instanceof Slice) return value.released ? unfit : value.address;
-  if (!(value instanceof Handle)) return unfit;
   const address = addressOfHandle(parameter, value);
   return address === undefined ? unfit : BigInt(address);
 }
@@ -207,8 +206,7 @@ export class Preparation {
   }
 
   end(): void {
-    for (const hold of this.holds) hold.release();
-    this.holds.length = 0;
+    releaseAll(this.holds.splice(0));
   }
 
   #one(parameter: Parameter, value: unknown): unknown {

@@ -2,8 +2,10 @@
  * How a declared function is called. A wrapper for each number of arguments, since a call through koffi takes some 25 ns
  * and a rest array would double that; no code is generated, since some processes forbid `eval`.
  */
+import { runDestructors } from '../core/destructor.ts';
 import { CSliceError, typeError } from '../errors.ts';
 import type { KoffiFunction } from '../native/koffi.ts';
+import { clearErrno } from '../native/symbols.ts';
 import { direct, numeric, type Parameter, Preparation, parameterOf, reasonOf, unfit } from './arguments.ts';
 import { koffiSpecOf, parseVariable } from './prototype.ts';
 import { enterBackground, leaveBackground, liveCallbacks, within } from './trap.ts';
@@ -19,6 +21,8 @@ export interface Callee {
   /** Those that the caller gives. */
   readonly parameters: readonly Parameter[];
   readonly variadic: boolean;
+  /** What a call makes of the result, where that needs nothing of the call. Undefined: koffi's result is the call's. */
+  readonly conclude: ((result: unknown) => unknown) | undefined;
 }
 
 /** What a caller gave, with a parameter for each argument. */
@@ -75,156 +79,169 @@ export function afterCall(argument: unknown): void {
   if (argument === neverPassed) neverPassed = {};
 }
 
+/** What a call does whose arguments need preparation. */
+type Prepare = (args: ArrayLike<unknown>) => unknown;
+
 /**
- * The function that JavaScript calls, for what returns koffi's own result. It tries the way of numbers first, then what
- * koffi takes as it is, such as strings and buffers, and prepares the arguments where neither serves.
+ * The function that JavaScript calls. It tries the way of numbers first, then what koffi takes as it is, such as strings
+ * and buffers, and prepares the arguments where neither serves.
  */
-export function wrap(callee: Callee): AnyFunction {
-  switch (callee.variadic ? -1 : callee.parameters.length) {
-    case 0:
-      return wrap0(callee);
-    case 1:
-      return wrap1(callee);
-    case 2:
-      return wrap2(callee);
-    case 3:
-      return wrap3(callee);
-    case 4:
-      return wrap4(callee);
-    case 5:
-      return wrap5(callee);
-    case 6:
-      return wrap6(callee);
-    default:
-      return (...args) => callHeld(callee, args);
-  }
+export function wrap(callee: Callee, prepare: Prepare): AnyFunction {
+  const makers = [wrap0, wrap1, wrap2, wrap3, wrap4, wrap5, wrap6];
+  const make = callee.variadic ? undefined : makers[callee.parameters.length];
+  return make === undefined ? (...args) => prepare(args) : make(callee, prepare);
 }
 
-/** Says that the call has not been made. */
-const notCalled: unique symbol = Symbol('notCalled');
-
+// In each of these, what does not change is a constant: V8 then knows which function of koffi it calls.
 // biome-ignore-start lint/complexity/noArguments: a rest array costs as much as the call into C
 
-function wrap0(callee: Callee): AnyFunction {
-  const { fn } = callee;
+function wrap0(callee: Callee, prepare: Prepare): AnyFunction {
+  const { fn, conclude } = callee;
   return function () {
-    if (arguments.length === 0 && liveCallbacks === 0) return fn();
-    return callHeld(callee, arguments);
+    if (arguments.length !== 0 || liveCallbacks > 0) return prepare(arguments);
+    if (conclude === undefined) return fn();
+    clearErrno();
+    return conclude(fn());
   };
 }
 
-function wrap1(callee: Callee): AnyFunction {
-  const { numbers } = callee;
+function wrap1(callee: Callee, prepare: Prepare): AnyFunction {
+  const { numbers, fn, conclude } = callee;
   const [p1] = callee.parameters as [Parameter];
   return function (a) {
-    if (arguments.length === 1 && liveCallbacks === 0) {
-      const x1 = numeric(p1, a);
-      if (x1 !== unfit) {
-        const result = numbers(x1);
-        afterCall(a);
-        return result;
-      }
-      const result = direct1(callee, a);
-      if (result !== notCalled) return result;
+    if (arguments.length !== 1 || liveCallbacks > 0) return prepare(arguments);
+    let x1 = numeric(p1, a);
+    let result: unknown;
+    if (x1 !== unfit) {
+      if (conclude !== undefined) clearErrno();
+      result = numbers(x1);
+    } else {
+      x1 = direct(p1, a);
+      if (x1 === unfit) return prepare(arguments);
+      if (conclude !== undefined) clearErrno();
+      result = fn(x1);
     }
-    return callHeld(callee, arguments);
+    afterCall(a);
+    return conclude === undefined ? result : conclude(result);
   };
 }
 
-function wrap2(callee: Callee): AnyFunction {
-  const { numbers } = callee;
+function wrap2(callee: Callee, prepare: Prepare): AnyFunction {
+  const { numbers, fn, conclude } = callee;
   const [p1, p2] = callee.parameters as [Parameter, Parameter];
   return function (a, b) {
-    if (arguments.length === 2 && liveCallbacks === 0) {
-      const x1 = numeric(p1, a);
-      const x2 = numeric(p2, b);
-      if (x1 !== unfit && x2 !== unfit) {
-        const result = numbers(x1, x2);
-        afterCall(a);
-        afterCall(b);
-        return result;
-      }
-      const result = direct2(callee, a, b);
-      if (result !== notCalled) return result;
+    if (arguments.length !== 2 || liveCallbacks > 0) return prepare(arguments);
+    let x1 = numeric(p1, a);
+    let x2 = numeric(p2, b);
+    let result: unknown;
+    if (x1 !== unfit && x2 !== unfit) {
+      if (conclude !== undefined) clearErrno();
+      result = numbers(x1, x2);
+    } else {
+      x1 = direct(p1, a);
+      x2 = direct(p2, b);
+      if (x1 === unfit || x2 === unfit) return prepare(arguments);
+      if (conclude !== undefined) clearErrno();
+      result = fn(x1, x2);
     }
-    return callHeld(callee, arguments);
+    afterCall(a);
+    afterCall(b);
+    return conclude === undefined ? result : conclude(result);
   };
 }
 
-function wrap3(callee: Callee): AnyFunction {
-  const { numbers } = callee;
+function wrap3(callee: Callee, prepare: Prepare): AnyFunction {
+  const { numbers, fn, conclude } = callee;
   const [p1, p2, p3] = callee.parameters as [Parameter, Parameter, Parameter];
   return function (a, b, c) {
-    if (arguments.length === 3 && liveCallbacks === 0) {
-      const x1 = numeric(p1, a);
-      const x2 = numeric(p2, b);
-      const x3 = numeric(p3, c);
-      if (x1 !== unfit && x2 !== unfit && x3 !== unfit) {
-        const result = numbers(x1, x2, x3);
-        afterCall(a);
-        afterCall(b);
-        afterCall(c);
-        return result;
-      }
-      const result = direct3(callee, a, b, c);
-      if (result !== notCalled) return result;
+    if (arguments.length !== 3 || liveCallbacks > 0) return prepare(arguments);
+    let x1 = numeric(p1, a);
+    let x2 = numeric(p2, b);
+    let x3 = numeric(p3, c);
+    let result: unknown;
+    if (x1 !== unfit && x2 !== unfit && x3 !== unfit) {
+      if (conclude !== undefined) clearErrno();
+      result = numbers(x1, x2, x3);
+    } else {
+      x1 = direct(p1, a);
+      x2 = direct(p2, b);
+      x3 = direct(p3, c);
+      if (x1 === unfit || x2 === unfit || x3 === unfit) return prepare(arguments);
+      if (conclude !== undefined) clearErrno();
+      result = fn(x1, x2, x3);
     }
-    return callHeld(callee, arguments);
+    afterCall(a);
+    afterCall(b);
+    afterCall(c);
+    return conclude === undefined ? result : conclude(result);
   };
 }
 
-function wrap4(callee: Callee): AnyFunction {
-  const { numbers } = callee;
+function wrap4(callee: Callee, prepare: Prepare): AnyFunction {
+  const { numbers, fn, conclude } = callee;
   const [p1, p2, p3, p4] = callee.parameters as [Parameter, Parameter, Parameter, Parameter];
   return function (a, b, c, d) {
-    if (arguments.length === 4 && liveCallbacks === 0) {
-      const x1 = numeric(p1, a);
-      const x2 = numeric(p2, b);
-      const x3 = numeric(p3, c);
-      const x4 = numeric(p4, d);
-      if (x1 !== unfit && x2 !== unfit && x3 !== unfit && x4 !== unfit) {
-        const result = numbers(x1, x2, x3, x4);
-        afterCall(a);
-        afterCall(b);
-        afterCall(c);
-        afterCall(d);
-        return result;
-      }
-      const result = direct4(callee, a, b, c, d);
-      if (result !== notCalled) return result;
+    if (arguments.length !== 4 || liveCallbacks > 0) return prepare(arguments);
+    let x1 = numeric(p1, a);
+    let x2 = numeric(p2, b);
+    let x3 = numeric(p3, c);
+    let x4 = numeric(p4, d);
+    let result: unknown;
+    if (x1 !== unfit && x2 !== unfit && x3 !== unfit && x4 !== unfit) {
+      if (conclude !== undefined) clearErrno();
+      result = numbers(x1, x2, x3, x4);
+    } else {
+      x1 = direct(p1, a);
+      x2 = direct(p2, b);
+      x3 = direct(p3, c);
+      x4 = direct(p4, d);
+      if (x1 === unfit || x2 === unfit || x3 === unfit || x4 === unfit) return prepare(arguments);
+      if (conclude !== undefined) clearErrno();
+      result = fn(x1, x2, x3, x4);
     }
-    return callHeld(callee, arguments);
+    afterCall(a);
+    afterCall(b);
+    afterCall(c);
+    afterCall(d);
+    return conclude === undefined ? result : conclude(result);
   };
 }
 
-function wrap5(callee: Callee): AnyFunction {
-  const { numbers } = callee;
+function wrap5(callee: Callee, prepare: Prepare): AnyFunction {
+  const { numbers, fn, conclude } = callee;
   const [p1, p2, p3, p4, p5] = callee.parameters as [Parameter, Parameter, Parameter, Parameter, Parameter];
   return function (a, b, c, d, e) {
-    if (arguments.length === 5 && liveCallbacks === 0) {
-      const x1 = numeric(p1, a);
-      const x2 = numeric(p2, b);
-      const x3 = numeric(p3, c);
-      const x4 = numeric(p4, d);
-      const x5 = numeric(p5, e);
-      if (x1 !== unfit && x2 !== unfit && x3 !== unfit && x4 !== unfit && x5 !== unfit) {
-        const result = numbers(x1, x2, x3, x4, x5);
-        afterCall(a);
-        afterCall(b);
-        afterCall(c);
-        afterCall(d);
-        afterCall(e);
-        return result;
-      }
-      const result = direct5(callee, a, b, c, d, e);
-      if (result !== notCalled) return result;
+    if (arguments.length !== 5 || liveCallbacks > 0) return prepare(arguments);
+    let x1 = numeric(p1, a);
+    let x2 = numeric(p2, b);
+    let x3 = numeric(p3, c);
+    let x4 = numeric(p4, d);
+    let x5 = numeric(p5, e);
+    let result: unknown;
+    if (x1 !== unfit && x2 !== unfit && x3 !== unfit && x4 !== unfit && x5 !== unfit) {
+      if (conclude !== undefined) clearErrno();
+      result = numbers(x1, x2, x3, x4, x5);
+    } else {
+      x1 = direct(p1, a);
+      x2 = direct(p2, b);
+      x3 = direct(p3, c);
+      x4 = direct(p4, d);
+      x5 = direct(p5, e);
+      if (x1 === unfit || x2 === unfit || x3 === unfit || x4 === unfit || x5 === unfit) return prepare(arguments);
+      if (conclude !== undefined) clearErrno();
+      result = fn(x1, x2, x3, x4, x5);
     }
-    return callHeld(callee, arguments);
+    afterCall(a);
+    afterCall(b);
+    afterCall(c);
+    afterCall(d);
+    afterCall(e);
+    return conclude === undefined ? result : conclude(result);
   };
 }
 
-function wrap6(callee: Callee): AnyFunction {
-  const { numbers } = callee;
+function wrap6(callee: Callee, prepare: Prepare): AnyFunction {
+  const { numbers, fn, conclude } = callee;
   const [p1, p2, p3, p4, p5, p6] = callee.parameters as [
     Parameter,
     Parameter,
@@ -234,128 +251,43 @@ function wrap6(callee: Callee): AnyFunction {
     Parameter,
   ];
   return function (a, b, c, d, e, f) {
-    if (arguments.length === 6 && liveCallbacks === 0) {
-      const x1 = numeric(p1, a);
-      const x2 = numeric(p2, b);
-      const x3 = numeric(p3, c);
-      const x4 = numeric(p4, d);
-      const x5 = numeric(p5, e);
-      const x6 = numeric(p6, f);
-      if (x1 !== unfit && x2 !== unfit && x3 !== unfit && x4 !== unfit && x5 !== unfit && x6 !== unfit) {
-        const result = numbers(x1, x2, x3, x4, x5, x6);
-        afterCall(a);
-        afterCall(b);
-        afterCall(c);
-        afterCall(d);
-        afterCall(e);
-        afterCall(f);
-        return result;
-      }
-      const result = direct6(callee, a, b, c, d, e, f);
-      if (result !== notCalled) return result;
+    if (arguments.length !== 6 || liveCallbacks > 0) return prepare(arguments);
+    let x1 = numeric(p1, a);
+    let x2 = numeric(p2, b);
+    let x3 = numeric(p3, c);
+    let x4 = numeric(p4, d);
+    let x5 = numeric(p5, e);
+    let x6 = numeric(p6, f);
+    let result: unknown;
+    if (x1 !== unfit && x2 !== unfit && x3 !== unfit && x4 !== unfit && x5 !== unfit && x6 !== unfit) {
+      if (conclude !== undefined) clearErrno();
+      result = numbers(x1, x2, x3, x4, x5, x6);
+    } else {
+      x1 = direct(p1, a);
+      x2 = direct(p2, b);
+      x3 = direct(p3, c);
+      x4 = direct(p4, d);
+      x5 = direct(p5, e);
+      x6 = direct(p6, f);
+      if (x1 === unfit || x2 === unfit || x3 === unfit || x4 === unfit || x5 === unfit || x6 === unfit)
+        return prepare(arguments);
+      if (conclude !== undefined) clearErrno();
+      result = fn(x1, x2, x3, x4, x5, x6);
     }
-    return callHeld(callee, arguments);
+    afterCall(a);
+    afterCall(b);
+    afterCall(c);
+    afterCall(d);
+    afterCall(e);
+    afterCall(f);
+    return conclude === undefined ? result : conclude(result);
   };
 }
 
 // biome-ignore-end lint/complexity/noArguments: as above
 
-// With what koffi takes as it is.
-
-function direct1({ fn, parameters }: Callee, a: unknown): unknown {
-  const [p1] = parameters as [Parameter];
-  const x1 = direct(p1, a);
-  if (x1 === unfit) return notCalled;
-  const result = fn(x1);
-  afterCall(a);
-  return result;
-}
-
-function direct2({ fn, parameters }: Callee, a: unknown, b: unknown): unknown {
-  const [p1, p2] = parameters as [Parameter, Parameter];
-  const x1 = direct(p1, a);
-  const x2 = direct(p2, b);
-  if (x1 === unfit || x2 === unfit) return notCalled;
-  const result = fn(x1, x2);
-  afterCall(a);
-  afterCall(b);
-  return result;
-}
-
-function direct3({ fn, parameters }: Callee, a: unknown, b: unknown, c: unknown): unknown {
-  const [p1, p2, p3] = parameters as [Parameter, Parameter, Parameter];
-  const x1 = direct(p1, a);
-  const x2 = direct(p2, b);
-  const x3 = direct(p3, c);
-  if (x1 === unfit || x2 === unfit || x3 === unfit) return notCalled;
-  const result = fn(x1, x2, x3);
-  afterCall(a);
-  afterCall(b);
-  afterCall(c);
-  return result;
-}
-
-function direct4({ fn, parameters }: Callee, a: unknown, b: unknown, c: unknown, d: unknown): unknown {
-  const [p1, p2, p3, p4] = parameters as [Parameter, Parameter, Parameter, Parameter];
-  const x1 = direct(p1, a);
-  const x2 = direct(p2, b);
-  const x3 = direct(p3, c);
-  const x4 = direct(p4, d);
-  if (x1 === unfit || x2 === unfit || x3 === unfit || x4 === unfit) return notCalled;
-  const result = fn(x1, x2, x3, x4);
-  afterCall(a);
-  afterCall(b);
-  afterCall(c);
-  afterCall(d);
-  return result;
-}
-
-function direct5({ fn, parameters }: Callee, a: unknown, b: unknown, c: unknown, d: unknown, e: unknown): unknown {
-  const [p1, p2, p3, p4, p5] = parameters as [Parameter, Parameter, Parameter, Parameter, Parameter];
-  const x1 = direct(p1, a);
-  const x2 = direct(p2, b);
-  const x3 = direct(p3, c);
-  const x4 = direct(p4, d);
-  const x5 = direct(p5, e);
-  if (x1 === unfit || x2 === unfit || x3 === unfit || x4 === unfit || x5 === unfit) return notCalled;
-  const result = fn(x1, x2, x3, x4, x5);
-  afterCall(a);
-  afterCall(b);
-  afterCall(c);
-  afterCall(d);
-  afterCall(e);
-  return result;
-}
-
-function direct6(
-  { fn, parameters }: Callee,
-  a: unknown,
-  b: unknown,
-  c: unknown,
-  d: unknown,
-  e: unknown,
-  f: unknown,
-): unknown {
-  const [p1, p2, p3, p4, p5, p6] = parameters as [Parameter, Parameter, Parameter, Parameter, Parameter, Parameter];
-  const x1 = direct(p1, a);
-  const x2 = direct(p2, b);
-  const x3 = direct(p3, c);
-  const x4 = direct(p4, d);
-  const x5 = direct(p5, e);
-  const x6 = direct(p6, f);
-  if (x1 === unfit || x2 === unfit || x3 === unfit || x4 === unfit || x5 === unfit || x6 === unfit) return notCalled;
-  const result = fn(x1, x2, x3, x4, x5, x6);
-  afterCall(a);
-  afterCall(b);
-  afterCall(c);
-  afterCall(d);
-  afterCall(e);
-  afterCall(f);
-  return result;
-}
-
 /** Calls with everything held, for arguments that koffi cannot have as they are, and where callbacks may run. */
-function callHeld(callee: Callee, args: ArrayLike<unknown>): unknown {
+export function callHeld(callee: Callee, args: ArrayLike<unknown>): unknown {
   const { parameters, args: values, arrange } = expand(callee, args);
   const call = new Preparation(mayRunJavaScript(callee), false);
   const passed = arrange(call.all(parameters, values));
@@ -371,6 +303,7 @@ function finish(call: Preparation, run: () => unknown): unknown {
     return result;
   } finally {
     call.end();
+    runDestructors();
   }
 }
 
@@ -409,6 +342,7 @@ export function callInBackground<T>(
     const end = (): void => {
       leaveBackground(trap);
       call.end();
+      runDestructors();
     };
     enterBackground(trap);
     try {

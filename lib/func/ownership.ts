@@ -4,20 +4,10 @@
  */
 import { getSystemErrorName } from 'node:util';
 import { checkLength, toInteger } from '../core/check.ts';
-import { type Destructor, giveBackTo } from '../core/destructor.ts';
+import { type Destructor, endLater, giveBackTo, NativeDestructor, runDestructors } from '../core/destructor.ts';
+import { type Hold, type Kind, kindOf, noHolds, Owner, own, releaseAll, type Token, uncounted } from '../core/owner.ts';
 import { CCallError, CSliceError, show, typeError } from '../errors.ts';
-import {
-  Handle,
-  type Hold,
-  handleFor,
-  type Kind,
-  keep,
-  kindOf,
-  Owner,
-  ownerOf,
-  ownQuietly,
-  type Token,
-} from '../handle.ts';
+import { Handle, handleFor, keep, ownerOf } from '../handle.ts';
 import type { TypeObject } from '../native/koffi.ts';
 import { blockUnref, clearErrno, lastErrno, stringSize, wideStringAt } from '../native/symbols.ts';
 import { Slice } from '../slice.ts';
@@ -48,6 +38,17 @@ interface Running {
   readonly cells: Map<number, DataView>;
 }
 
+/**
+ * Whether a result tells all that a call of the declaration does with it: nothing is kept, nothing comes from elsewhere, and
+ * none of the caller's functions run.
+ */
+export function isSimple({ returns, from, size, free, failed, message, keeps, until, by }: Options): boolean {
+  const isWhole = returns === undefined || (returns !== 'view' && from?.index === -1);
+  const needsCall =
+    typeof size === 'object' || [size, free, failed, message].some((each) => typeof each === 'function');
+  return isWhole && !needsCall && keeps.length + until.length === 0 && by === undefined;
+}
+
 export class OwningFunction {
   readonly #callee: Callee;
   readonly #prototype: Prototype;
@@ -69,7 +70,7 @@ export class OwningFunction {
     this.#kind = options.returns === 'handle' ? kindOf(options.from?.target ?? '') : undefined;
   }
 
-  call(args: readonly unknown[]): unknown {
+  call(args: ArrayLike<unknown>): unknown {
     const call = expand(this.#callee, args);
     const running = this.#begin(call, args, mayRunJavaScript(this.#callee), false);
     let answered = false;
@@ -79,8 +80,23 @@ export class OwningFunction {
       answered = true;
       return this.#conclude(running, result);
     } finally {
-      if (!answered) letGo(running.kept);
+      if (!answered) releaseAll(running.kept);
       this.#end(running);
+    }
+  }
+
+  /** What a call makes of its result, if the declaration {@link isSimple} and no argument is held. */
+  conclude(result: unknown): unknown {
+    const { from, free } = this.#options;
+    if (from === undefined || typeof result !== 'number') return this.#conclude(nothingHeld(), result);
+    if (result === 0 || this.#kind === undefined) {
+      return this.#conclude(nothingHeld(), result === 0 ? null : BigInt(result));
+    }
+    try {
+      return handleFor(this.#kind, result, free, noHolds);
+    } catch (error) {
+      this.#giveBack(BigInt(result), 0);
+      throw error;
     }
   }
 
@@ -94,12 +110,13 @@ export class OwningFunction {
         return this.#conclude(running, result);
       });
     } finally {
-      if (!answered) letGo(running.kept);
+      if (!answered) releaseAll(running.kept);
       this.#end(running);
     }
   }
 
-  #begin(call: Call, given: readonly unknown[], pins: boolean, background: boolean): Running {
+  #begin(call: Call, args: ArrayLike<unknown>, pins: boolean, background: boolean): Running {
+    const given = Array.from(args);
     const preparation = new Preparation(pins, background);
     const inputs = (pins ? undefined : directly(call)) ?? preparation.all(call.parameters, call.args);
     try {
@@ -126,7 +143,7 @@ export class OwningFunction {
         if (value !== null && typeof value !== 'bigint') kept.push(keep(this.#nameOf(index), value));
       }
     } catch (error) {
-      letGo(kept);
+      releaseAll(kept);
       throw error;
     }
     return kept;
@@ -149,6 +166,7 @@ export class OwningFunction {
   #end({ preparation, cells }: Running): void {
     preparation.end();
     this.#cells.giveBack(cells);
+    runDestructors();
   }
 
   /** Right after C: the errno is still that of the call. */
@@ -177,7 +195,7 @@ export class OwningFunction {
     } finally {
       if (!owned) {
         if (address !== 0n) this.#giveBack(address, byteLength);
-        letGo(running.kept);
+        releaseAll(running.kept);
       }
     }
   }
@@ -232,7 +250,7 @@ export class OwningFunction {
       case 'string': {
         const text = textAt(this.#options.from as Place, address);
         this.#giveBack(address, 0);
-        letGo(kept);
+        releaseAll(kept);
         return text;
       }
       case 'view':
@@ -245,12 +263,12 @@ export class OwningFunction {
 
   #view(address: bigint, byteLength: number, given: readonly unknown[], kept: readonly Hold[]): Slice | null {
     if (address === 0n) {
-      letGo(kept);
+      releaseAll(kept);
       return null;
     }
     const { keeps, until } = this.#options;
     const values = [...keeps, ...until].map((index) => this.#valueAt(given, index));
-    const token = ownQuietly(0, undefined, kept);
+    const token = own(uncounted, 0, undefined, kept);
     const slice = Slice.borrow(address, byteLength, new Borrowing(token, values));
     const { owner } = token;
     const view = { release: () => endView(slice, owner) };
@@ -273,9 +291,16 @@ export class OwningFunction {
     const { returns, free, from } = this.#options;
     if (returns === 'block') blockUnref(toInteger(address));
     else if (free !== undefined) {
-      giveBackTo(free, address, returns === 'string' ? stringBytes((from as Place).type, address) : byteLength);
+      const size = returns === 'string' ? stringBytes((from as Place).type, address) : byteLength;
+      if (free instanceof NativeDestructor) free.run(toInteger(address), size);
+      else endLater({ end: () => giveBackTo(free, address, size) });
     }
   }
+}
+
+/** Stands for a call that held nothing. */
+function nothingHeld(): Running {
+  return { given: [], passed: [], preparation: new Preparation(false, false), kept: noHolds, cells: new Map() };
 }
 
 /** Carries what a callback threw past what we throw ourselves. */
@@ -300,23 +325,19 @@ class Borrowing {
 
 function endView(slice: Slice, owner: Owner): void {
   slice.release();
-  owner.close(undefined);
+  owner.closeLater();
 }
 
 /** Ends the holds of a view that has been released or collected. */
 function hasEnded(view: WeakRef<Slice>, owner: Owner): boolean {
   const ended = view.deref()?.released !== false;
-  if (ended) owner.close(undefined);
+  if (ended) owner.closeLater();
   return ended;
-}
-
-function letGo(holds: readonly Hold[]): void {
-  for (const hold of holds) hold.release();
 }
 
 function emptied(kept: readonly Hold[]): Slice {
   const empty = Slice.alloc(0);
-  letGo(kept);
+  releaseAll(kept);
   return empty;
 }
 
@@ -325,7 +346,7 @@ function withKept(free: Destructor, kept: readonly Hold[]): Destructor {
   if (kept.length === 0) return free;
   return (address, byteLength) => {
     giveBackTo(free, address, byteLength);
-    letGo(kept);
+    releaseAll(kept);
   };
 }
 
