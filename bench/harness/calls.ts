@@ -7,6 +7,7 @@ export type Library = ReturnType<typeof koffi.load>;
 export const prototypes = {
   numbers: 'int abs(int x)',
   slice: 'void *memset(void *memory, int byte, size_t size)',
+  slices: 'int memcmp(const void *a, const void *b, size_t size)',
   async: 'int abs(int x)',
 } as const;
 
