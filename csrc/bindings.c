@@ -89,7 +89,7 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
     CALL1(RESULT, cslice_print, uint64_t)                                                                  \
     CALL1(NOTHING, cslice_srandom, uint32_t)                                                               \
     CALL1(TEXT, cslice_string_at, uint64_t)                                                                \
-    CALL1(RESULT, cslice_string_size, uint64_t)                                                            \
+    CALL2(RESULT, cslice_string_size, uint64_t, uint32_t)                                                  \
     CALL1(RESULT, cslice_address_of, pointer)                                                              \
     CALL1(NOTHING, cslice_statistics_get, pointer)                                                         \
     CALL1(TEXT, cslice_status_message, uint32_t)                                                           \

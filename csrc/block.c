@@ -194,8 +194,12 @@ int64_t cslice__block_resize(cslice_block *block, size_t size) {
     return (int64_t)(uintptr_t)data;
 }
 
+bool cslice__block_is_disownable(const cslice_block *block) {
+    return !is_shared(block) && is_counted(block);
+}
+
 int cslice__block_disown(cslice_block *block, int64_t *number) {
-    if (is_shared(block) || !is_counted(block)) return CSLICE_EINVAL;
+    if (!cslice__block_is_disownable(block)) return CSLICE_EINVAL;
     *number = block->kind == CSLICE__CALLBACK ? (int64_t)block->destructor.function : 0;
     cslice__counts_ended(block->size, CSLICE__DISOWNED);
     if (block->mailbox != NULL) cslice__mailbox_unref(block->mailbox);

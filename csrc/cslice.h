@@ -175,8 +175,8 @@ CSLICE_API void cslice_srandom(uint32_t seed);
 /* The C string at an address that is not 0, which the caller vouches for. */
 CSLICE_API const char *cslice_string_at(uint64_t address);
 
-/* Its size in bytes, with the NUL. */
-CSLICE_API int64_t cslice_string_size(uint64_t address);
+/* Its size in bytes, with the NUL, where a character has `width` bytes: 1, 2 or 4. */
+CSLICE_API int64_t cslice_string_size(uint64_t address, uint32_t width);
 
 /* The address as an integer. */
 CSLICE_API uint64_t cslice_address_of(const void *memory);

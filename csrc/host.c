@@ -147,6 +147,11 @@ static napi_value make_whole(const invocation *call, cslice_block *block) {
     return make(call, block->data, block->size, block);
 }
 
+/* Whether a detach would leave the memory to somebody who holds it. */
+static bool is_held(const invocation *call, napi_value buffer) {
+    return call->instance->isolate != NULL && cslice__v8_is_held(buffer);
+}
+
 /* False: somebody else has locked the buffer; a JavaScript exception is pending. */
 static bool detach(const invocation *call, napi_value buffer, napi_value key) {
     if (call->instance->isolate != NULL) return cslice__v8_detach(buffer, key);
@@ -283,7 +288,7 @@ static napi_value resize(napi_env env, napi_callback_info info) {
     uint64_t size;
     cslice_block *block;
     if (!begin(&call, env, info, 3) || !get_block(&call, 1, &block) || !get_uint64(&call, 2, &size)) return NULL;
-    if (!cslice__block_is_renewable(block)) return fail(&call, CSLICE_EINVAL);
+    if (!cslice__block_is_renewable(block) || is_held(&call, call.values[0])) return fail(&call, CSLICE_EINVAL);
     cslice_block_ref(block); /* in place of the buffer's */
     if (!detach(&call, call.values[0], NULL)) {
         cslice__block_drop(block, CSLICE__BY_C);
@@ -314,11 +319,16 @@ static napi_value disown(napi_env env, napi_callback_info info) {
     invocation call;
     cslice_block *block;
     if (!begin(&call, env, info, 2) || !get_block(&call, 1, &block)) return NULL;
-    int64_t number;
-    int status = cslice__block_disown(block, &number);
-    if (status != 0) return fail(&call, status);
-    if (!detach(&call, call.values[0], NULL)) return NULL;
-    return fail(&call, number);
+    if (!cslice__block_is_disownable(block) || is_held(&call, call.values[0])) return fail(&call, CSLICE_EINVAL);
+    int64_t number = 0;
+    int status = 0;
+    bool direct = call.instance->isolate != NULL;
+    if (!direct) status = cslice__block_disown(block, &number); /* first: the finalizer may keep its reference */
+    cslice_block_ref(block);
+    bool detached = status == 0 && detach(&call, call.values[0], NULL);
+    if (detached && direct) status = cslice__block_disown(block, &number); /* last: a detach may be refused */
+    cslice__block_drop(block, CSLICE__BY_C);
+    return detached || status != 0 ? fail(&call, status != 0 ? status : number) : NULL;
 }
 
 static napi_value end(napi_env env, napi_callback_info info) {

@@ -186,9 +186,11 @@ int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t fu
 int cslice__block_wrap(void *data, size_t size, cslice_free_function *function, void *context, cslice_block **block);
 /* Gives one reference back. The last one frees the memory, or runs the destructor, or posts the block to its mailbox. */
 void cslice__block_drop(cslice_block *block, cslice__end end);
-/* From here the data is C's: when the last reference goes, nothing runs. CSLICE_EINVAL: there are other references.
-   `number` becomes the name of the JavaScript destructor that will not run, or 0. */
+/* From here the data is C's: when the last reference goes, nothing runs. CSLICE_EINVAL: there are other references, or
+   the memory is counted elsewhere. `number` becomes that of the JavaScript destructor that will not run, or 0. */
 int cslice__block_disown(cslice_block *block, int64_t *number);
+/* Whether cslice__block_disown would succeed. */
+bool cslice__block_is_disownable(const cslice_block *block);
 /* Whether its memory is our own and has one reference, so that nobody would see it change. */
 bool cslice__block_is_renewable(const cslice_block *block);
 void cslice__block_zero(cslice_block *block);

@@ -63,8 +63,13 @@ const char *cslice_string_at(uint64_t address) {
     return (const char *)(uintptr_t)address;
 }
 
-int64_t cslice_string_size(uint64_t address) {
-    return (int64_t)strlen((const char *)(uintptr_t)address) + 1;
+int64_t cslice_string_size(uint64_t address, uint32_t width) {
+    const char *text = (const char *)(uintptr_t)address;
+    if (width == 1) return (int64_t)strlen(text) + 1;
+    static const char nul[4];
+    size_t size = 0;
+    while (memcmp(text + size, nul, width) != 0) size += width;
+    return (int64_t)(size + width);
 }
 
 uint64_t cslice_address_of(const void *memory) {

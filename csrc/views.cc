@@ -140,6 +140,11 @@ void *cslice__v8_store(napi_value buffer, bool is_shared) {
     return new std::shared_ptr<v8::BackingStore>(std::move(store));
 }
 
+bool cslice__v8_is_held(napi_value buffer) {
+    /* One is the buffer's and one is in here. */
+    return reinterpret_cast<v8::ArrayBuffer *>(buffer)->GetBackingStore().use_count() > 2;
+}
+
 bool cslice__v8_is_detachable(napi_value buffer) {
     return reinterpret_cast<const v8::ArrayBuffer *>(buffer)->IsDetachable();
 }

@@ -40,6 +40,8 @@ bool cslice__v8_detach(napi_value buffer, napi_value key);
 void cslice__v8_collect(void *isolate);
 /* Holds the memory under an ArrayBuffer or a SharedArrayBuffer until cslice__v8_drop_store, from any thread. */
 void *cslice__v8_store(napi_value buffer, bool is_shared);
+/* Whether anything but the buffer holds its memory: a pin, or an operation of Node. */
+bool cslice__v8_is_held(napi_value buffer);
 /* False for the memory of WebAssembly, which may move when it grows. */
 bool cslice__v8_is_detachable(napi_value buffer);
 void cslice__v8_drop_store(void *store);

@@ -1,17 +1,12 @@
-import {
-  advance,
-  bytesOf,
-  checkIndex,
-  checkInteger,
-  checkLength,
-  elementSizeOf,
-  remainder,
-  toInteger,
-} from './core/check.ts';
+import { allocate, allocateWith } from './core/allocate.ts';
+import { advance, bytesOf, checkIndex, checkInteger, checkLength, elementSizeOf, remainder } from './core/check.ts';
 import { codecOf, type Place } from './core/codec.ts';
+import { runDestructors } from './core/destructor.ts';
+import { readOptions } from './core/options.ts';
+import type { Reference } from './core/reference.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import type { TypeSpec } from './native/koffi.ts';
-import { Slice, type ViewConstructor } from './slice.ts';
+import { isSlice, liveReference, type ViewConstructor } from './slice.ts';
 
 export interface ArenaOptions {
   /** The size of the blocks that allocations are cut from. Default 64 KiB. */
@@ -43,22 +38,18 @@ const largestSlab = 2 ** 30; // so that offsets are small integers
  */
 export class Arena implements Disposable {
   readonly #slabBytes: number;
-  readonly #slabs = new Map<ArrayBufferLike, Slice>();
+  readonly #slabs = new Map<ArrayBufferLike, Reference>();
   readonly #children = new Set<Arena>();
   #parent: Arena | undefined;
   /** The slab that small allocations come from. `#size` is -1 where there is none. */
-  #slab: ArrayBuffer | undefined;
+  #slab: Reference | undefined;
   #used = 0;
   #size = -1;
-  /** Where the last reservation starts in its buffer. */
-  #start = 0;
   #released = false;
 
   constructor(options: ArenaOptions = {}) {
-    if (typeof options !== 'object' || options === null) {
-      throw typeError(`options must be an object, got ${show(options)}`);
-    }
-    this.#slabBytes = checkIndex('slabBytes', options.slabBytes, defaultSlabBytes, 64, largestSlab);
+    const { slabBytes } = readOptions('options', options, ['slabBytes']);
+    this.#slabBytes = checkIndex('slabBytes', slabBytes, defaultSlabBytes, 64, largestSlab);
   }
 
   get released(): boolean {
@@ -68,27 +59,24 @@ export class Arena implements Disposable {
   /** Zeroed bytes. */
   alloc(byteLength: number, options?: ArenaAllocOptions): Uint8Array<ArrayBuffer> {
     checkLength('byteLength', byteLength);
-    const alignment = options === undefined ? defaultAlignment : alignmentOf(options);
-    const buffer = this.#reserve(byteLength, alignment);
-    return new Uint8Array(buffer, this.#start, byteLength);
+    const bytes = this.#bytes(byteLength, options === undefined ? defaultAlignment : alignmentOf(options));
+    runDestructors();
+    return bytes;
   }
 
   /** A zeroed typed array. `length` is in elements. */
   array<T>(type: ViewConstructor<T>, length: number): T {
     const elementSize = elementSizeOf('type', type);
     checkLength('length', length);
-    const buffer = this.#reserve(checkLength('byteLength', length * elementSize), defaultAlignment);
-    return new type(buffer, this.#start, length);
+    const { buffer, byteOffset } = this.#bytes(checkLength('byteLength', length * elementSize), defaultAlignment);
+    runDestructors();
+    return new type(buffer, byteOffset, length);
   }
 
   /** The text in UTF-8 and a NUL. */
   string(text: string): Uint8Array<ArrayBuffer> {
-    if (typeof text !== 'string') throw typeError(`text must be a string, got ${show(text)}`);
-    const nul = text.indexOf('\0');
-    if (nul >= 0) throw rangeError(`text must not contain a NUL, which ends a C string; found one at ${nul}`);
-    const byteLength = Buffer.byteLength(text);
-    const bytes = this.alloc(byteLength + 1, byteAligned);
-    Buffer.from(bytes.buffer, bytes.byteOffset, byteLength).write(text);
+    const bytes = this.#text(text);
+    runDestructors();
     return bytes;
   }
 
@@ -100,9 +88,10 @@ export class Arena implements Disposable {
    */
   struct(type: TypeSpec, value: unknown): Uint8Array<ArrayBuffer> {
     const codec = codecOf(type);
-    const buffer = this.#reserve(codec.size, codec.alignment);
-    const bytes = new Uint8Array(buffer, this.#start, codec.size);
-    codec.write(new DataView(buffer, this.#start, codec.size), 0, value, this.#place);
+    const prepared = codec.prepare(value, this.#place);
+    const bytes = this.#bytes(codec.size, codec.alignment);
+    codec.write(new DataView(bytes.buffer, bytes.byteOffset, codec.size), 0, prepared);
+    runDestructors();
     return bytes;
   }
 
@@ -112,7 +101,7 @@ export class Arena implements Disposable {
     const { buffer, byteOffset } = bytesOf('view', ArrayBuffer.isView(view) ? view : undefined);
     const slab = this.#slabs.get(buffer);
     if (slab === undefined) throw typeError(`view must be a view that this arena made, got ${show(view)}`);
-    return slab.address + BigInt(byteOffset);
+    return BigInt(slab.address) + BigInt(byteOffset);
   }
 
   /** An arena that is released with this one, or before it. */
@@ -130,11 +119,13 @@ export class Arena implements Disposable {
     this.#released = true;
     if (this.#parent !== undefined) this.#parent.#children.delete(this);
     for (const child of this.#children) child.release();
-    for (const slab of this.#slabs.values()) slab.release();
+    const slabs = [...this.#slabs.values()];
     this.#children.clear();
     this.#slabs.clear();
     this.#slab = undefined;
     this.#size = -1;
+    for (const slab of slabs) slab.end();
+    runDestructors();
   }
 
   [Symbol.dispose](): void {
@@ -145,67 +136,65 @@ export class Arena implements Disposable {
     if (this.#released) throw new CSliceError('ERR_CSLICE_RELEASED', 'This arena has been released');
   }
 
-  /** The buffer with room for the bytes; `#start` says where in it. */
-  #reserve(byteLength: number, alignment: number): ArrayBuffer {
-    if (alignment > defaultAlignment) return this.#reserveAligned(byteLength, alignment);
-    const start = (this.#used + alignment - 1) & -alignment;
-    const slab = this.#slab;
-    if (start + byteLength > this.#size || slab?.byteLength !== this.#size) {
-      return this.#reserveAnew(byteLength, defaultAlignment); // also where someone has moved the slab
+  #text(text: string): Uint8Array<ArrayBuffer> {
+    if (typeof text !== 'string') throw typeError(`text must be a string, got ${show(text)}`);
+    const nul = text.indexOf('\0');
+    if (nul >= 0) throw rangeError(`text must not contain a NUL, which ends a C string; found one at ${nul}`);
+    const bytes = this.#bytes(checkLength('the text in UTF-8', Buffer.byteLength(text) + 1), 1);
+    encoder.encodeInto(text, bytes);
+    return bytes;
+  }
+
+  /** Room for so many bytes. A new slab may run destructors, after which everything is looked at again. */
+  #bytes(byteLength: number, alignment: number): Uint8Array<ArrayBuffer> {
+    this.#live();
+    const start = this.#startFor(alignment);
+    if (this.#slab === undefined || start + byteLength > this.#size || !this.#slab.isLive) {
+      return this.#bytesOfNewSlab(byteLength, alignment); // also where someone has moved the slab
     }
     this.#used = start + byteLength;
-    this.#start = start;
-    return slab;
+    return new Uint8Array(this.#slab.show(), start, byteLength);
   }
 
   /** Slabs start at multiples of 16, so a stricter alignment is reckoned from the address. */
-  #reserveAligned(byteLength: number, alignment: number): ArrayBuffer {
-    this.#live();
-    const slab = this.#slab === undefined ? undefined : this.#slabs.get(this.#slab);
-    if (slab === undefined) return this.#reserveAnew(byteLength, alignment);
-    const rest = remainder(advance(toInteger(slab.address), this.#used), alignment);
-    const start = this.#used + (rest === 0 ? 0 : alignment - rest);
-    if (start + byteLength > this.#size) return this.#reserveAnew(byteLength, alignment);
-    this.#used = start + byteLength;
-    this.#start = start;
-    return slab.buffer;
+  #startFor(alignment: number): number {
+    if (alignment <= defaultAlignment) return (this.#used + alignment - 1) & -alignment;
+    if (this.#slab === undefined) return 0;
+    const rest = remainder(advance(this.#slab.address, this.#used), alignment);
+    return this.#used + (rest === 0 ? 0 : alignment - rest);
   }
 
-  #reserveAnew(byteLength: number, alignment: number): ArrayBuffer {
-    this.#live();
-    this.#start = 0;
-    if (byteLength > this.#slabBytes / 4) return this.#addSlab(byteLength, alignment); // the small ones keep their slab
-    this.#slab = this.#addSlab(this.#slabBytes, alignment);
-    this.#size = this.#slabBytes;
-    this.#used = byteLength;
-    return this.#slab;
-  }
-
-  #addSlab(byteLength: number, alignment: number): ArrayBuffer {
-    const slab = Slice.alloc(byteLength, alignment > defaultAlignment ? { alignment } : undefined);
-    try {
-      this.#slabs.set(slab.buffer, slab);
-      return slab.buffer;
-    } catch (error) {
-      slab.release();
-      throw error;
+  #bytesOfNewSlab(byteLength: number, alignment: number): Uint8Array<ArrayBuffer> {
+    const isLarge = byteLength > this.#slabBytes / 4; // the small ones keep their slab
+    const size = isLarge ? byteLength : this.#slabBytes;
+    const slab = alignment > defaultAlignment ? allocateWith(size, { zero: true, alignment }) : allocate(size);
+    if (this.#released) {
+      slab.end(); // by a destructor that ran for want of memory
+      this.#live();
     }
+    const buffer = slab.show();
+    slab.lock();
+    this.#slabs.set(buffer, slab);
+    if (!isLarge) {
+      this.#slab = slab;
+      this.#size = size;
+      this.#used = byteLength;
+    }
+    return new Uint8Array(buffer, 0, byteLength);
   }
 
   readonly #place: Place = (value) => {
-    if (typeof value === 'string') return this.address(this.string(value));
-    if (value instanceof Slice) return value.address;
+    if (typeof value === 'string') return this.address(this.#text(value));
+    if (isSlice(value)) return BigInt(liveReference(value).address);
     return ArrayBuffer.isView(value) ? this.address(value) : undefined;
   };
 }
 
-const byteAligned: ArenaAllocOptions = { alignment: 1 };
+const encoder = new TextEncoder();
 const largestAlignment = 2 ** 30;
 
 function alignmentOf(options: ArenaAllocOptions): number {
-  if (typeof options !== 'object' || options === null)
-    throw typeError(`options must be an object, got ${show(options)}`);
-  const { alignment = defaultAlignment } = options;
+  const { alignment = defaultAlignment } = readOptions('options', options, ['alignment']);
   checkInteger('alignment', alignment, 1, largestAlignment);
   if (!Number.isInteger(Math.log2(alignment))) throw rangeError(`alignment must be a power of two, got ${alignment}`);
   return alignment;

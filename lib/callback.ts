@@ -1,5 +1,6 @@
 /** JavaScript functions that C keeps and calls later: an update hook, a user-defined function, a sink for data. */
 import { checkLength, toInteger } from './core/check.ts';
+import { readOptions } from './core/options.ts';
 import { noHolds, type Owner, own, type Token, uncounted } from './core/owner.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import { guarded, kindOfType, kinds } from './func/arguments.ts';
@@ -94,12 +95,7 @@ interface Sized {
 }
 
 function sizesOf({ name, parameters }: Prototype, options: unknown): Sized[] {
-  if (typeof options !== 'object' || options === null)
-    throw typeError(`options must be an object, got ${show(options)}`);
-  for (const key of Object.keys(options)) {
-    if (key !== 'views') throw rangeError(`options has no ${show(key)}: it has views`);
-  }
-  const { views = {} } = options as CallbackOptions;
+  const { views = {} } = readOptions('options', options as CallbackOptions, ['views']);
   if (typeof views !== 'object' || views === null) throw typeError(`views must be an object, got ${show(views)}`);
   const indexOf = (parameter: string): number => {
     const index = parameters.findIndex((candidate) => candidate.name === parameter);

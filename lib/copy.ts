@@ -1,6 +1,8 @@
 import { bytesOf, checkIndex, checkRegion, toInteger } from './core/check.ts';
+import { Reference } from './core/reference.ts';
+import { newBytes } from './core/text.ts';
 import { copyIn, copyMemory, copyOut } from './native/symbols.ts';
-import { Slice } from './slice.ts';
+import { isSlice, liveReference, type Slice } from './slice.ts';
 
 /** What {@link copy} reads or writes: a slice, or JavaScript memory. */
 export type Bytes = Slice | ArrayBuffer | ArrayBufferView;
@@ -13,13 +15,13 @@ export type Bytes = Slice | ArrayBuffer | ArrayBufferView;
  * @throws {CSliceError} `ERR_CSLICE_RANGE` if it exceeds either side, `ERR_CSLICE_RELEASED`, `ERR_CSLICE_TYPE`
  */
 export function copy(destination: Bytes, source: Bytes, byteLength?: number): void {
-  const to = destination instanceof Slice ? destination : bytesOf('destination', destination);
-  const from = source instanceof Slice ? source : bytesOf('source', source);
+  const to = isSlice(destination) ? liveReference(destination) : bytesOf('destination', destination);
+  const from = isSlice(source) ? liveReference(source) : bytesOf('source', source);
   const length = checkLengthOfCopy(byteLength, to, from);
-  if (to instanceof Slice) {
-    if (from instanceof Slice) copyMemory(toInteger(to.address), toInteger(from.address), length);
-    else copyIn(toInteger(to.address), from, length);
-  } else if (from instanceof Slice) copyOut(to, toInteger(from.address), length);
+  if (to instanceof Reference) {
+    if (from instanceof Reference) copyMemory(to.address, from.address, length);
+    else copyIn(to.address, from, length);
+  } else if (from instanceof Reference) copyOut(to, from.address, length);
   else to.set(length === from.byteLength ? from : from.subarray(0, length));
 }
 
@@ -40,7 +42,7 @@ function checkLengthOfCopy(byteLength: number | undefined, destination: Sized, s
  */
 export function copyBytes(address: bigint, byteLength: number): Uint8Array<ArrayBuffer> {
   checkRegion(address, byteLength);
-  const bytes = new Uint8Array(byteLength);
+  const bytes = newBytes(byteLength);
   copyOut(bytes, toInteger(address), byteLength);
   return bytes;
 }

@@ -1,6 +1,7 @@
 import { totalmem } from 'node:os';
 import { checkInteger } from './core/check.ts';
 import { releaseKept } from './core/free-list.ts';
+import { readOptions } from './core/options.ts';
 import { liveHandles } from './core/owner.ts';
 import { rangeError, show, typeError } from './errors.ts';
 import { limitSet, reuseSet, statisticsGet } from './native/symbols.ts';
@@ -83,10 +84,7 @@ export interface Configuration {
  * @throws {CSliceError} `ERR_CSLICE_RANGE` or `ERR_CSLICE_TYPE` for a wrong setting; nothing has changed then
  */
 export function configure(configuration: Configuration): void {
-  if (typeof configuration !== 'object' || configuration === null) {
-    throw typeError(`configuration must be an object, got ${show(configuration)}`);
-  }
-  const { limitBytes, reuseBytes } = configuration;
+  const { limitBytes, reuseBytes } = readOptions('configuration', configuration, ['limitBytes', 'reuseBytes']);
   const limit = limitBytes === undefined ? undefined : limitOf(limitBytes);
   if (reuseBytes !== undefined) reuseSet(checkInteger('reuseBytes', reuseBytes, 0, Number.MAX_SAFE_INTEGER));
   if (limit !== undefined) limitSet(limit);
@@ -100,7 +98,10 @@ function limitOf(setting: NonNullable<Configuration['limitBytes']>): number {
     }
     return setting;
   }
-  const fraction = (setting as { fractionOfMemory?: unknown } | null)?.fractionOfMemory;
+  if (typeof setting !== 'object' || setting === null) {
+    throw typeError(`limitBytes must be a number or { fractionOfMemory }, got ${show(setting)}`);
+  }
+  const fraction: unknown = readOptions('limitBytes', setting, ['fractionOfMemory']).fractionOfMemory;
   if (typeof fraction !== 'number') {
     throw typeError(`limitBytes must be a number or { fractionOfMemory }, got ${show(setting)}`);
   }

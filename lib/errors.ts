@@ -42,8 +42,8 @@ export function rangeError(message: string, options?: ErrorOptions): CSliceError
   return new CSliceError('ERR_CSLICE_RANGE', message, options);
 }
 
-export function typeError(message: string): CSliceError {
-  return new CSliceError('ERR_CSLICE_TYPE', message);
+export function typeError(message: string, options?: ErrorOptions): CSliceError {
+  return new CSliceError('ERR_CSLICE_TYPE', message, options);
 }
 
 /** A short rendering of any value for a message: never throws, never long. */
@@ -54,7 +54,7 @@ export function show(value: unknown): string {
     case 'bigint':
       return `${value}n`;
     case 'function':
-      return `function ${value.name || '(anonymous)'}`;
+      return describeFunction(value);
     case 'object':
       return value === null ? 'null' : describeObject(value);
     default:
@@ -62,10 +62,28 @@ export function show(value: unknown): string {
   }
 }
 
+function describeFunction(value: object): string {
+  const name = read(value, 'name');
+  return typeof name === 'string' && name !== '' ? `function ${name}` : 'function (anonymous)';
+}
+
 function describeObject(value: object): string {
+  const maker = read(value, 'constructor');
+  const name = typeof maker === 'function' ? read(maker, 'name') : undefined;
+  return typeof name === 'string' && name !== '' ? `an instance of ${name}` : 'an object';
+}
+
+/** A property of any object, which may be a proxy or have a getter that throws. */
+function read(value: object, key: string): unknown {
   try {
-    return `an instance of ${value.constructor.name}`;
+    return Reflect.get(value, key);
   } catch {
-    return 'an object';
+    return undefined;
   }
+}
+
+/** What an error of the user's says, whatever it is: its stack, or a short rendering. */
+export function describeError(error: unknown): string {
+  const stack = typeof error === 'object' && error !== null ? read(error, 'stack') : undefined;
+  return typeof stack === 'string' ? stack : show(error);
 }

@@ -2,7 +2,7 @@
 import { CSliceError, show, typeError } from './errors.ts';
 import { kindOfType, kinds, parameterOf, reasonOf } from './func/arguments.ts';
 import { type Callee, callAsyncHeld, callHeld, wrap } from './func/calls.ts';
-import { type Options, readOptions } from './func/options.ts';
+import { type Options, readOwnership } from './func/options.ts';
 import { isSimple, OwningFunction } from './func/ownership.ts';
 import { Cells } from './func/places.ts';
 import { koffiSpecOf, type Prototype, parsePrototype } from './func/prototype.ts';
@@ -41,7 +41,7 @@ export function func<const S extends string, const O extends Ownership<RawResult
 export function func(lib: KoffiLibrary, prototype: string, ownership?: unknown): CFunction<string, unknown> {
   if (typeof lib?.func !== 'function') throw typeError(`lib must be a library loaded by koffi, got ${show(lib)}`);
   const parsed = parsePrototype(prototype);
-  const options = ownership === undefined ? undefined : readOptions(lib, parsed, ownership);
+  const options = ownership === undefined ? undefined : readOwnership(lib, parsed, ownership);
   const size = typeof options?.size === 'object' ? options.size : undefined;
   const cells = new Cells(parsed, options?.from, size);
   const { call, callAsync } = options === undefined ? plain(lib, parsed, cells) : owning(lib, parsed, options, cells);

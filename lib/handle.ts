@@ -2,6 +2,7 @@
 import { inspect, types } from 'node:util';
 import { checkAddress, toInteger } from './core/check.ts';
 import { checkDestructor, type Destructor } from './core/destructor.ts';
+import { readArray, readOptions } from './core/options.ts';
 import {
   type Ending,
   type Hold,
@@ -17,7 +18,7 @@ import {
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import type { Integer } from './native/host.ts';
 import { pin } from './pin.ts';
-import { Slice } from './slice.ts';
+import { isSlice, type Slice, sliceLease } from './slice.ts';
 
 /** What a handle, a view or a callback may keep. */
 export type Keepable = Handle | Slice | ArrayBuffer | SharedArrayBuffer | ArrayBufferView | Tied;
@@ -34,8 +35,8 @@ export abstract class Tied implements Disposable {
 
 /** Keeps `value` until the release of what this returns. @throws {CSliceError} for what is released or cannot be kept */
 export function keep(name: string, value: unknown): Hold {
-  if (value instanceof Handle) return ownerOf(value).use();
-  if (value instanceof Slice) return value.lease();
+  if (isHandle(value)) return ownerOf(value).use();
+  if (isSlice(value)) return sliceLease(value);
   if (value instanceof Tied) return value.owner().use();
   if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return pin(value as ArrayBuffer);
   throw typeError(`${name} must be a handle, a slice, a callback or a buffer to be kept, got ${show(value)}`);
@@ -56,8 +57,10 @@ export function keepAll(name: string, values: readonly unknown[]): readonly Hold
 
 /** For the modules beside this one. */
 export let ownerOf: (handle: Handle) => Owner;
-/** Undefined for a released one. */
-export let ownerOrNone: (handle: Handle) => Owner | undefined;
+/** Whether a value is a handle, and not a proxy of one or an object that imitates it. */
+export let isHandle: (value: unknown) => value is Handle;
+/** Undefined for a released one, and for what is no handle. */
+export let ownerOrNone: (value: object) => Owner | undefined;
 let makeHandle: (name: string, token: Token) => Handle;
 
 export interface HandleOptions {
@@ -116,7 +119,8 @@ export class Handle<Name extends string = string> implements Disposable {
 
   static {
     ownerOf = (handle) => handle.#live().owner;
-    ownerOrNone = (handle) => handle.#token?.owner;
+    isHandle = (value): value is Handle => typeof value === 'object' && value !== null && #token in value;
+    ownerOrNone = (value) => (#token in value ? value.#token?.owner : undefined);
     makeHandle = (name, token) => new Handle(name, token);
     Object.defineProperty(Handle.prototype, inspect.custom, {
       value(this: Handle) {
@@ -177,7 +181,7 @@ export class HandleLease implements Disposable {
   #token: Token | undefined;
 
   constructor(handle: Handle) {
-    if (!(handle instanceof Handle)) throw typeError('A HandleLease is made by handle.lease()');
+    if (!isHandle(handle)) throw typeError('A HandleLease is made by handle.lease()');
     const owner = ownerOf(handle);
     this.#token = own(uncounted, owner.address, undefined, [owner.use()]);
   }
@@ -214,13 +218,6 @@ function exactly(address: bigint): Integer {
 }
 
 function keepsOf(options: HandleOptions): readonly unknown[] {
-  if (typeof options !== 'object' || options === null)
-    throw typeError(`options must be an object, got ${show(options)}`);
-  for (const key of Object.keys(options)) {
-    if (key !== 'keeps') throw rangeError(`options has no ${show(key)}: it has keeps`);
-  }
-  const { keeps } = options;
-  if (keeps === undefined) return noHolds;
-  if (!Array.isArray(keeps)) throw typeError(`keeps must be an array, got ${show(keeps)}`);
-  return Array.from(keeps);
+  const { keeps } = readOptions('options', options, ['keeps']);
+  return keeps === undefined ? noHolds : readArray('keeps', keeps);
 }

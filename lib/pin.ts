@@ -2,9 +2,9 @@ import { types } from 'node:util';
 import * as workerThreads from 'node:worker_threads';
 import { bytesOf } from './core/check.ts';
 import { runDestructors } from './core/destructor.ts';
-import { attach, type Reference, refer, referenceOf } from './core/reference.ts';
+import { attach, canLock, key, type Reference, refer, referenceOf } from './core/reference.ts';
 import { CSliceError, typeError } from './errors.ts';
-import { direct } from './native/host.ts';
+import { direct, host } from './native/host.ts';
 import { addressOf } from './native/symbols.ts';
 
 /** A hold on JavaScript memory that C uses in the background. Made by {@link pin}. */
@@ -21,6 +21,8 @@ export interface Pin extends Disposable {
 interface Pinned {
   count: number;
   readonly prototype: object | null;
+  /** V8 itself refuses to move it (Node 24 and later). */
+  readonly locked: boolean;
 }
 
 /** One for all copies of this module in the thread, on an object of Node that all realms share. */
@@ -51,7 +53,7 @@ class BufferPin implements Pin {
     const ours = referenceOf(buffer);
     if (ours !== undefined) this.#reference = refer(ours, address, byteLength);
     else {
-      if (direct && byteLength > 0) this.#reference = attach(buffer, address, byteLength);
+      if (direct) this.#reference = attach(buffer, address, byteLength);
       holdInPlace(buffer);
     }
     this.#buffer = ours === undefined ? buffer : undefined;
@@ -121,8 +123,10 @@ function holdInPlace(buffer: ArrayBufferLike): void {
   if (!Reflect.setPrototypeOf(buffer, guardedPrototype)) {
     throw typeError('source must be extensible, or nothing could stop its transfer');
   }
-  if (!isMarked?.(buffer)) workerThreads.markAsUntransferable(buffer);
-  pinned.set(buffer, { count: 1, prototype });
+  const marked = isMarked?.(buffer) === true;
+  if (canLock && !marked) host.lock(buffer, key);
+  else if (!marked) workerThreads.markAsUntransferable(buffer);
+  pinned.set(buffer, { count: 1, prototype, locked: canLock && !marked });
 }
 
 function letGo(buffer: ArrayBufferLike): void {
@@ -130,6 +134,7 @@ function letGo(buffer: ArrayBufferLike): void {
   if (known === undefined || --known.count > 0) return;
   pinned.delete(buffer);
   Object.setPrototypeOf(buffer, known.prototype);
+  if (known.locked) host.lock(buffer as ArrayBuffer, undefined);
 }
 
 /**

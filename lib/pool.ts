@@ -1,8 +1,10 @@
 import { allocate } from './core/allocate.ts';
 import { checkIndex, checkLength } from './core/check.ts';
+import { runDestructors } from './core/destructor.ts';
+import { readOptions } from './core/options.ts';
 import { Reference } from './core/reference.ts';
 import { tie } from './core/tie.ts';
-import { CSliceError, show, typeError } from './errors.ts';
+import { CSliceError } from './errors.ts';
 import { Slice } from './slice.ts';
 
 export interface PoolOptions {
@@ -111,7 +113,8 @@ class Home {
  * The handle throws `ERR_CSLICE_RELEASED` after its return, but a view that was kept past the return is not detached:
  * it sees the bytes of whoever rents the block next, until the pool is released. Contents are not cleared: a rented
  * block has the bytes of its last user. A rented slice that is dropped is collected, and its place in the pool freed.
- * One with leases, subslices or shares is not used again; C gets it back when the last of them ends.
+ * One with leases, subslices, Buffers of `toBuffer()` or shared buffers is not used again; C gets it back
+ * when the last of them ends. For `bytes` of a rented slice its return is the renter's word that nothing uses them any more.
  *
  * @example
  * using pool = new Pool({ byteLength: 65536, capacity: 8 });
@@ -125,13 +128,11 @@ export class Pool implements Disposable {
 
   /** @throws {CSliceError} `ERR_CSLICE_RANGE`, `ERR_CSLICE_TYPE`, `ERR_CSLICE_NOMEM` */
   constructor(options: PoolOptions) {
-    if (typeof options !== 'object' || options === null) {
-      throw typeError(`options must be an object, got ${show(options)}`);
-    }
-    this.#home = new Home(checkLength('byteLength', options.byteLength));
-    this.#capacity = checkIndex('capacity', options.capacity, 64, 1, 2 ** 24);
-    const warmUp = checkIndex('warmUp', options.warmUp, 0, 0, this.#capacity);
-    this.#warm(warmUp);
+    const { byteLength, capacity, warmUp } = readOptions('options', options, ['byteLength', 'capacity', 'warmUp']);
+    this.#home = new Home(checkLength('byteLength', byteLength));
+    this.#capacity = checkIndex('capacity', capacity, 64, 1, 2 ** 24);
+    this.#warm(checkIndex('warmUp', warmUp, 0, 0, this.#capacity));
+    runDestructors();
   }
 
   /**
@@ -143,7 +144,9 @@ export class Pool implements Disposable {
     const waiting = this.#home.nextUsable();
     if (waiting !== undefined) this.#hits++;
     const block = waiting ?? this.#grow();
-    return new Slice(block);
+    const slice = new Slice(block);
+    runDestructors();
+    return slice;
   }
 
   #warm(count: number): void {
@@ -174,6 +177,7 @@ export class Pool implements Disposable {
   release(): void {
     this.#home.closed = true;
     for (const block of this.#home.idle.splice(0)) this.#home.discard(block);
+    runDestructors();
   }
 
   [Symbol.dispose](): void {

@@ -13,6 +13,7 @@ import {
   toInteger,
 } from './core/check.ts';
 import { codecOf } from './core/codec.ts';
+import { Conversions } from './core/conversions.ts';
 import {
   adoptWithCallback,
   checkDestructor,
@@ -22,13 +23,14 @@ import {
   runDestructors,
 } from './core/destructor.ts';
 import { keep } from './core/free-list.ts';
-import { Lease } from './core/lease.ts';
 import { endsWithLoan, isHeld, isLent, lend, untilFree } from './core/holds.ts';
+import { Lease } from './core/lease.ts';
+import { readOptions } from './core/options.ts';
 import { attach, borrow, disown, lasting, Reference, refer, share, take } from './core/reference.ts';
 import { statusError } from './core/status.ts';
 import { StructArray } from './core/structs.ts';
-import { checkWritable, writeTo } from './core/write-to.ts';
 import { decodeUtf8, newBytes } from './core/text.ts';
+import { checkWritable, writeTo } from './core/write-to.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import type { Integer } from './native/host.ts';
 import type { TypeSpec } from './native/koffi.ts';
@@ -47,13 +49,12 @@ export interface ViewConstructor<T> {
   readonly BYTES_PER_ELEMENT?: number;
 }
 
+const encoder = new TextEncoder();
+
 const uninitialized: Layout = { zero: false, alignment: 16 };
 
 function layoutOf(options: AllocOptions): Layout {
-  if (typeof options !== 'object' || options === null) {
-    throw typeError(`options must be an object, got ${show(options)}`);
-  }
-  const { zero = true, alignment = 16 } = options;
+  const { zero = true, alignment = 16 } = readOptions('options', options, ['zero', 'alignment']);
   if (typeof zero !== 'boolean') throw typeError(`zero must be a boolean, got ${show(zero)}`);
   if (typeof alignment !== 'number') throw typeError(`alignment must be a number, got ${show(alignment)}`);
   if (!Number.isSafeInteger(alignment) || alignment < 1 || !Number.isInteger(Math.log2(alignment))) {
@@ -64,6 +65,21 @@ function layoutOf(options: AllocOptions): Layout {
 
 /** For calls into C alone: where the bytes of a live slice are, without a bigint; undefined for anything else. */
 export let integerOf: (value: object) => Integer | undefined;
+
+let referenceIn: (slice: Slice) => Reference;
+
+/** Whether a value is a slice, and not a proxy of one or an object that imitates it. */
+export let isSlice: (value: unknown) => value is Slice;
+
+/** What a slice refers to, for other modules of this package. @throws {CSliceError} `ERR_CSLICE_RELEASED` */
+export function liveReference(slice: Slice): Reference {
+  return referenceIn(slice);
+}
+
+/** `slice.lease()`, whatever a program has put in its place. */
+export function sliceLease(slice: Slice): Lease {
+  return new Lease(referenceIn(slice));
+}
 
 /**
  * A handle that owns (or borrows) a run of bytes in C memory.
@@ -78,17 +94,28 @@ export let integerOf: (value: object) => Integer | undefined;
  * Every method throws a {@link CSliceError} with the code `ERR_CSLICE_RELEASED` after the release, `ERR_CSLICE_TYPE`
  * for an argument of the wrong type and `ERR_CSLICE_RANGE` for one out of range, before C is called.
  */
-export class Slice implements Disposable, AsyncDisposable {
+export class Slice extends Conversions implements Disposable, AsyncDisposable {
   #reference: Reference | undefined;
   #byteLength: number;
 
   /** @internal */
   constructor(reference: Reference) {
+    super();
     if (!(reference instanceof Reference)) {
       throw typeError('A Slice is made by Slice.alloc, adopt, borrow, fromBytes or fromString');
     }
     this.#reference = reference;
     this.#byteLength = reference.byteLength;
+  }
+
+  static {
+    referenceIn = (slice) => slice.#live();
+    integerOf = (value) => {
+      const reference = #reference in value ? value.#reference : undefined;
+      if (reference === undefined || (reference.seen && !reference.isLive)) return undefined; // unseen, nobody can move it
+      return reference.address;
+    };
+    isSlice = (value): value is Slice => typeof value === 'object' && value !== null && #reference in value;
   }
 
   /**
@@ -103,9 +130,7 @@ export class Slice implements Disposable, AsyncDisposable {
    */
   static alloc(byteLength: number, options?: AllocOptions): Slice {
     checkLength('byteLength', byteLength);
-    const slice = new Slice(
-      options === undefined ? allocate(byteLength) : allocateWith(byteLength, layoutOf(options)),
-    );
+    const slice = new Slice(options === undefined ? allocate(byteLength) : allocateWith(byteLength, layoutOf(options)));
     runDestructors();
     return slice;
   }
@@ -130,13 +155,14 @@ export class Slice implements Disposable, AsyncDisposable {
     if (typeof text !== 'string') throw typeError(`text must be a string, got ${show(text)}`);
     const nul = text.indexOf('\0');
     if (nul >= 0) throw rangeError(`text must not contain a NUL, which ends a C string; found one at ${nul}`);
-    const byteLength = Buffer.byteLength(text) + 1;
+    const byteLength = checkLength('the text in UTF-8', Buffer.byteLength(text) + 1);
     const reference = allocateWith(byteLength, uninitialized);
-    const bytes = Buffer.from(reference.bytes.buffer);
-    bytes.write(text);
+    const bytes = reference.ownView();
+    encoder.encodeInto(text, bytes);
     bytes[byteLength - 1] = 0;
+    const slice = new Slice(reference);
     runDestructors();
-    return new Slice(reference);
+    return slice;
   }
 
   /**
@@ -208,37 +234,30 @@ export class Slice implements Disposable, AsyncDisposable {
    */
   static concat(parts: readonly (Slice | ArrayBuffer | ArrayBufferView)[]): Slice {
     if (!Array.isArray(parts)) throw typeError(`parts must be an array, got ${show(parts)}`);
-    const sources = Array.from(parts, (part) => (part instanceof Slice ? part.#live().bytes : bytesOf('part', part)));
-    const lengths = sources.map(({ byteLength }) => byteLength);
-    const whole = allocateWith(
-      checkLength('the sum of the parts', lengths.reduce((sum, length) => sum + length, 0)),
-      uninitialized,
-    );
-    let at = 0;
-    sources.forEach((source, i) => {
-      const length = lengths[i] as number;
-      if (source.byteLength < length) throw typeError('a part was released or shrank while it was being copied');
-      copyIn(advance(whole.address, at), source, length);
-      at += length;
+    // Every part is read once. What it was then is what is copied, or it is an error.
+    const sources = Array.from(parts, (part) => {
+      const source = isSlice(part) ? part.#live().ownView() : bytesOf('part', part);
+      return { source, byteLength: source.byteLength };
     });
+    const total = sources.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const whole = allocateWith(checkLength('the sum of the parts', total), uninitialized);
+    let at = 0;
+    for (const { source, byteLength } of sources) {
+      if (source.byteLength !== byteLength) throw typeError('a part was released or shrank before it was copied');
+      copyIn(advance(whole.address, at), source, byteLength);
+      at += byteLength;
+    }
+    const slice = new Slice(whole);
     runDestructors();
-    return new Slice(whole);
+    return slice;
   }
 
   static #copyOf(source: Uint8Array): Slice {
     const { byteLength } = source;
     const reference = allocateWith(byteLength, uninitialized);
-    if (source.byteLength < byteLength) throw typeError('source was detached or shrank while it was being copied');
+    if (source.byteLength !== byteLength) throw typeError('source was detached or shrank before it was copied');
     copyIn(reference.address, source, byteLength);
     return new Slice(reference);
-  }
-
-  static {
-    integerOf = (value) => {
-      const reference = #reference in value ? value.#reference : undefined;
-      if (reference === undefined || (reference.seen && !reference.isLive)) return undefined; // unseen, nobody can move it
-      return reference.address;
-    };
   }
 
   /** Bytes; readable after the release too. */
@@ -282,8 +301,8 @@ export class Slice implements Disposable, AsyncDisposable {
   view<T>(type: ViewConstructor<T>, byteOffset?: number, length?: number): T {
     const elementSize = elementSizeOf('type', type);
     const reference = this.#live();
-    const start = checkIndex('byteOffset', byteOffset, 0, 0, this.#byteLength);
-    const fitting = Math.floor((this.#byteLength - start) / elementSize);
+    const start = checkIndex('byteOffset', byteOffset, 0, 0, reference.byteLength);
+    const fitting = Math.floor((reference.byteLength - start) / elementSize);
     const count = checkIndex('length', length, fitting, 0, fitting);
     if (start % elementSize !== 0 || remainder(reference.address, elementSize) !== 0) {
       throw rangeError(
@@ -291,7 +310,12 @@ export class Slice implements Disposable, AsyncDisposable {
           'the element size',
       );
     }
-    return new type(reference.show(), start, count);
+    try {
+      return new type(reference.show(), start, count);
+    } catch (error) {
+      this.#live(); // a class of the user's may have released this slice before it made the view
+      throw error;
+    }
   }
 
   /**
@@ -302,8 +326,8 @@ export class Slice implements Disposable, AsyncDisposable {
    * @param end the bytes before it; default all
    */
   toBuffer(start?: number, end?: number): Buffer<ArrayBuffer> {
-    const [from, to] = this.#range(start, end);
     const reference = this.#live();
+    const [from, to] = rangeOf(reference, start, end);
     reference.buffered = true;
     return Buffer.from(refer(reference, advance(reference.address, from), to - from).show(), 0, to - from);
   }
@@ -321,18 +345,18 @@ export class Slice implements Disposable, AsyncDisposable {
 
   /** A copy of the bytes from `start` (default 0) to before `end` (default all), in JavaScript's own memory (Go: `C.GoBytes`). */
   copy(start?: number, end?: number): Uint8Array<ArrayBuffer> {
-    const [from, to] = this.#range(start, end);
+    const reference = this.#live();
+    const [from, to] = rangeOf(reference, start, end);
     const bytes = newBytes(to - from);
-    copyOut(bytes, advance(this.#live().address, from), to - from);
+    copyOut(bytes, advance(reference.address, from), to - from);
     return bytes;
   }
 
   /** The UTF-8 text from `start` to the first NUL, or to before `end` (Go: `C.GoString`). A copy. */
   text(start?: number, end?: number): string {
-    const [from, to] = this.#range(start, end);
-    const { bytes } = this.#live();
-    const nul = bytes.indexOf(0, from);
-    return decodeUtf8(bytes, from, nul < 0 || nul > to ? to : nul);
+    const reference = this.#live();
+    const [from, to] = rangeOf(reference, start, end);
+    return decodeUtf8(reference.bytes, from, to);
   }
 
   /**
@@ -343,9 +367,10 @@ export class Slice implements Disposable, AsyncDisposable {
    */
   // biome-ignore lint/suspicious/noExplicitAny: what it is depends on the C type
   read(type: TypeSpec, byteOffset?: number): any {
+    this.#live();
     const codec = codecOf(type);
-    const offset = this.#offsetOf(codec, byteOffset);
-    return codec.read(this.#live().cells, offset);
+    const reference = this.#live();
+    return codec.read(reference.cells, offsetOf(reference, codec, byteOffset));
   }
 
   /**
@@ -355,8 +380,10 @@ export class Slice implements Disposable, AsyncDisposable {
    */
   write(type: TypeSpec, byteOffset: number, value: unknown): void {
     const codec = codecOf(type);
-    const offset = this.#offsetOf(codec, byteOffset);
-    codec.write(this.#live().cells, offset, value);
+    offsetOf(this.#live(), codec, byteOffset);
+    const prepared = codec.prepare(value);
+    const reference = this.#live(); // again: a getter of the value may have resized or released this slice
+    codec.write(reference.cells, offsetOf(reference, codec, byteOffset), prepared);
   }
 
   /**
@@ -366,8 +393,8 @@ export class Slice implements Disposable, AsyncDisposable {
    * @throws {CSliceError} `ERR_CSLICE_NOMEM`
    */
   subslice(start?: number, end?: number): Slice {
-    const [from, to] = this.#range(start, end);
     const reference = this.#live();
+    const [from, to] = rangeOf(reference, start, end);
     reference.divide();
     return new Slice(refer(reference, advance(reference.address, from), to - from));
   }
@@ -382,8 +409,9 @@ export class Slice implements Disposable, AsyncDisposable {
   structs<T = unknown>(type: TypeSpec, byteOffset?: number, length?: number): StructArray<T> {
     this.#live();
     const codec = codecOf(type);
-    const start = checkIndex('byteOffset', byteOffset, 0, 0, this.#byteLength);
-    const fitting = Math.floor((this.#byteLength - start) / codec.size);
+    const { byteLength } = this.#live();
+    const start = checkIndex('byteOffset', byteOffset, 0, 0, byteLength);
+    const fitting = Math.floor((byteLength - start) / codec.size);
     const count = checkIndex('length', length, fitting, 0, fitting);
     return new StructArray<T>(codec, () => this.#live().cells, start, count);
   }
@@ -411,7 +439,8 @@ export class Slice implements Disposable, AsyncDisposable {
   lend<T>(use: (bytes: Uint8Array<ArrayBuffer>) => PromiseLike<T> | T): Promise<T> {
     const reference = this.#live();
     if (typeof use !== 'function') throw typeError(`use must be a function, got ${show(use)}`);
-    return lend(reference, this.bytes, use);
+    reference.show();
+    return lend(reference, reference.bytes, use);
   }
 
   /**
@@ -518,8 +547,8 @@ export class Slice implements Disposable, AsyncDisposable {
   #whole(what: string): Reference {
     const reference = this.#live();
     if (reference.block === 0 || reference.isPooled) throw typeError(`a borrowed or rented slice cannot ${what}`);
-    if (reference.isPart) throw rangeError(`these ${this.#byteLength} bytes are a part of a block`);
-    if (isLent(reference)) throw rangeError(`these ${this.#byteLength} bytes are lent`);
+    if (reference.isPart) throw rangeError(`these ${reference.byteLength} bytes are a part of a block`);
+    if (isLent(reference)) throw rangeError(`these ${reference.byteLength} bytes are lent`);
     return reference;
   }
 
@@ -527,20 +556,18 @@ export class Slice implements Disposable, AsyncDisposable {
     const reference = this.#whole('be resized');
     return reference.tryResize(byteLength, reference.buffered && !reference.divided && !isHeld(reference));
   }
+}
 
-  #range(start: number | undefined, end: number | undefined): [number, number] {
-    this.#live();
-    const from = checkIndex('start', start, 0, 0, this.#byteLength);
-    return [from, checkIndex('end', end, this.#byteLength, from, this.#byteLength)];
-  }
+function rangeOf({ byteLength }: Reference, start: number | undefined, end: number | undefined): [number, number] {
+  const from = checkIndex('start', start, 0, 0, byteLength);
+  return [from, checkIndex('end', end, byteLength, from, byteLength)];
+}
 
-  #offsetOf(codec: { name: string; size: number }, byteOffset: number | undefined): number {
-    this.#live();
-    if (codec.size > this.#byteLength) {
-      throw rangeError(`type ${codec.name} has ${codec.size} bytes, and the slice ${this.#byteLength}`);
-    }
-    return checkIndex('byteOffset', byteOffset, 0, 0, this.#byteLength - codec.size);
+function offsetOf({ byteLength }: Reference, codec: { name: string; size: number }, byteOffset?: number): number {
+  if (codec.size > byteLength) {
+    throw rangeError(`type ${codec.name} has ${codec.size} bytes, and the slice ${byteLength}`);
   }
+  return checkIndex('byteOffset', byteOffset, 0, 0, byteLength - codec.size);
 }
 
 // A handle and a view that never die. V8 forgets a hidden class once its last object is collected, and throws away every

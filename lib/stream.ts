@@ -1,8 +1,10 @@
 import { createRequire } from 'node:module';
 import type { Readable, Writable } from 'node:stream';
-import { bytesOf, checkIndex, longestView } from './core/check.ts';
+import { advance, bytesOf, checkIndex, longestView } from './core/check.ts';
+import { readOptions } from './core/options.ts';
 import { CSliceError, show, typeError } from './errors.ts';
-import { Slice } from './slice.ts';
+import { copyIn } from './native/symbols.ts';
+import { isSlice, liveReference, Slice } from './slice.ts';
 
 export interface SliceWriterOptions {
   /** Bytes to start with; the memory doubles from there. Default 64 KiB. */
@@ -31,10 +33,8 @@ export class SliceWriter implements Disposable {
 
   /** @throws {CSliceError} as {@link Slice.alloc} */
   constructor(options: SliceWriterOptions = {}) {
-    if (typeof options !== 'object' || options === null) {
-      throw typeError(`options must be an object, got ${show(options)}`);
-    }
-    this.#slice = Slice.alloc(checkIndex('byteLength', options.byteLength, defaultCapacity, 1, longestView));
+    const { byteLength } = readOptions('options', options, ['byteLength']);
+    this.#slice = Slice.alloc(checkIndex('byteLength', byteLength, defaultCapacity, 1, longestView));
   }
 
   /** Bytes written so far. */
@@ -44,18 +44,24 @@ export class SliceWriter implements Disposable {
 
   /** @throws {CSliceError} `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; what was written before is still there */
   write(chunk: ArrayBuffer | ArrayBufferView): void {
-    const slice = this.#open();
+    this.#open();
     const bytes = bytesOf('chunk', chunk);
-    const end = this.#length + bytes.byteLength;
-    if (end > slice.byteLength) grow(slice, end);
-    slice.bytes.set(bytes, this.#length);
-    this.#length = end;
+    const { byteLength } = bytes;
+    const end = this.#length + byteLength;
+    if (end > this.#capacity) grow(this.#open(), this.#capacity, end);
+    // Again: to find room, destructors may have run, which may have used this writer.
+    const { address } = liveReference(this.#open());
+    if (bytes.byteLength !== byteLength) throw typeError('chunk was detached or shrank before it was copied');
+    if (this.#length + byteLength > this.#capacity) throw typeError('this writer was used in the midst of a write');
+    copyIn(advance(address, this.#length), bytes, byteLength);
+    this.#length += byteLength;
   }
 
   /** Ends the writing: a slice of exactly the bytes written, which the caller owns. */
   finish(): Slice {
     const slice = this.#open();
     slice.resize(this.#length);
+    this.#open(); // a destructor may have finished it
     this.#slice = undefined;
     return slice;
   }
@@ -90,12 +96,17 @@ export class SliceWriter implements Disposable {
 
   /** Gives the memory back, unless `finish()` has handed it over. */
   release(): void {
-    this.#slice?.release();
+    const slice = this.#slice;
     this.#slice = undefined;
+    slice?.release();
   }
 
   [Symbol.dispose](): void {
     this.release();
+  }
+
+  get #capacity(): number {
+    return liveReference(this.#open()).byteLength;
   }
 
   #open(): Slice {
@@ -105,8 +116,8 @@ export class SliceWriter implements Disposable {
 }
 
 /** Twice the size, so that writing n bytes moves some n in all; where there is no room for that, what is needed. */
-function grow(slice: Slice, byteLength: number): void {
-  const doubled = Math.min(2 * slice.byteLength, longestView);
+function grow(slice: Slice, capacity: number, byteLength: number): void {
+  const doubled = Math.min(2 * capacity, longestView);
   try {
     slice.resize(Math.max(byteLength, doubled));
   } catch (error) {
@@ -177,12 +188,11 @@ interface Chunks {
 }
 
 function chunksOf(slice: Slice, options: ReadOptions): Chunks {
-  if (!(slice instanceof Slice)) throw typeError(`slice must be a Slice, got ${show(slice)}`);
-  if (typeof options !== 'object' || options === null)
-    throw typeError(`options must be an object, got ${show(options)}`);
-  const chunkBytes = checkIndex('chunkBytes', options.chunkBytes, defaultCapacity, 1, longestView);
-  const rest = slice.subslice(); // a handle of the stream's own, which nobody else can release
-  slice.release();
+  if (!isSlice(slice)) throw typeError(`slice must be a Slice, got ${show(slice)}`);
+  const { chunkBytes: given } = readOptions('options', options, ['chunkBytes']);
+  const chunkBytes = checkIndex('chunkBytes', given, defaultCapacity, 1, longestView);
+  const rest = Slice.prototype.subslice.call(slice); // a handle of the stream's own, which nobody else can release
+  Slice.prototype.release.call(slice);
   let at = 0;
   return {
     next() {

@@ -1,5 +1,5 @@
-import { checkAddress, toInteger } from './core/check.ts';
-import { stringAt } from './native/symbols.ts';
+import { checkAddress } from './core/check.ts';
+import { textAt } from './core/text.ts';
 
 /**
  * The text of a NUL-terminated UTF-8 string at `address` (Go: `C.GoString`). A copy; C's string is left as it is. The
@@ -8,5 +8,5 @@ import { stringAt } from './native/symbols.ts';
  * @throws {CSliceError} `ERR_CSLICE_RANGE` for NULL, `ERR_CSLICE_TYPE`
  */
 export function readString(address: bigint): string {
-  return stringAt(toInteger(checkAddress('address', address)));
+  return textAt(1, checkAddress('address', address));
 }

@@ -61,7 +61,10 @@ export function remainder(address: Integer, divisor: number): number {
   return typeof address === 'number' ? address % divisor : Number(address % BigInt(divisor));
 }
 
-/** The bytes of any buffer or view that is not detached. No copy. */
+/**
+ * The bytes of any buffer or view that is not detached, as a view of our own with a length that does not follow the
+ * buffer's. No copy.
+ */
 export function bytesOf(name: string, source: unknown): Uint8Array {
   try {
     const bytes = asBytes(source);
@@ -90,20 +93,34 @@ function gettersOf(prototype: object) {
 const ofTypedArray = gettersOf(Object.getPrototypeOf(Uint8Array.prototype));
 const ofDataView = gettersOf(DataView.prototype);
 
+function lengthGetter<T extends object>(prototype: T): (this: T) => number {
+  return Object.getOwnPropertyDescriptor(prototype, 'byteLength')?.get as (this: T) => number;
+}
+
+const bufferLength = lengthGetter(ArrayBuffer.prototype);
+const sharedLength = lengthGetter(SharedArrayBuffer.prototype);
+
 function asBytes(source: unknown): Uint8Array | undefined {
   if (ArrayBuffer.isView(source)) {
     const { buffer, byteOffset, byteLength } = types.isDataView(source) ? ofDataView : ofTypedArray;
     return new Uint8Array(buffer(source), byteOffset(source), byteLength(source));
   }
-  return types.isAnyArrayBuffer(source) ? new Uint8Array(source) : undefined;
+  if (types.isSharedArrayBuffer(source)) return new Uint8Array(source, 0, sharedLength.call(source));
+  return types.isAnyArrayBuffer(source)
+    ? new Uint8Array(source, 0, bufferLength.call(source as ArrayBuffer))
+    : undefined;
 }
 
 /** The size in bytes of an element of a typed array class; 1 for DataView. Classes of other realms are fine. */
 export function elementSizeOf(name: string, type: unknown): number {
-  if (typeof type === 'function') {
-    const size = (type as { BYTES_PER_ELEMENT?: unknown }).BYTES_PER_ELEMENT;
-    if (size === 1 || size === 2 || size === 4 || size === 8) return size;
-    if (type.prototype?.[Symbol.toStringTag] === 'DataView') return 1;
+  try {
+    if (typeof type === 'function') {
+      const size = (type as { BYTES_PER_ELEMENT?: unknown }).BYTES_PER_ELEMENT;
+      if (size === 1 || size === 2 || size === 4 || size === 8) return size;
+      if (type.prototype?.[Symbol.toStringTag] === 'DataView') return 1;
+    }
+  } catch (cause) {
+    throw typeError(`${name} cannot be read`, { cause });
   }
   throw typeError(`${name} must be a typed array class or DataView, got ${show(type)}`);
 }

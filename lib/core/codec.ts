@@ -5,19 +5,25 @@
 
 import { CSliceError, rangeError, show, typeError } from '../errors.ts';
 import type { TypeObject, TypeSpec } from '../native/koffi.ts';
-import { stringAt, typeByName, wideStringAt } from '../native/symbols.ts';
-import { toInteger } from './check.ts';
+import { typeByName } from '../native/symbols.ts';
+import { textAt } from './text.ts';
 
 /** Finds memory for what a pointer is given that is no address: text, a view. `undefined`: it cannot. */
 export type Place = (value: unknown) => bigint | undefined;
 
-/** Reads and writes one C type. The caller has checked that the bytes are in bounds. */
+/**
+ * Reads and writes one C type. The caller has checked that the bytes are in bounds. A value is prepared before it is
+ * written: its getters run then, so that nothing comes between the check of the place and the writing.
+ */
 export interface Codec {
   readonly name: string;
   readonly size: number;
   readonly alignment: number;
   read(view: DataView, offset: number): unknown;
-  write(view: DataView, offset: number, value: unknown, place?: Place): void;
+  /** What is to be written, read once and checked. @throws {CSliceError} for a value that does not fit */
+  prepare(value: unknown, place?: Place): unknown;
+  /** Writes what {@link prepare} gave. */
+  write(view: DataView, offset: number, prepared: unknown): void;
 }
 
 const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
@@ -108,13 +114,14 @@ function integer(bits: 8 | 16 | 32, signed: boolean, swapped = false): Compiler 
     size,
     alignment,
     read: (view, offset) => get.call(view, offset, order),
-    write(view, offset, value) {
+    prepare(value) {
       if (typeof value !== 'number') throw typeError(`a ${name} must be a number, got ${show(value)}`);
       if (!Number.isInteger(value) || value < lowest || value > highest) {
         throw rangeError(`a ${name} must be an integer from ${lowest} to ${highest}, got ${value}`);
       }
-      set.call(view, offset, value, order);
+      return value;
     },
+    write: (view, offset, prepared) => set.call(view, offset, prepared as number, order),
   });
 }
 
@@ -134,9 +141,8 @@ function integer64(signed: boolean, swapped = false): Compiler {
       const number = Number(value);
       return Number.isSafeInteger(number) ? number : value;
     },
-    write(view, offset, value) {
-      set.call(view, offset, toBigInt(name, value, lowest, highest), order);
-    },
+    prepare: (value) => toBigInt(name, value, lowest, highest),
+    write: (view, offset, prepared) => set.call(view, offset, prepared as bigint, order),
   });
 }
 
@@ -162,10 +168,11 @@ function float(bits: 32 | 64): Compiler {
     size,
     alignment,
     read: (view, offset) => get.call(view, offset, littleEndian),
-    write(view, offset, value) {
+    prepare(value) {
       if (typeof value !== 'number') throw typeError(`a ${name} must be a number, got ${show(value)}`);
-      set.call(view, offset, value, littleEndian);
+      return value;
     },
+    write: (view, offset, prepared) => set.call(view, offset, prepared as number, littleEndian),
   });
 }
 
@@ -175,10 +182,11 @@ function boolean({ name, size, alignment }: TypeObject): Codec {
     size,
     alignment,
     read: (view, offset) => view.getUint8(offset) !== 0,
-    write(view, offset, value) {
+    prepare(value) {
       if (typeof value !== 'boolean') throw typeError(`a ${name} must be a boolean, got ${show(value)}`);
-      view.setUint8(offset, value ? 1 : 0);
+      return value;
     },
+    write: (view, offset, prepared) => view.setUint8(offset, prepared ? 1 : 0),
   };
 }
 
@@ -186,9 +194,11 @@ function readPointer(view: DataView, offset: number, size: number): bigint {
   return size === 8 ? view.getBigUint64(offset, littleEndian) : BigInt(view.getUint32(offset, littleEndian));
 }
 
-function writePointer(view: DataView, offset: number, size: number, name: string, value: unknown): void {
-  const highest = (1n << BigInt(size * 8)) - 1n;
-  const address = toBigInt(name, value ?? 0n, 0n, highest);
+function preparePointer(size: number, name: string, value: unknown): bigint {
+  return toBigInt(name, value ?? 0n, 0n, (1n << BigInt(size * 8)) - 1n);
+}
+
+function writePointer(view: DataView, offset: number, size: number, address: bigint): void {
   if (size === 8) view.setBigUint64(offset, address, littleEndian);
   else view.setUint32(offset, Number(address), littleEndian);
 }
@@ -200,7 +210,8 @@ function pointer({ name, size, alignment }: TypeObject): Codec {
     size,
     alignment,
     read: (view, offset) => readPointer(view, offset, size) || null,
-    write: (view, offset, value, place) => writePointer(view, offset, size, name, place?.(value) ?? value),
+    prepare: (value, place) => preparePointer(size, name, place?.(value) ?? value),
+    write: (view, offset, prepared) => writePointer(view, offset, size, prepared as bigint),
   };
 }
 
@@ -213,15 +224,16 @@ function string(width: 1 | 2 | 4): Compiler {
     read(view, offset) {
       const address = readPointer(view, offset, size);
       if (address === 0n) return null;
-      return width === 1 ? stringAt(toInteger(address)) : wideStringAt(width, address);
+      return textAt(width, address);
     },
-    write(view, offset, value, place) {
+    prepare(value, place) {
       const address = place?.(value) ?? value;
       if (typeof address === 'string') {
         throw typeError(`a ${name} must be the address of a C string that outlives it, got ${show(address)}`);
       }
-      writePointer(view, offset, size, name, address);
+      return preparePointer(size, name, address);
     },
+    write: (view, offset, prepared) => writePointer(view, offset, size, prepared as bigint),
   });
 }
 
@@ -242,14 +254,20 @@ function record(type: TypeObject): Codec {
       return value;
     },
     /** Members that the value lacks keep their bytes. */
-    write(view, offset, value, place) {
+    prepare(value, place) {
       if (typeof value !== 'object' || value === null)
         throw typeError(`a ${name} must be an object, got ${show(value)}`);
       const given = value as Record<string, unknown>;
-      for (const member of members) {
+      return members.map((member) => {
         const part = given[member.name];
-        if (part !== undefined) member.codec.write(view, offset + member.offset, part, place);
-      }
+        return part === undefined ? undefined : { part: member.codec.prepare(part, place) };
+      });
+    },
+    write(view, offset, prepared) {
+      (prepared as ({ part: unknown } | undefined)[]).forEach((given, i) => {
+        const { codec, offset: at } = members[i] as (typeof members)[number];
+        if (given !== undefined) codec.write(view, offset + at, given.part);
+      });
     },
   };
 }
@@ -275,9 +293,11 @@ function array(type: TypeObject): Codec {
   const element = codecOfType(ref as TypeObject);
   const readAll = (view: DataView, offset: number): unknown[] =>
     Array.from({ length }, (_, i) => element.read(view, offset + i * element.size));
-  const writeAll = (view: DataView, offset: number, values: ArrayLike<unknown>, place?: Place): void => {
-    if (values.length > length) throw rangeError(`a ${name} has ${length} elements, got ${values.length}`);
-    for (let i = 0; i < values.length; i++) element.write(view, offset + i * element.size, values[i], place);
+  const prepareAll = (values: ArrayLike<unknown>, place?: Place): unknown[] => {
+    const count = values.length;
+    if (!Number.isInteger(count) || count < 0) throw typeError(`a ${name} must be an array, got ${show(values)}`);
+    if (count > length) throw rangeError(`a ${name} has ${length} elements, got ${count}`);
+    return Array.from({ length: count }, (_, i) => element.prepare(values[i], place));
   };
   const read = readerByHint(hint, (ref as TypeObject).primitive, size, readAll, element.size);
   return {
@@ -286,14 +306,17 @@ function array(type: TypeObject): Codec {
     alignment,
     read,
     /** Elements that the value lacks keep their bytes; a string is followed by a NUL where there is room. */
-    write(view, offset, value, place) {
-      if (typeof value === 'string' && hint === 'String') {
-        writeAll(view, offset, charactersOf(value, element.size, length));
-      } else if (typeof value === 'object' && value !== null && 'length' in value) {
-        writeAll(view, offset, value as ArrayLike<unknown>, place);
-      } else {
-        throw typeError(`a ${name} must be an array, got ${show(value)}`);
+    prepare(value, place) {
+      if (typeof value === 'string' && hint === 'String') return prepareAll(charactersOf(value, element.size, length));
+      if (typeof value === 'object' && value !== null && 'length' in value) {
+        return prepareAll(value as ArrayLike<unknown>, place);
       }
+      throw typeError(`a ${name} must be an array, got ${show(value)}`);
+    },
+    write(view, offset, prepared) {
+      (prepared as unknown[]).forEach((part, i) => {
+        element.write(view, offset + i * element.size, part);
+      });
     },
   };
 }
@@ -354,7 +377,7 @@ function charactersOf(text: string, width: number, length: number): number[] {
 function union(type: TypeObject): Codec {
   const { name, size, alignment } = type;
   const members = Object.values(type.members ?? {});
-  const { write } = record(type);
+  const { prepare, write } = record(type);
   return {
     name,
     size,
@@ -368,14 +391,15 @@ function union(type: TypeObject): Codec {
       }
       return value;
     },
-    write(view, offset, value, place) {
+    prepare(value, place) {
       const given = typeof value === 'object' && value !== null ? Object.keys(value) : [];
       if (given.length !== 1) throw typeError(`a ${name} must be an object with one member, got ${given.length}`);
       if (!members.some((member) => member.name === given[0])) {
         throw typeError(`a ${name} has no member ${show(given[0])}`);
       }
-      write(view, offset, value, place);
+      return prepare(value, place);
     },
+    write,
   };
 }
 

@@ -1,9 +1,11 @@
+import { types } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
-import { CSliceError, rangeError, show, typeError } from '../errors.ts';
+import { CSliceError, describeError, rangeError, show, typeError } from '../errors.ts';
 import { areDestructorsDue, host, type Integer } from '../native/host.ts';
 import type { KoffiLibrary } from '../native/koffi.ts';
 import { countFailure, dueNext, functionAt, giveBack, libraryKeep, status } from '../native/symbols.ts';
 import { checkAddress, toInteger } from './check.ts';
+import { readOptions } from './options.ts';
 import { adoptCallback, adoptNative, type Reference } from './reference.ts';
 import { statusError } from './status.ts';
 
@@ -102,20 +104,12 @@ function fromLibrary(lib: KoffiLibrary, symbol: unknown, options: DestructorOpti
     throw typeError(`lib must be a library loaded by koffi, got ${show(lib)}`);
   }
   if (typeof symbol !== 'string') throw typeError(`symbol must be a string, got ${show(symbol)}`);
-  const read = optionsOf(options);
-  return fromAddress(addressOf(lib, symbol), read);
+  return fromAddress(addressOf(lib, symbol), optionsOf(options));
 }
 
-interface ReadOptions {
-  signature: Signature;
-  context: Integer;
-  threadSafe: boolean;
-}
-
-function optionsOf(options: DestructorOptions = {}): ReadOptions {
-  if (typeof options !== 'object' || options === null)
-    throw typeError(`options must be an object, got ${show(options)}`);
-  const { signature = 'ptr', context, threadSafe = false } = options;
+function optionsOf(options: DestructorOptions = {}): { signature: Signature; context: Integer; threadSafe: boolean } {
+  const known = ['signature', 'context', 'threadSafe'] as const;
+  const { signature = 'ptr', context, threadSafe = false } = readOptions('options', options, known);
   if (typeof threadSafe !== 'boolean') throw typeError(`threadSafe must be a boolean, got ${show(threadSafe)}`);
   if (typeof signature !== 'string' || !Object.hasOwn(signatures, signature)) {
     throw rangeError(`signature must be one of ${Object.keys(signatures).join(' | ')}, got ${show(signature)}`);
@@ -130,7 +124,7 @@ function optionsOf(options: DestructorOptions = {}): ReadOptions {
   };
 }
 
-function fromAddress(address: Integer, { signature, context, threadSafe }: ReadOptions): Destructor {
+function fromAddress(address: Integer, { signature, context, threadSafe }: ReturnType<typeof optionsOf>): Destructor {
   libraryKeep(address);
   return new NativeDestructor(address, signatures[signature], context, threadSafe);
 }
@@ -187,6 +181,9 @@ interface Ending {
 const endings: Ending[] = [];
 let running = false;
 
+/** What C has named as due and has not run yet. A run that was interrupted leaves it to the next one. */
+let due: Callback | undefined;
+
 /** On the event loop, where no other run can be under way: one that was interrupted has left its mark. */
 function onWake(): void {
   running = false;
@@ -229,38 +226,51 @@ export function putOff(work: () => void): void {
  * stack.
  */
 export function runDestructors(): void {
-  if (running || (endings.length === 0 && (mailbox === undefined || !areDestructorsDue()))) return;
+  if (running || !(endings.length > 0 || due !== undefined || isMailboxDue())) return;
   running = true;
   try {
-    do {
+    for (let more = true; more; more = isMailboxDue() && takeDue(mailbox as Integer)) {
+      runDue();
       for (let next = endings.shift(); next !== undefined; next = endings.shift()) next.end();
-    } while (runNext());
+    }
   } finally {
     running = false;
   }
 }
 
-/** Runs the next one of the mailbox. False: there is none. */
-function runNext(): boolean {
-  const number = mailbox === undefined || !areDestructorsDue() ? 0 : dueNext(mailbox);
-  if (number === 0) return false;
-  const callback = callbacks.get(number);
-  callbacks.delete(number); // first: it may throw, or release further slices
+function isMailboxDue(): boolean {
+  return mailbox !== undefined && areDestructorsDue();
+}
+
+/** Runs the native destructors up to the next JavaScript one. False: there is none. */
+function takeDue(from: Integer): boolean {
+  const number = dueNext(from);
+  due = callbacks.get(number);
+  callbacks.delete(number);
+  return number !== 0;
+}
+
+function runDue(): void {
+  const callback = due;
+  due = undefined;
   if (callback !== undefined) runOne(callback);
-  return true;
 }
 
 /** A failing destructor must not stop the one after it, nor surprise whoever dropped the last reference. */
 function runOne({ run, address, byteLength }: Callback): void {
-  try {
-    run(address, byteLength);
-  } catch (error) {
+  const fail = (error: unknown): void => {
     countFailure();
     const where = `0x${address.toString(16)} (${byteLength} bytes)`;
-    process.emitWarning(`The destructor of the block at ${where} threw: ${(error as Error)?.stack ?? show(error)}`, {
+    process.emitWarning(`The destructor of the block at ${where} threw: ${describeError(error)}`, {
       type: 'CSliceWarning',
       code: 'CSLICE_DESTRUCTOR_THREW',
     });
+  };
+  try {
+    const result: unknown = run(address, byteLength);
+    if (types.isPromise(result)) Promise.prototype.then.call(result, undefined, fail);
+  } catch (error) {
+    fail(error);
   }
 }
 

@@ -48,11 +48,7 @@ function startLoan(reference: Reference): () => void {
 }
 
 /** Lends a reference's bytes until the promise of `use` has settled. */
-export async function lend<B, T>(
-  reference: Reference,
-  bytes: B,
-  use: (bytes: B) => PromiseLike<T> | T,
-): Promise<T> {
+export async function lend<B, T>(reference: Reference, bytes: B, use: (bytes: B) => PromiseLike<T> | T): Promise<T> {
   const end = startLoan(reference);
   try {
     return await use(bytes);

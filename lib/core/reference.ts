@@ -5,6 +5,7 @@
  */
 
 import { types } from 'node:util';
+import * as workerThreads from 'node:worker_threads';
 import { CSliceError, typeError } from '../errors.ts';
 import { cells, direct, hasViews, host, type Integer, result } from '../native/host.ts';
 import { status } from '../native/symbols.ts';
@@ -17,6 +18,9 @@ import { tie, tiedTo } from './tie.ts';
 const byteLengthOf = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'byteLength')?.get as (
   this: ArrayBuffer,
 ) => number;
+
+/** Absent in Node 20. */
+const { isMarkedAsUntransferable } = workerThreads as { isMarkedAsUntransferable?: (buffer: object) => boolean };
 
 function isDetached(buffer: ArrayBuffer): boolean {
   try {
@@ -133,10 +137,15 @@ export class Reference {
     return byteLength === 0 ? !isDetached(buffer) : byteLengthOf.call(buffer) === byteLength;
   }
 
-  /** All bytes, for this library's own use. */
+  /** All bytes. Once it was shown, others may have changed its properties. */
   get bytes(): Uint8Array<ArrayBuffer> {
     this.#bytes ??= new Uint8Array(this.#viewable());
     return this.#bytes;
+  }
+
+  /** The same as an object that nobody else has, so that no property of it can have been changed. */
+  ownView(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.#viewable());
   }
 
   /** All bytes, for this library's own use. */
@@ -164,7 +173,7 @@ export class Reference {
    */
   tryResize(byteLength: number, mayMove: boolean): number {
     if (mayMove || !direct || this.mayBeInUse) return this.#moveTo(byteLength, mayMove);
-    const buffer = host.resize(this.buffer, this.block, byteLength);
+    const buffer = lockedIfThrows(() => host.resize(this.buffer, this.block, byteLength));
     if (buffer === undefined) return result();
     // No call from here to the end: the old buffer is gone, and nothing may interrupt this.
     const failure = cells[3] as number;
@@ -233,10 +242,10 @@ export class Borrowed extends Reference {
 }
 
 /** Whoever has it can detach a locked buffer, and nobody else. */
-const key = Symbol('cslice');
+export const key: symbol = Symbol.for('cslice.key'); // one for all copies of this package in the process
 
 /** On Node 20 structuredClone, and on Node 22 transfer, abort the process at a locked buffer. */
-const canLock = direct && Number(process.versions.modules) >= 137;
+export const canLock: boolean = direct && Number(process.versions.modules) >= 137;
 
 function endBuffer(reference: Reference): void {
   const { buffer, block, address, byteLength } = reference;
@@ -244,10 +253,17 @@ function endBuffer(reference: Reference): void {
     const keeper = host.refer(block, address, byteLength);
     if (keeper !== undefined) tie(buffer, keeper);
   } else if (tiedTo(buffer) !== undefined) tie(buffer, nothing);
+  if (!detach(buffer, reference.locked ? key : undefined) && !detach(buffer, key)) warnOfLock(byteLength);
+}
+
+/** False: somebody has locked the buffer with another key. */
+function detach(buffer: ArrayBuffer, by: symbol | undefined): boolean {
+  if (!direct && isMarkedAsUntransferable?.(buffer)) return false; // Node-API aborts there
   try {
-    host.end(buffer, reference.locked ? key : undefined);
+    host.end(buffer, by);
+    return true;
   } catch {
-    warnOfLock(byteLength);
+    return false;
   }
 }
 
@@ -259,13 +275,24 @@ function warnOfLock(byteLength: number): void {
   );
 }
 
+/** V8 throws where it must detach a buffer that somebody has locked; nothing has happened then. */
+function lockedIfThrows<T>(action: () => T): T {
+  try {
+    return action();
+  } catch (cause) {
+    throw new CSliceError('ERR_CSLICE_NO_VIEW', 'The view of this slice was locked by someone else, or is pinned', {
+      cause,
+    });
+  }
+}
+
 /** What a buffer is tied to that has ended. */
 const nothing: object = Object.freeze({});
 
 /** What a call of the C library has made, or the error that it met. */
 function made(buffer: ArrayBuffer | undefined, byteLength: number, what: string): Reference {
   if (buffer === undefined) throw statusError(result(), what);
-  return new Reference(buffer, result(), (cells[1] as number), byteLength);
+  return new Reference(buffer, result(), cells[1] as number, byteLength);
 }
 
 export function adoptNative(
@@ -288,7 +315,7 @@ export function adoptCallback(address: Integer, byteLength: number, number: numb
 export function take(block: Integer): Reference {
   const buffer = host.take(block, longestView);
   if (buffer === undefined) throw statusError(result(), 'taking a block');
-  return new Reference(buffer, result(), (cells[1] as number), byteLengthOf.call(buffer));
+  return new Reference(buffer, result(), cells[1] as number, byteLengthOf.call(buffer));
 }
 
 export function borrow(address: Integer, byteLength: number, owner: object | undefined): Reference {
@@ -335,7 +362,7 @@ export function attach(buffer: ArrayBufferLike, address: Integer, byteLength: nu
 
 /** Hands the block to C. Returns the number of a JavaScript destructor that will not run, or 0. */
 export function disown({ buffer, block }: Reference): number {
-  host.disown(buffer, block);
+  lockedIfThrows(() => host.disown(buffer, block));
   if (result() < 0) throw statusError(result(), 'disowning a block that has other references');
   return result();
 }

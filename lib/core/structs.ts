@@ -27,8 +27,10 @@ export class StructArray<T = unknown> implements Iterable<T> {
 
   /** Overwrites one element; struct members that `value` lacks keep their bytes. @throws {CSliceError} */
   set(index: number, value: Partial<T>): void {
-    const view = this.#view();
-    this.#codec.write(view, this.#offsetOf(index, view), value);
+    this.#offsetOf(index, this.#view());
+    const prepared = this.#codec.prepare(value);
+    const view = this.#view(); // again: a getter of the value may have changed the slice
+    this.#codec.write(view, this.#offsetOf(index, view), prepared);
   }
 
   *[Symbol.iterator](): Iterator<T> {

@@ -1,6 +1,7 @@
 /** Writing a block to a Node stream. */
-import type { Writable } from 'node:stream';
+
 import { createRequire } from 'node:module';
+import type { Writable } from 'node:stream';
 import { CSliceError, show, typeError } from '../errors.ts';
 import { runDestructors } from './destructor.ts';
 import { lend } from './holds.ts';
@@ -48,7 +49,8 @@ function write(writable: Writable, chunk: Buffer): Promise<void> {
         reject(error); // and 'error', which may come after this, has its listener
       }
     };
-    const onClose = (): void => finish(new CSliceError('ERR_CSLICE_STREAM', 'The stream was closed before it had written the slice'));
+    const onClose = (): void =>
+      finish(new CSliceError('ERR_CSLICE_STREAM', 'The stream was closed before it had written the slice'));
     writable.on('close', onClose);
     writable.on('error', finish);
     writable.write(chunk, finish);

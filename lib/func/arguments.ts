@@ -6,11 +6,11 @@ import { types } from 'node:util';
 import { bytesOf } from '../core/check.ts';
 import { type Hold, type Kind, kindOf, releaseAll } from '../core/owner.ts';
 import { CSliceError, rangeError, show, typeError } from '../errors.ts';
-import { Handle, ownerOrNone, Tied } from '../handle.ts';
+import { type Handle, isHandle, ownerOrNone, Tied } from '../handle.ts';
 import type { TypeObject } from '../native/koffi.ts';
 import type { Integer } from '../native/symbols.ts';
 import { pin } from '../pin.ts';
-import { integerOf, Slice } from '../slice.ts';
+import { integerOf, isSlice, type Slice, sliceLease } from '../slice.ts';
 import type { DeclaredParameter, Direction } from './prototype.ts';
 import { type Trap, throwAlone, trapOf } from './trap.ts';
 
@@ -149,7 +149,7 @@ const largestExact = BigInt(Number.MAX_SAFE_INTEGER);
 
 /** Undefined for what is no handle, that the parameter does not take, or that must be looked at before. */
 function addressOfHandle({ target }: Parameter, value: object): Integer | undefined {
-  const owner = value instanceof Handle ? ownerOrNone(value) : undefined;
+  const owner = ownerOrNone(value);
   if (owner === undefined || owner.views !== undefined) return undefined;
   return target === undefined || target === owner.kind ? owner.address : undefined;
 }
@@ -170,8 +170,7 @@ export function direct(parameter: Parameter, value: unknown): unknown {
   if (typeof value === 'bigint') return BigInt.asUintN(64, value) === value ? value : unfit;
   if (typeof value !== 'object') return unfit;
   if (types.isTypedArray(value)) return lengthOfArray.call(value) > 0 ? value : unfit; // none: empty, or detached
-  if (value instanceof Slice) return value.released ? unfit : value.address;
-  const address = addressOfHandle(parameter, value);
+  const address = integerOf(value) ?? addressOfHandle(parameter, value);
   return address === undefined ? unfit : BigInt(address);
 }
 
@@ -228,8 +227,8 @@ export class Preparation {
 
   #object(parameter: Parameter, value: object): unknown {
     const { direction, type, kind } = parameter;
-    if (value instanceof Handle || value instanceof Tied) return this.#held(parameter, value);
-    if (value instanceof Slice || isMemory(value)) {
+    if (isHandle(value) || value instanceof Tied) return this.#held(parameter, value);
+    if (isSlice(value) || isMemory(value)) {
       if (kind === kinds.struct) throw refusal(parameter, value);
       return this.#memory(parameter, value);
     }
@@ -250,7 +249,7 @@ export class Preparation {
   }
 
   #held(parameter: Parameter, value: Handle | Tied): bigint {
-    const owner = value instanceof Handle ? ownerOrNone(value) : value.owner();
+    const owner = isHandle(value) ? ownerOrNone(value) : value.owner();
     if (owner === undefined) throw released(parameter);
     const fits = value instanceof Tied || parameter.target === undefined || parameter.target === owner.kind;
     if (!fits || parameter.kind === kinds.struct) throw refusal(parameter, value);
@@ -260,9 +259,9 @@ export class Preparation {
   }
 
   #memory(parameter: Parameter, value: Slice | Memory): unknown {
-    if (value instanceof Slice) {
-      if (value.released) throw released(parameter);
-      const lease = value.lease();
+    if (isSlice(value)) {
+      if (integerOf(value) === undefined) throw released(parameter);
+      const lease = sliceLease(value);
       this.holds.push(lease);
       return lease.address;
     }
@@ -310,9 +309,9 @@ export class Preparation {
     if (typeof value !== 'object' || value === null || (kind !== undefined && kind < kinds.string)) {
       return type === undefined ? value : checkedPart(parameter, value, type);
     }
-    if (value instanceof Handle || value instanceof Tied) return this.#part(parameter, value);
-    if (value instanceof Slice || isMemory(value)) {
-      if (kind === kinds.struct && value instanceof Slice) throw partRefusal(parameter, value, type);
+    if (isHandle(value) || value instanceof Tied) return this.#part(parameter, value);
+    if (isSlice(value) || isMemory(value)) {
+      if (kind === kinds.struct && isSlice(value)) throw partRefusal(parameter, value, type);
       return this.#memory(parameter, value);
     }
     if (types.isExternal(value)) {
@@ -344,7 +343,7 @@ export class Preparation {
 
   /** A handle in a struct: its type has no name there that could be compared. */
   #part(parameter: Parameter, value: Handle | Tied): bigint {
-    const owner = value instanceof Handle ? ownerOrNone(value) : value.owner();
+    const owner = isHandle(value) ? ownerOrNone(value) : value.owner();
     if (owner === undefined) throw released(parameter);
     this.holds.push(owner.use());
     return BigInt(owner.address);
@@ -444,8 +443,8 @@ export function refusal(parameter: Parameter, value: unknown): CSliceError {
   const { owner, name, kind } = parameter;
   const isInteger = kind <= kinds.uint64;
   const isNumber = typeof value === 'number' || (typeof value === 'bigint' && kind >= kinds.int64);
-  if (value instanceof Slice && value.released) return released(parameter);
-  if (value instanceof Handle && value.released) return released(parameter);
+  if (isSlice(value) && integerOf(value) === undefined) return released(parameter);
+  if (isHandle(value) && ownerOrNone(value) === undefined) return released(parameter);
   const message = `${owner}: ${name} must be ${wanted(parameter)}, got ${shown(value)}`;
   return (isInteger && isNumber) || typeof value === 'bigint' ? rangeError(message) : typeError(message);
 }
@@ -473,5 +472,5 @@ function rangeOf(kind: number): string {
 }
 
 function shown(value: unknown): string {
-  return value instanceof Handle ? `a handle of ${value.name}` : show(value);
+  return isHandle(value) ? `a handle of ${value.name}` : show(value);
 }

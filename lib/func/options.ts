@@ -1,6 +1,7 @@
 /** An ownership as its declaration has it, read once and checked: no getter of the caller's runs in a call. */
 import { checkLength } from '../core/check.ts';
 import { checkDestructor, type Destructor, destructor } from '../core/destructor.ts';
+import { readArray, readOptions } from '../core/options.ts';
 import { rangeError, show, typeError } from '../errors.ts';
 import type { KoffiLibrary } from '../native/koffi.ts';
 import { kindOfType, kinds } from './arguments.ts';
@@ -39,8 +40,8 @@ export interface Options {
 }
 
 /** @throws {CSliceError} for a declaration that does not fit the prototype */
-export function readOptions(lib: KoffiLibrary, prototype: Prototype, ownership: unknown): Options {
-  const given = readKeys(ownership);
+export function readOwnership(lib: KoffiLibrary, prototype: Prototype, ownership: unknown): Options {
+  const given: Record<string, unknown> = readOptions('ownership', ownership as Record<string, unknown>, allKeys);
   const returns = given.returns as Returns;
   if (returns !== undefined && !(typeof returns === 'string' && Object.hasOwn(keysOf, returns))) {
     const known = Object.keys(keysOf).filter((key) => key !== 'undefined');
@@ -72,18 +73,6 @@ export function readOptions(lib: KoffiLibrary, prototype: Prototype, ownership: 
     until: namesOf(prototype, 'until', given.until),
     by: given.by === undefined ? undefined : indexOf(prototype, 'by', given.by),
   };
-}
-
-function readKeys(ownership: unknown): Record<string, unknown> {
-  if (typeof ownership !== 'object' || ownership === null || Array.isArray(ownership)) {
-    throw typeError(`ownership must be an object, got ${show(ownership)}`);
-  }
-  const given: Record<string, unknown> = {};
-  for (const key of Object.keys(ownership)) {
-    if (!allKeys.includes(key)) throw rangeError(`ownership has no ${show(key)}: it has ${allKeys.join(', ')}`);
-    given[key] = (ownership as Record<string, unknown>)[key];
-  }
-  return given;
 }
 
 function fromOf(prototype: Prototype, from: unknown): Place {
@@ -123,8 +112,7 @@ function checkFunction(name: string, value: unknown): void {
 
 function namesOf(prototype: Prototype, option: string, names: unknown): readonly number[] {
   if (names === undefined) return [];
-  if (!Array.isArray(names)) throw typeError(`${option} must be an array of names, got ${show(names)}`);
-  return Array.from(names, (name) => indexOf(prototype, option, name));
+  return readArray(option, names).map((name) => indexOf(prototype, option, name));
 }
 
 function indexOf({ name, parameters }: Prototype, option: string, parameter: unknown): number {

@@ -6,12 +6,12 @@ import { getSystemErrorName } from 'node:util';
 import { checkLength, toInteger } from '../core/check.ts';
 import { type Destructor, endLater, giveBackTo, NativeDestructor, runDestructors } from '../core/destructor.ts';
 import { type Hold, type Kind, kindOf, noHolds, Owner, own, releaseAll, type Token, uncounted } from '../core/owner.ts';
+import { textAt } from '../core/text.ts';
 import { CCallError, CSliceError, show, typeError } from '../errors.ts';
-import { Handle, handleFor, keep, ownerOf } from '../handle.ts';
+import { type Handle, handleFor, isHandle, keep, ownerOf } from '../handle.ts';
 import type { TypeObject } from '../native/koffi.ts';
-import { blockUnref, clearErrno, lastErrno, stringSize, wideStringAt } from '../native/symbols.ts';
-import { Slice } from '../slice.ts';
-import { readString } from '../text.ts';
+import { blockUnref, clearErrno, lastErrno, stringSize } from '../native/symbols.ts';
+import { isSlice, Slice } from '../slice.ts';
 import { direct, Preparation, reasonOf, unfit } from './arguments.ts';
 import { type Call, type Callee, callC, callInBackground, expand, mayRunJavaScript } from './calls.ts';
 import type { Options } from './options.ts';
@@ -155,7 +155,7 @@ export class OwningFunction {
 
   #handleAt(given: readonly unknown[], index: number): Handle {
     const value = this.#valueAt(given, index);
-    if (value instanceof Handle) return value;
+    if (isHandle(value)) return value;
     throw typeError(`${this.#nameOf(index)} must be a handle, got ${show(value)}`);
   }
 
@@ -248,7 +248,7 @@ export class OwningFunction {
       case 'handle':
         return handleFor(this.#kind as Kind, toInteger(address), free, kept);
       case 'string': {
-        const text = textAt(this.#options.from as Place, address);
+        const text = textAt(widthOf((this.#options.from as Place).type), address);
         this.#giveBack(address, 0);
         releaseAll(kept);
         return text;
@@ -291,7 +291,7 @@ export class OwningFunction {
     const { returns, free, from } = this.#options;
     if (returns === 'block') blockUnref(toInteger(address));
     else if (free !== undefined) {
-      const size = returns === 'string' ? stringBytes((from as Place).type, address) : byteLength;
+      const size = returns === 'string' ? stringSize(toInteger(address), widthOf((from as Place).type)) : byteLength;
       if (free instanceof NativeDestructor) free.run(toInteger(address), size);
       else endLater({ end: () => giveBackTo(free, address, size) });
     }
@@ -355,7 +355,7 @@ function directly({ parameters, args }: Call): unknown[] | undefined {
   const passed: unknown[] = [];
   for (let i = 0; i < parameters.length; i++) {
     const value = args[i];
-    if (value instanceof Slice || value instanceof Handle) return undefined; // held: the declaration's functions run later
+    if (isSlice(value) || isHandle(value)) return undefined; // held: the declaration's functions run later
     const one = direct(parameters[i] as (typeof parameters)[number], value);
     if (one === unfit) return undefined;
     passed.push(one);
@@ -408,18 +408,6 @@ function isOurs(error: unknown): error is CSliceError {
   } catch {
     return false; // a proxy that throws
   }
-}
-
-function textAt({ type }: Place, address: bigint): string {
-  const width = widthOf(type);
-  return width === 1 ? readString(address) : wideStringAt(width, toInteger(address));
-}
-
-function stringBytes(type: TypeObject, address: bigint): number {
-  const width = widthOf(type);
-  if (width === 1) return stringSize(toInteger(address));
-  const text = wideStringAt(width, toInteger(address));
-  return width * ((width === 2 ? text.length : [...text].length) + 1);
 }
 
 function widthOf(type: TypeObject): 1 | 2 | 4 {

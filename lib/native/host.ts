@@ -30,7 +30,7 @@ export interface Host {
   clone(block: Integer, size: number, mayBeShared: boolean): ArrayBuffer | undefined;
   disown(buffer: ArrayBuffer, block: Integer): void;
   end(buffer: ArrayBuffer, key: symbol | undefined): void;
-  lock(buffer: ArrayBuffer, key: symbol): void;
+  lock(buffer: ArrayBuffer, key: symbol | undefined): void;
   requests(): ArrayBuffer | undefined;
   collect(): void;
   listen(callback: () => void): Integer | undefined;

@@ -47,7 +47,9 @@ if (library === undefined) checkAbi(bind(abiPrototype));
 
 export const countFailure: () => void = bind('void cslice_count_failure()');
 
-export const stringSize: (address: Integer) => number = bind('int64_t cslice_string_size(uint64_t address)');
+export const stringSize: (address: Integer, width: number) => number = bind(
+  'int64_t cslice_string_size(uint64_t address, uint32_t width)',
+);
 
 export const blockUnref: (block: Integer) => void = bind('void cslice_block_drop(uint64_t block)');
 

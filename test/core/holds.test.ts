@@ -8,11 +8,17 @@ function live(): number {
   return stats().liveBlocks;
 }
 
+interface Deferred {
+  promise: Promise<void>;
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
+
 /** A promise, and what settles it. */
-function deferred<T = void>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: Error) => void } {
-  let resolve: (value: T) => void = () => {};
+function deferred(): Deferred {
+  let resolve: () => void = () => {};
   let reject: (error: Error) => void = () => {};
-  const promise = new Promise<T>((yes, no) => {
+  const promise = new Promise<void>((yes, no) => {
     resolve = yes;
     reject = no;
   });
@@ -48,8 +54,8 @@ describe('slice.lend', () => {
   });
 
   for (const [how, settlePromise] of Object.entries({
-    resolves: (loan: ReturnType<typeof deferred>) => loan.resolve(),
-    rejects: (loan: ReturnType<typeof deferred>) => loan.reject(new Error('of the user')),
+    resolves: (loan: Deferred) => loan.resolve(),
+    rejects: (loan: Deferred) => loan.reject(new Error('of the user')),
   })) {
     it(`leaves views and memory to the loan at a release, until its promise ${how}`, async () => {
       const { slice, ended } = watched(16);

@@ -88,7 +88,7 @@ function makeView(slice: Slice, kind: number, start: number, length: number): Ar
     case 2:
       return slice.view(DataView, start, length);
     case 3:
-      return slice.toBuffer().subarray(start, start + length);
+      return Buffer.from(slice.buffer, start, length);
     default:
       return new Uint8Array(slice.buffer, start, length);
   }
@@ -366,7 +366,9 @@ export class World {
   /** Every block that is forgotten must end, and no other. Whether a forgotten reference to a live one has cannot be seen. */
   async collect(): Promise<void> {
     const expected = this.#blocks.filter(isLive).length;
-    await collectUntil(() => this.#liveBlocks() <= expected, `${expected} blocks are live, or fewer`);
+    const allHaveRun = () =>
+      this.#blocks.every((block) => isLive(block) || block.disowned || this.#endingsOf(block) !== 0);
+    await collectUntil(() => this.#liveBlocks() <= expected && allHaveRun(), `${expected} blocks are live, or fewer`);
     for (const block of this.#blocks) {
       if (!isLive(block)) for (const reference of block.references) this.#end(reference);
     }
