@@ -77,11 +77,11 @@ function calleeOf(lib: KoffiLibrary, prototype: Prototype, cells: Cells, options
   const address = koffi().type('void *');
   const specs: TypeSpec[] = parameters.map((parameter, i) => (cells.has(i) ? address : koffiSpecOf(parameter)));
   if (variadic) specs.push('...');
-  const returned = options?.from?.index === -1 ? address : result.type;
-  const fn = declare(lib, convention, name, returned, specs);
+  const handsOver = options?.from?.index === -1;
+  const fn = declare(lib, convention, name, handsOver ? address : result.type, specs);
   const given = parameters.filter((_, i) => !cells.has(i)).map((parameter) => parameterOf(name, parameter));
   const isPlain = !variadic && (options === undefined || isSimple(options));
-  const numbers = isPlain ? withNumbers(lib, prototype, fn, returned === address) : fn;
+  const numbers = isPlain ? withNumbers(lib, prototype, fn, handsOver) : fn;
   return { name, fn, numbers, parameters: given, variadic, conclude: undefined };
 }
 

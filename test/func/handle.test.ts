@@ -139,6 +139,33 @@ describe('Handle', () => {
     freed();
   });
 
+  it('ends a chain of any length, since no destructor runs inside of another', () => {
+    let last = Handle.adopt('link', 1n, null);
+    const first = last;
+    let depth = 0;
+    for (let i = 0; i < 100_000; i++) {
+      const parent = last;
+      last = Handle.adopt('link', 1n, () => void depth++, { keeps: [parent] });
+      parent.release();
+    }
+    expect([first.released, stats().liveHandles.link]).to.deep.equal([true, 100_001]);
+    last.release();
+    expect([depth, stats().liveHandles.link]).to.deep.equal([100_000, undefined]);
+  });
+
+  it('runs its destructor after the public call, never in the middle of another destructor', () => {
+    const order: string[] = [];
+    const other = Handle.adopt('other', 1n, () => void order.push('other'));
+    const slice = Slice.adopt(makeObject('m'), 1, () => void order.push('slice'));
+    const handle = Handle.adopt('one', 1n, () => {
+      other.release();
+      slice.release();
+      order.push('one');
+    });
+    handle.release();
+    expect(order).to.deep.equal(['one', 'other', 'slice']);
+  });
+
   it('serves again without mixing up names, destructors and what is kept', () => {
     for (let i = 0; i < 3000; i++) {
       const parent = adopt('p');
@@ -164,7 +191,7 @@ describe('Handle', () => {
       [['x', 1n, 'obj_free'], 'ERR_CSLICE_TYPE'],
       [['x', 1n, undefined], 'ERR_CSLICE_TYPE'],
       [['x', 1n, free, null], 'ERR_CSLICE_TYPE'],
-      [['x', 1n, free, { keep: [] }], 'ERR_CSLICE_RANGE'],
+      [['x', 1n, free, { keep: [] }], 'ERR_CSLICE_TYPE'],
       [['x', 1n, free, { keeps: keep }], 'ERR_CSLICE_TYPE'],
       [['x', 1n, free, { keeps: [keep, 'text'] }], 'ERR_CSLICE_TYPE'],
     ] as const) {

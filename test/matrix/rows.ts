@@ -131,15 +131,13 @@ export const rows: Readonly<Record<string, () => Row>> = {
   configure: () => row(arg({}, 'settings', { limitBytes: 'limit' })),
   stats: () => row(),
   pin: () => row(arg(new Uint8Array(8), 'bytes')),
-  ownedBytes: () =>
+  func: () =>
     row(
-      arg(allocate, 'function'),
-      arg(owned, 'members', { pointer: 'length', size: 'size', destructor: 'destructor' }),
+      arg(processLibrary, 'library'),
+      arg('char *strdup(const char *text)', 'symbol'),
+      arg({ returns: 'string', free: 'free' }, 'members', { returns: 'flag', free: 'destructor', keeps: 'index' }),
     ),
-  ownedString: () =>
-    row(arg(duplicate, 'function'), arg(owned, 'members', { pointer: 'length', destructor: 'destructor' })),
-  ownedBlock: () =>
-    row(arg(allocate, 'function'), arg({ pointer: 'result' }, 'optionalMembers', { pointer: 'length' })),
+  callback: () => row(arg('int f(int x)', 'symbol'), arg((x: number) => x, 'function')),
   readable: () => row(arg(instance(), 'bytes'), arg({}, 'options', { chunkBytes: 'index' })),
   webReadable: () => row(arg(instance(), 'bytes'), arg({}, 'options', { chunkBytes: 'index' })),
   'libc.random': () => row(),
