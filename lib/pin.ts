@@ -142,8 +142,8 @@ function letGo(buffer: ArrayBufferLike): void {
  * array's bytes move off the heap once.
  *
  * Until the release the source stays alive, even if both it and the pin are forgotten, and `transfer()` throws. Its
- * buffer cannot be put on a transfer list any more, then or later: Node has no way to take that back. A view of a
- * slice is pinned by a lease.
+ * buffer cannot be put on a transfer list meanwhile; on Node 20 and 22 not later either, since Node cannot take that
+ * back. The memory of a slice's view stays until the release too, whatever becomes of the slice.
  *
  * @throws {CSliceError} `ERR_CSLICE_TYPE` for what is no buffer, is detached, resizable or not extensible
  * @example

@@ -32,7 +32,7 @@ import { StructArray } from './core/structs.ts';
 import { decodeUtf8, newBytes } from './core/text.ts';
 import { checkWritable, writeTo } from './core/write-to.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
-import type { Integer } from './native/host.ts';
+import { hasViews, type Integer } from './native/host.ts';
 import type { TypeSpec } from './native/koffi.ts';
 import { addressOf, copyIn, copyOut, reuseAccount, status } from './native/symbols.ts';
 
@@ -157,9 +157,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     if (nul >= 0) throw rangeError(`text must not contain a NUL, which ends a C string; found one at ${nul}`);
     const byteLength = checkLength('the text in UTF-8', Buffer.byteLength(text) + 1);
     const reference = allocateWith(byteLength, uninitialized);
-    const bytes = reference.ownView();
-    encoder.encodeInto(text, bytes);
-    bytes[byteLength - 1] = 0;
+    copyIn(reference.address, encoder.encode(`${text}\0`), byteLength);
     const slice = new Slice(reference);
     runDestructors();
     return slice;
@@ -356,7 +354,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   text(start?: number, end?: number): string {
     const reference = this.#live();
     const [from, to] = rangeOf(reference, start, end);
-    return decodeUtf8(reference.bytes, from, to);
+    return hasViews ? decodeUtf8(reference.bytes, from, to) : decodeUtf8(this.copy(from, to), 0, to - from);
   }
 
   /**
@@ -574,4 +572,4 @@ function offsetOf({ byteLength }: Reference, codec: { name: string; size: number
 // function that was optimized for it: a service whose slices all die between two collections would never get warm.
 // It is over memory that lives as long as the thread, and is never read.
 export const immortal: Slice = new Slice(lasting(reuseAccount()));
-immortal.bytes;
+if (hasViews) immortal.bytes;

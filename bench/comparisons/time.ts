@@ -50,8 +50,13 @@ const viewSmall: Comparison = {
     deno('Deno FFI + FinalizationRegistry', 'peers/deno/view-owned', 64, 100_000),
   ],
   bars: [
-    { against: 'koffi malloc + view + free', atMost: 1.15 },
-    { against: 'Node-API addon', atMost: 1 },
+    { against: 'koffi malloc + view + free', atMost: 0.35 },
+    { against: 'Node-API addon', atMost: 0.35 },
+    { against: 'Go newSlice + finalizer', atMost: 0.5 },
+    { against: 'node:ffi malloc + view + free', atMost: 0.5 },
+    { against: 'Deno FFI malloc + view + free', atMost: 0.65 },
+    { against: 'bun:ffi with deallocator', atMost: 1 },
+    { against: 'Python cffi', atMost: 1.6 },
   ],
 };
 
@@ -75,12 +80,14 @@ const viewLarge: Comparison = {
     deno('Deno FFI malloc + view + free', 'peers/deno/view', MiB),
   ],
   bars: [
-    { against: 'koffi malloc + view + free', atMost: 0.05 },
-    { against: 'Buffer.allocUnsafeSlow', atMost: 0.5 },
+    { against: 'koffi malloc + view + free', atMost: 0.08 },
+    { against: 'Buffer.allocUnsafeSlow', atMost: 0.08 },
+    { against: 'Deno FFI malloc + view + free', atMost: 0.45 },
+    { against: 'bun:ffi with deallocator', atMost: 0.1 },
   ],
 };
 
-const drop = (id: string, size: string, byteLength: number): Comparison => ({
+const drop = (id: string, size: string, byteLength: number, goBar: number, bunBar?: number): Comparison => ({
   id,
   title: `Own ${size}, view, drop, until every destructor has run`,
   unit: 'ns',
@@ -94,26 +101,39 @@ const drop = (id: string, size: string, byteLength: number): Comparison => ({
     deno('Deno FFI + FinalizationRegistry', 'peers/deno/view-owned', byteLength, 10_000),
   ],
   bars: [
-    { against: 'Node-API addon', atMost: 1 },
-    { against: 'koffi + FinalizationRegistry', atMost: 1.2 },
+    { against: 'Node-API addon', atMost: 0.5 },
+    { against: 'Go newSlice + finalizer', atMost: goBar },
+    ...(bunBar === undefined ? [] : [{ against: 'bun:ffi with deallocator', atMost: bunBar }]),
   ],
 });
+
+const busy: Comparison = {
+  id: 'release-busy',
+  title: 'Own 64 KiB, view, release while an operation of Node is under way',
+  unit: 'ns',
+  programs: [
+    cslice('release-busy', 64 * KiB),
+    node('Buffer.allocUnsafeSlow, dropped', 'peers/node/buffer-dropped', 64 * KiB),
+  ],
+  bars: [{ against: 'Buffer.allocUnsafeSlow, dropped', atMost: 1.3 }],
+};
 
 const adopt: Comparison = {
   id: 'adopt-64',
   title: 'Adopt 64 B that C allocated, view, release',
   unit: 'ns',
   programs: [cslice('adopt', 64), node('koffi malloc + view + free', 'peers/koffi/own-view', 64)],
-  bars: [{ against: 'koffi malloc + view + free', atMost: 1.2 }],
+  bars: [{ against: 'koffi malloc + view + free', atMost: 0.4 }],
 };
 
 const adoptAnySize: Comparison = {
   id: 'adopt-1G',
-  title: 'Adopt, view, release: 1 GiB against 1 KiB',
+  title: 'Adopt, view, release: 64 MiB against 1 KiB',
   unit: 'ns',
   programs: [
-    node('cslice, 1 GiB', 'cases/adopt-same', GiB),
+    node('cslice, 64 MiB', 'cases/adopt-same', 64 * MiB),
     node('cslice, 1 KiB', 'cases/adopt-same', KiB),
+    node('cslice, 1 GiB', 'cases/adopt-same', GiB),
     node('cslice, 1 MiB', 'cases/adopt-same', MiB),
     node('koffi view, 1 GiB', 'peers/koffi/view-same', GiB),
     node('koffi view, 1 KiB', 'peers/koffi/view-same', KiB),
@@ -122,7 +142,6 @@ const adoptAnySize: Comparison = {
   ],
   bars: [
     { against: 'cslice, 1 KiB', atMost: 1.5 },
-    { subject: 'cslice without view, 1 GiB', against: 'cslice without view, 1 KiB', atMost: 1.5 },
   ],
 };
 
@@ -158,7 +177,7 @@ const pool: Comparison = {
 
 const share: Comparison = {
   id: 'share-1M',
-  title: 'Hand 1 MiB to another owner: share, clone the message, attach, release',
+  title: 'Hand 1 MiB to another owner: toSharedBuffer, clone the message, attach, release',
   unit: 'ns',
   programs: [cslice('share', MiB), node('structuredClone (copies)', 'peers/node/clone', MiB)],
   bars: [],
@@ -168,8 +187,9 @@ export const timeComparisons: readonly Comparison[] = [
   own,
   viewSmall,
   viewLarge,
-  drop('drop-64', '64 B', 64),
-  drop('drop-64K', '64 KiB', 64 * KiB),
+  drop('drop-64', '64 B', 64, 0.7, 1.3),
+  drop('drop-64K', '64 KiB', 64 * KiB, 1),
+  busy,
   adopt,
   adoptAnySize,
   arena,

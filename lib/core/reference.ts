@@ -7,7 +7,7 @@
 import { types } from 'node:util';
 import * as workerThreads from 'node:worker_threads';
 import { CSliceError, typeError } from '../errors.ts';
-import { cells, direct, hasViews, host, type Integer, result } from '../native/host.ts';
+import { cells, direct, hasViews, host, type Integer, isBun, result } from '../native/host.ts';
 import { status } from '../native/symbols.ts';
 import { longestView } from './check.ts';
 import { currentJob, mayBeInUse, underWay } from './in-use.ts';
@@ -258,7 +258,7 @@ function endBuffer(reference: Reference): void {
 
 /** False: somebody has locked the buffer with another key. */
 function detach(buffer: ArrayBuffer, by: symbol | undefined): boolean {
-  if (!direct && isMarkedAsUntransferable?.(buffer)) return false; // Node-API aborts there
+  if (!direct && !isBun && isMarkedAsUntransferable?.(buffer)) return false; // Node-API aborts there
   try {
     host.end(buffer, by);
     return true;

@@ -54,6 +54,9 @@ export function areDestructorsDue(): boolean {
 
 const { modules, bun, deno, electron } = process.versions as NodeJS.Dict<string>;
 
+/** Bun marks all buffers over C memory as untransferable, and detaches them all the same. */
+export const isBun: boolean = bun !== undefined;
+
 /** Whether this is Node or Electron, and no runtime that imitates it. */
 export const isNode: boolean = bun === undefined && deno === undefined;
 
