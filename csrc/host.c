@@ -70,13 +70,18 @@ typedef struct invocation {
     napi_value values[MOST_ARGUMENTS];
 } invocation;
 
-static bool begin(invocation *call, napi_env env, napi_callback_info info, size_t expected) {
-    size_t count = MOST_ARGUMENTS;
+static bool begin_first(invocation *call, napi_env env, napi_callback_info info, size_t expected) {
+    size_t count = expected;
     void *data = NULL;
     call->env = env;
     if (cslice__napi.napi_get_cb_info(env, info, &count, call->values, NULL, &data) != 0) return false;
     call->instance = data;
-    return count >= expected && (call->instance->cells != NULL || expected == 0);
+    return count >= expected;
+}
+
+/* Not before the instance has been opened. */
+static bool begin(invocation *call, napi_env env, napi_callback_info info, size_t expected) {
+    return begin_first(call, env, info, expected) && call->instance->cells != NULL;
 }
 
 static bool get_uint32(const invocation *call, size_t i, uint32_t *out) {
@@ -368,7 +373,7 @@ static napi_value open_instance(napi_env env, napi_callback_info info) {
     void *cells = NULL, *loop = NULL;
     napi_ref kept;
     napi_value result = NULL;
-    if (!begin(&call, env, info, 0) || !get_bool(&call, 1, &node) || !get_bool(&call, 2, &direct)) return NULL;
+    if (!begin_first(&call, env, info, 3) || !get_bool(&call, 1, &node) || !get_bool(&call, 2, &direct)) return NULL;
     if (cslice__napi.napi_get_typedarray_info(env, call.values[0], NULL, &length, &cells, NULL, NULL) != 0 ||
         length < CELLS || cslice__napi.napi_create_reference(env, call.values[0], 1, &kept) != 0) {
         return NULL;

@@ -43,6 +43,10 @@ class PooledBlock extends Reference {
     tie(this.show(), shown);
   }
 
+  override get isTied(): boolean {
+    return true;
+  }
+
   override get isPooled(): boolean {
     return true;
   }

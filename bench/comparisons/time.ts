@@ -140,9 +140,7 @@ const adoptAnySize: Comparison = {
     node('cslice without view, 1 GiB', 'cases/adopt-same', GiB, 'handle'),
     node('cslice without view, 1 KiB', 'cases/adopt-same', KiB, 'handle'),
   ],
-  bars: [
-    { against: 'cslice, 1 KiB', atMost: 1.5 },
-  ],
+  bars: [{ against: 'cslice, 1 KiB', atMost: 1.5 }],
 };
 
 const arena: Comparison = {

@@ -23,6 +23,10 @@ export function allocate(byteLength: number): Reference {
 }
 
 export function allocateWith(byteLength: number, { zero, alignment }: Layout): Reference {
+  if (alignment <= 16) {
+    const kept = takeKept(byteLength); // zeroed, whether asked for or not
+    if (kept !== undefined) return kept;
+  }
   const attempt = () => host.allocWith(byteLength, alignment, zero);
   const buffer = attempt();
   if (buffer !== undefined) return made(buffer, byteLength);

@@ -10,9 +10,14 @@ export function readOptions<T extends object>(name: string, options: T, known: r
   if (typeof options !== 'object' || options === null)
     throw typeError(`${name} must be an object, got ${show(options)}`);
   try {
-    const unknown = Object.keys(options).find((key) => !(known as readonly string[]).includes(key));
-    if (unknown !== undefined) throw typeError(`${name} has no ${show(unknown)}; it may have ${known.join(', ')}`);
-    return Object.fromEntries(known.map((key) => [key, options[key]])) as T;
+    const copy = {} as T;
+    for (const key of known) copy[key] = options[key];
+    for (const key of Object.keys(options)) {
+      if (!(known as readonly string[]).includes(key)) {
+        throw typeError(`${name} has no ${show(key)}; it may have ${known.join(', ')}`);
+      }
+    }
+    return copy;
   } catch (cause) {
     throw unreadable(name, cause);
   }

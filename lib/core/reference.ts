@@ -132,6 +132,11 @@ export class Reference {
     this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
   }
 
+  /** Whether the buffer leads to something that must not outlive the end of this. */
+  get isTied(): boolean {
+    return !direct;
+  }
+
   /** Whether a pool gets the block back at the end. */
   get isPooled(): boolean {
     return false;
@@ -241,6 +246,10 @@ export class Borrowed extends Reference {
     this.lock();
   }
 
+  override get isTied(): boolean {
+    return true;
+  }
+
   override show(): ArrayBuffer {
     const buffer = super.show();
     tie(buffer, this);
@@ -259,7 +268,7 @@ function endBuffer(reference: Reference): void {
   if (reference.mayBeInUse && block !== 0) {
     const keeper = host.refer(block, address, byteLength);
     if (keeper !== undefined) tie(buffer, keeper);
-  } else if (tiedTo(buffer) !== undefined) tie(buffer, nothing);
+  } else if (reference.isTied) tie(buffer, nothing);
   if (!detach(buffer, reference.locked ? key : undefined) && !detach(buffer, key)) warnOfLock(byteLength);
 }
 

@@ -393,7 +393,10 @@ export class World {
     const first = this.nextId();
     block.busy++; // an interruption here leaves it unknown
     const { bytes } = slice;
-    if (bytes.length !== length) throw this.broken(`a view of ${length} bytes has ${bytes.length} (${block.kind} ${block.id} of ${block.byteLength}, ${slice.byteLength})`);
+    if (bytes.length !== length)
+      throw this.broken(
+        `a view of ${length} bytes has ${bytes.length} (${block.kind} ${block.id} of ${block.byteLength}, ${slice.byteLength})`,
+      );
     const modelled = block.bytes.subarray(start, start + length);
     for (let i = 0; i < modelled.length; i++) modelled[i] = first * 7 + i * 13;
     bytes.set(modelled);
