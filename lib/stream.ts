@@ -60,9 +60,13 @@ export class SliceWriter implements Disposable {
   /** Ends the writing: a slice of exactly the bytes written, which the caller owns. */
   finish(): Slice {
     const slice = this.#open();
-    slice.resize(this.#length);
-    this.#open(); // a destructor may have finished it
-    this.#slice = undefined;
+    this.#slice = undefined; // first: a destructor that runs now may write or finish too
+    try {
+      slice.resize(this.#length);
+    } catch (error) {
+      this.#slice = slice;
+      throw error;
+    }
     return slice;
   }
 

@@ -36,8 +36,6 @@ export interface Block {
   busy: number;
   /** C reads it in the background. */
   frozen: number;
-  /** The shortest that it has been resized to, while an operation was under way on it. */
-  shortest: number | undefined;
 }
 
 export interface Reference {
@@ -49,13 +47,18 @@ export interface Reference {
   readonly isBackground: boolean;
   /** Loans that have not settled: until then a release leaves the views alive. */
   loans: number;
+  /** An operation under way takes the slice over at some moment. */
+  mayBeTaken: boolean;
 }
 
 export interface Handle {
   readonly slice: Slice;
-  readonly reference: Reference;
-  readonly start: number;
+  /** A resize gives it another one, also while other operations on the slice are under way. */
+  reference: Reference;
+  start: number;
   length: number;
+  /** Operations under way on it, as they count for its block too. */
+  busy: number;
 }
 
 export interface View {
@@ -180,6 +183,8 @@ export class World {
   #depth = 0;
   #failure: Broken | undefined;
   #failedDestructors = 0;
+  /** Failed ones of which the package hears later. */
+  #rejectedDestructors = 0;
   #disowned = 0;
   /** The most blocks that arenas, pools and writers may have beside those that are counted one by one. */
   vague = 0;
@@ -253,17 +258,19 @@ export class World {
     const { intrusions } = this;
     const height = this.targets.length;
     this.targets.push(...targets);
+    const isTaken = targets.some((target) => (target as Partial<Handle>).reference?.mayBeTaken);
     try {
       return { done: true, value: action() };
     } catch (error) {
-      return { done: false, code: this.#judge(name, error, allowed, this.intrusions > intrusions) };
+      const causes = isTaken ? [...allowed, 'ERR_CSLICE_RELEASED'] : allowed;
+      return { done: false, code: this.#judge(name, error, causes, this.intrusions > intrusions) };
     } finally {
       this.targets.length = height;
     }
   }
 
   #judge(name: string, error: unknown, allowed: readonly string[], intruded: boolean): string {
-    if (error instanceof Mischief) return 'Mischief';
+    if (error instanceof Mischief || (error as Error)?.cause instanceof Mischief) return 'Mischief';
     if (error instanceof Broken) throw error;
     if (this.interrupted && isOverflow(error)) throw error;
     if (!(error instanceof subject.CSliceError)) {
@@ -303,30 +310,18 @@ export class World {
   #makeRegion(native: Native): void {
     const id = this.nextId();
     this.region = this.#newBlock(id, 'region', BigInt(native.make(id, 4096)), 4096);
-    this.region.references.add({ block: this.region, state: 'held', holders: 1, isBackground: false, loans: 0 });
+    this.refer(this.region);
     this.#blocks.push(this.region);
   }
 
   #newBlock(id: number, kind: Kind, address: bigint, byteLength: number): Block {
     const bytes = new Uint8Array(Math.min(byteLength, mostModelled));
     const references = new Set<Reference>();
-    return {
-      id,
-      kind,
-      address,
-      byteLength,
-      bytes,
-      references,
-      endings: 0,
-      disowned: false,
-      busy: 0,
-      frozen: 0,
-      shortest: undefined,
-    };
+    return { id, kind, address, byteLength, bytes, references, endings: 0, disowned: false, busy: 0, frozen: 0 };
   }
 
   refer(block: Block, isBackground: boolean = false): Reference {
-    const reference: Reference = { block, state: 'held', holders: 1, isBackground, loans: 0 };
+    const reference: Reference = { block, state: 'held', holders: 1, isBackground, loans: 0, mayBeTaken: false };
     block.references.add(reference);
     return reference;
   }
@@ -352,7 +347,7 @@ export class World {
   }
 
   addHandle(slice: Slice, reference: Reference, start = 0): Handle {
-    const handle: Handle = { slice, reference, start, length: slice.byteLength };
+    const handle: Handle = { slice, reference, start, length: slice.byteLength, busy: 0 };
     this.handles.push(handle);
     return handle;
   }
@@ -368,6 +363,30 @@ export class World {
     const handle = this.addHandle(slice, this.addBlock(kind, slice.address, slice.byteLength));
     this.stamp(handle);
     return handle;
+  }
+
+  /** The slice has another block, which is its own, with these bytes and zeros after them. */
+  rebind(handle: Handle, kind: Kind, bytes: Uint8Array): void {
+    const { slice, busy } = handle;
+    handle.reference.block.busy -= busy;
+    handle.reference = this.addBlock(kind, slice.address, slice.byteLength);
+    handle.start = 0;
+    handle.length = slice.byteLength;
+    const { block } = handle.reference;
+    block.busy = busy;
+    block.bytes.set(bytes.subarray(0, block.bytes.length));
+    if (!this.holds(block.address, block.bytes)) throw this.broken('resize() lost bytes, or has not zeroed new ones');
+    this.stamp(handle);
+  }
+
+  enter(handle: Handle): void {
+    handle.busy++;
+    handle.reference.block.busy++;
+  }
+
+  leave(handle: Handle): void {
+    handle.busy--;
+    handle.reference.block.busy--;
   }
 
   /** Writes a new pattern to all that the slice shows. */
@@ -448,7 +467,10 @@ export class World {
 
   #endDestructor(random: Random): unknown {
     const trick = random(20);
-    if (trick === 0 && this.does('rejecting destructor')) return Promise.reject(new Mischief('later'));
+    if (trick === 0 && this.does('rejecting destructor')) {
+      this.#rejectedDestructors++;
+      return Promise.reject(new Mischief('later'));
+    }
     if (trick > 2 || !this.does('throwing destructor')) return undefined;
     this.#failedDestructors++;
     if (trick === 1) throw new Mischief('from a destructor');
@@ -547,9 +569,10 @@ export class World {
     if (live < least || live > most) throw this.broken(`stats() says ${live} live blocks, not ${least} to ${most}`);
     if (now.disownedBlocks - this.#before.disownedBlocks !== this.#disowned)
       throw this.broken('disownedBlocks is wrong');
-    const failed = now.failedDestructors - this.#before.failedDestructors;
-    if (failed !== this.#failedDestructors) {
-      throw this.broken(`${failed} destructors count as failed, and ${this.#failedDestructors} threw`);
+    const failed = now.failedDestructors - this.#before.failedDestructors - this.#failedDestructors;
+    if (failed < 0 || failed > this.#rejectedDestructors) {
+      const causes = `${this.#failedDestructors} threw and ${this.#rejectedDestructors} rejected`;
+      throw this.broken(`${failed + this.#failedDestructors} destructors count as failed: ${causes}`);
     }
     const { allocatedBlocks, liveBlocks } = now;
     const ended = now.releasedByScope + now.releasedByCollection + now.releasedByThreadEnd + now.releasedByC;
@@ -598,8 +621,12 @@ export class World {
       await turn();
     }
     if (left() !== 0) throw this.broken(`${left()} blocks are live after the end of all`);
-    if (subject.stats().liveBytes !== this.#before.liveBytes)
-      throw this.broken('liveBytes is wrong after the end of all');
+    const { liveBytes, failedDestructors } = subject.stats();
+    if (liveBytes !== this.#before.liveBytes) throw this.broken('liveBytes is wrong after the end of all');
+    const failed = failedDestructors - this.#before.failedDestructors;
+    if (!this.interrupted && failed !== this.#failedDestructors + this.#rejectedDestructors) {
+      throw this.broken(`in the end ${failed} destructors count as failed`);
+    }
   }
 
   #isOwed(): boolean {
