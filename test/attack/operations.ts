@@ -388,6 +388,7 @@ const table: Readonly<Record<string, Operation>> = {
       );
       if (view === undefined || view.reference.block.busy > 0) return;
       const { block } = view.reference;
+      world.strong++;
       ifDone(
         world.call(`pin a view of ${block.kind} ${block.id}`, [view], () => pin(view.view)),
         (hold) => {
@@ -396,6 +397,7 @@ const table: Readonly<Record<string, Operation>> = {
           world.kept.push({ hold, reference: world.refer(block) });
         },
       );
+      world.strong--;
     },
   },
   pinSource: {
@@ -1058,13 +1060,16 @@ const table: Readonly<Record<string, Operation>> = {
 /** A promise of the package's: it may fail for a cause only, and `end` is called in any case. */
 function settleLater(world: World, name: string, handle: Handle, start: () => Promise<unknown>, end: () => void): void {
   const { intrusions } = world;
+  world.strong++;
   const result = world.call(name, [handle], start, ['ERR_CSLICE_LIMIT']);
+  world.strong--;
   if (!result.done) {
     end();
     return;
   }
   const settled = result.value.then(end, (error: unknown) => {
-    if (!(error instanceof subject.CSliceError)) world.broken(`${name} rejected with ${String(error)}`);
+    if (world.interrupted && isOverflow(error)) world.note('an overflow');
+    else if (!(error instanceof subject.CSliceError)) world.broken(`${name} rejected with ${String(error)}`);
     else if (world.intrusions === intrusions && !world.squeezed && handle.reference.state === 'held') {
       world.broken(`${name} rejected without a cause: ${error.message}`);
     }
