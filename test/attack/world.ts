@@ -363,8 +363,11 @@ export class World {
 
   /** A slice over a block of its own, filled with a new pattern. */
   own(kind: Kind, slice: Slice): Handle {
-    const handle = this.addHandle(slice, this.addBlock(kind, slice.address, slice.byteLength));
-    this.stamp(handle);
+    const reference = this.addBlock(kind, slice.address, slice.byteLength);
+    reference.block.busy++; // its bytes are not known yet
+    const handle = this.addHandle(slice, reference);
+    this.stamp(handle, 1);
+    reference.block.busy--;
     return handle;
   }
 
@@ -376,11 +379,12 @@ export class World {
     handle.start = 0;
     handle.length = slice.byteLength;
     const { block } = handle.reference;
-    block.busy = busy;
+    block.busy = busy + 1; // its bytes are not known yet
     block.bytes.set(bytes.subarray(0, block.bytes.length));
     const isKnown = !this.interrupted; // a write that was stopped may be in part
     if (isKnown && !this.holds(block.address, block.bytes)) throw this.broken('resize() lost bytes, or has not zeroed new ones');
-    this.stamp(handle);
+    this.stamp(handle, 1);
+    block.busy--;
   }
 
   enter(handle: Handle): void {
@@ -393,10 +397,10 @@ export class World {
     handle.reference.block.busy--;
   }
 
-  /** Writes a new pattern to all that the slice shows. */
-  stamp({ slice, reference, start, length }: Handle): void {
+  /** Writes a new pattern to all that the slice shows, unless there are other operations under way than the caller's. */
+  stamp({ slice, reference, start, length }: Handle, ofCaller = 0): void {
     const { block } = reference;
-    if (block.busy > 0 || block.frozen > 0 || reference.state !== 'held') return;
+    if (block.busy > ofCaller || block.frozen > 0 || reference.state !== 'held') return;
     const first = this.nextId();
     block.busy++; // an interruption here leaves it unknown
     const { bytes } = slice;
@@ -487,7 +491,8 @@ export class World {
     if (block.byteLength === 0 || block.kind === 'region') return;
     const end = block.address + BigInt(block.byteLength);
     for (const other of this.#blocks) {
-      if (other === block || other.busy > 0 || other.byteLength === 0 || !isLive(other)) continue;
+      if (other === block || other.busy > 0 || other.byteLength === 0) continue;
+      if (this.interrupted ? !isHeld(other) : !isLive(other)) continue; // no one tells of work that was stopped
       const apart = end <= other.address || other.address + BigInt(other.byteLength) <= block.address;
       if (apart) continue;
       const ranges = [block, other].map((b) => `${b.kind} ${b.id} at ${b.address} of ${b.byteLength}`);
@@ -661,7 +666,7 @@ export class World {
     this.squeezed = false;
     this.#mend();
     const ranges = this.handles
-      .filter(({ slice, reference }) => slice.byteLength > 0 && reference.block.kind !== 'region')
+      .filter(({ slice, reference }) => !slice.released && slice.byteLength > 0 && reference.block.kind !== 'region')
       .map(({ slice, reference }) => ({ from: slice.address, to: slice.address + BigInt(slice.byteLength), reference }))
       .sort((a, b) => (a.from < b.from ? -1 : 1));
     let last: (typeof ranges)[number] | undefined;
@@ -707,7 +712,10 @@ export class World {
         if (isLost && reference.state === 'held') reference.state = 'perhaps'; // made, and never put anywhere
       }
     }
-    for (const block of this.#blocks) block.busy = 0;
+    for (const block of this.#blocks) {
+      if (block.busy > 0) block.bytes = new Uint8Array(0); // nobody knows them
+      block.busy = 0;
+    }
     this.#blocks = this.#blocks.filter(({ references }) => references.size > 0);
   }
 }
