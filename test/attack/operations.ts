@@ -264,6 +264,7 @@ const table: Readonly<Record<string, Operation>> = {
         () => Slices.fromBytes(source.buffer as ArrayBuffer),
         causes,
       );
+      if (!result.done) world.vague += 1;
       ifDone(result, (slice) => {
         expectOnly(world, 'fromBytes()', slice.copy(), source.byte);
         world.own('alloc', slice);
@@ -525,7 +526,8 @@ const table: Readonly<Record<string, Operation>> = {
       ifDone(
         world.call('attach', [view], () => attach(view.view.buffer)),
         (slice) => {
-          if (slice.byteLength === 0) world.own('alloc', slice); // has a new block
+          if (slice.byteLength === 0)
+            world.own('alloc', slice); // has a new block
           else world.addHandle(slice, world.refer(view.reference.block), view.start);
         },
       );
@@ -745,6 +747,7 @@ const table: Readonly<Record<string, Operation>> = {
       const { intrusions } = world;
       const lengths = expected.reduce((sum, { byteLength }) => sum + byteLength, 0);
       const result = world.call(`concat ${parts.length}`, targets, () => Slices.concat(list), ['ERR_CSLICE_TYPE']);
+      if (!result.done) world.vague += 1; // the new block waits for its collection
       ifDone(result, (slice) => {
         // Others may have resized a part meanwhile. What was released must not be missing.
         const isSame = parts.every(({ byteLength }, i) => byteLength === expected[i]?.byteLength);

@@ -382,7 +382,8 @@ export class World {
     block.busy = busy + 1; // its bytes are not known yet
     block.bytes.set(bytes.subarray(0, block.bytes.length));
     const isKnown = !this.interrupted; // a write that was stopped may be in part
-    if (isKnown && !this.holds(block.address, block.bytes)) throw this.broken('resize() lost bytes, or has not zeroed new ones');
+    if (isKnown && !this.holds(block.address, block.bytes))
+      throw this.broken('resize() lost bytes, or has not zeroed new ones');
     this.stamp(handle, 1);
     block.busy--;
   }
@@ -400,6 +401,7 @@ export class World {
   /** Writes a new pattern to all that the slice shows, unless there are other operations under way than the caller's. */
   stamp({ slice, reference, start, length }: Handle, ofCaller = 0): void {
     const { block } = reference;
+    if (slice.released && reference.mayBeTaken) return;
     if (block.busy > ofCaller || block.frozen > 0 || reference.state !== 'held') return;
     const first = this.nextId();
     block.busy++; // an interruption here leaves it unknown
