@@ -123,8 +123,11 @@ function resize(world: World, random: Random): void {
   const byteLength = sizeOf(random);
   const can = block.kind === 'alloc' && isAlone(handle) && isWhole(handle);
   world.enter(handle);
+  const { shortest } = handle;
+  handle.shortest = Math.min(shortest, byteLength);
   const name = `resize ${block.kind} ${block.id} to ${byteLength}`;
   const result = world.call(name, [handle], () => slice.resize(byteLength), can ? [] : ofOthers);
+  handle.shortest = shortest;
   world.leave(handle);
   // A destructor that ran within may have resized it too, or released it.
   if (result.done) settle(world, handle);

@@ -60,6 +60,8 @@ export interface Handle {
   length: number;
   /** Operations under way on it, as they count for its block too. */
   busy: number;
+  /** The shortest that resizes under way make it; each takes effect before or after the destructors that run within. */
+  shortest: number;
 }
 
 export interface View {
@@ -350,7 +352,7 @@ export class World {
   }
 
   addHandle(slice: Slice, reference: Reference, start = 0): Handle {
-    const handle: Handle = { slice, reference, start, length: slice.byteLength, busy: 0 };
+    const handle: Handle = { slice, reference, start, length: slice.byteLength, busy: 0, shortest: 2 ** 40 };
     this.handles.push(handle);
     return handle;
   }
@@ -381,6 +383,13 @@ export class World {
     const { block } = handle.reference;
     block.busy = busy + 1; // its bytes are not known yet
     block.bytes.set(bytes.subarray(0, block.bytes.length));
+    const { shortest } = handle;
+    if (block.bytes.length > shortest) {
+      const rest = subject.copyBytes(block.address, block.bytes.length).subarray(shortest);
+      const isOld = rest.every((byte, i) => byte === 0 || byte === block.bytes[shortest + i]);
+      if (!isOld) throw this.broken('resize() shows bytes that were not there');
+      block.bytes.set(rest, shortest);
+    }
     const isKnown = !this.interrupted; // a write that was stopped may be in part
     if (isKnown && !this.holds(block.address, block.bytes))
       throw this.broken('resize() lost bytes, or has not zeroed new ones');
