@@ -911,8 +911,10 @@ const table: Readonly<Record<string, Operation>> = {
       const settings = options(world, random, { chunkBytes });
       handle.reference.mayBeTaken = true;
       const result = world.call('readable', [handle], () => readable(slice, settings));
-      handle.reference.mayBeTaken = false;
-      if (!result.done) return;
+      if (!result.done) {
+        handle.reference.mayBeTaken = false;
+        return;
+      }
       takeOver(world, handle, result.value);
     },
   },
