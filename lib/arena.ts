@@ -3,7 +3,7 @@ import { advance, bytesOf, checkIndex, checkInteger, checkLength, elementSizeOf,
 import { codecOf, type Place, prepareValue } from './core/codec.ts';
 import { runDestructors } from './core/destructor.ts';
 import { readOptions } from './core/options.ts';
-import type { Reference } from './core/reference.ts';
+import { type Reference, viewOf } from './core/reference.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import type { TypeSpec } from './native/koffi.ts';
 import { isSlice, liveReference, type ViewConstructor } from './slice.ts';
@@ -69,8 +69,9 @@ export class Arena implements Disposable {
     const elementSize = elementSizeOf('type', type);
     checkLength('length', length);
     const { buffer, byteOffset } = this.#bytes(checkLength('byteLength', length * elementSize), defaultAlignment);
+    const view = viewOf(type, buffer, byteOffset, length); // first: a destructor may release this arena
     runDestructors();
-    return new type(buffer, byteOffset, length);
+    return view;
   }
 
   /** The text in UTF-8 and a NUL. */
@@ -108,6 +109,7 @@ export class Arena implements Disposable {
   arena(options?: ArenaOptions): Arena {
     this.#live();
     const child = new Arena(options);
+    this.#live(); // again: a getter of the options may have released it
     child.#parent = this;
     this.#children.add(child);
     return child;

@@ -27,7 +27,18 @@ import { keep } from './core/free-list.ts';
 import { endsWithLoan, isHeld, isLent, lend, untilFree } from './core/holds.ts';
 import { Lease } from './core/lease.ts';
 import { readOptions } from './core/options.ts';
-import { attach, borrow, disown, isReference, lasting, type Reference, refer, share, take } from './core/reference.ts';
+import {
+  attach,
+  borrow,
+  disown,
+  isReference,
+  lasting,
+  type Reference,
+  refer,
+  share,
+  take,
+  viewOf,
+} from './core/reference.ts';
 import { statusError } from './core/status.ts';
 import { StructArray } from './core/structs.ts';
 import { decodeUtf8, newBytes } from './core/text.ts';
@@ -300,12 +311,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
           'the element size',
       );
     }
-    try {
-      return new type(reference.show(), start, count);
-    } catch (error) {
-      this.#live(); // a class of the user's may have released this slice before it made the view
-      throw error;
-    }
+    return viewOf(type, reference.show(), start, count);
   }
 
   /**
@@ -441,7 +447,8 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * @returns a promise that resolves when the stream has done with the bytes, and rejects if it fails or is destroyed
    */
   writeTo(writable: Writable): Promise<void> {
-    return writeTo(this.#live(), checkWritable(writable));
+    this.#live();
+    return writeTo(checkWritable(writable), () => this.#live());
   }
 
   /**

@@ -30,6 +30,7 @@ const defaultCapacity = 64 * 1024;
 export class SliceWriter implements Disposable {
   #slice: Slice | undefined;
   #length = 0;
+  #released = false;
 
   /** @throws {CSliceError} as {@link Slice.alloc} */
   constructor(options: SliceWriterOptions = {}) {
@@ -48,20 +49,17 @@ export class SliceWriter implements Disposable {
     const bytes = bytesOf('chunk', chunk);
     const { byteLength } = bytes;
     const end = this.#length + byteLength;
-    if (end > this.#capacity) grow(this.#open(), this.#capacity, end);
-    // Again: to find room, destructors may have run, which may have used this writer.
+    if (end > this.#capacity) this.#resize((slice, capacity) => grow(slice, capacity, end));
     const { address } = liveReference(this.#open());
     if (bytes.byteLength !== byteLength) throw typeError('chunk was detached or shrank before it was copied');
-    if (this.#length + byteLength > this.#capacity) throw typeError('this writer was used in the midst of a write');
     copyIn(advance(address, this.#length), bytes, byteLength);
     this.#length += byteLength;
   }
 
   /** Ends the writing: a slice of exactly the bytes written, which the caller owns. */
   finish(): Slice {
+    this.#resize((slice) => slice.resize(this.#length));
     const slice = this.#open();
-    slice.resize(this.#length);
-    this.#open(); // a destructor may have finished it
     this.#slice = undefined;
     return slice;
   }
@@ -98,6 +96,7 @@ export class SliceWriter implements Disposable {
   release(): void {
     const slice = this.#slice;
     this.#slice = undefined;
+    this.#released = true;
     slice?.release();
   }
 
@@ -105,12 +104,26 @@ export class SliceWriter implements Disposable {
     this.release();
   }
 
+  /** Without the slice meanwhile: a destructor that runs in a resize must not write to it, nor hand it over. */
+  #resize(act: (slice: Slice, capacity: number) => void): void {
+    const capacity = this.#capacity;
+    const slice = this.#open();
+    this.#slice = undefined;
+    try {
+      act(slice, capacity);
+    } finally {
+      if (this.#released) slice.release();
+      else this.#slice = slice;
+    }
+  }
+
   get #capacity(): number {
     return liveReference(this.#open()).byteLength;
   }
 
   #open(): Slice {
-    if (this.#slice === undefined) throw new CSliceError('ERR_CSLICE_RELEASED', 'This writer has finished');
+    if (this.#slice === undefined)
+      throw new CSliceError('ERR_CSLICE_RELEASED', 'This writer has finished, or is at work');
     return this.#slice;
   }
 }

@@ -1,10 +1,14 @@
 /** What delays the end of a slice: loans, until which its views live, and leases, until which its memory does. */
 import { runDestructors } from './destructor.ts';
+import { currentJob } from './in-use.ts';
 import type { Reference } from './reference.ts';
 
 interface Holds {
   loans: number;
   leases: number;
+  /** Loans whose `use` has not returned. They count in this job only, since a timeout of `vm` may have stopped it. */
+  starting: number;
+  startedIn: number;
   /** The slice was released while it was lent. */
   released: boolean;
   /** Wait until nothing holds the slice. */
@@ -16,50 +20,72 @@ const holdsOf = new WeakMap<Reference, Holds>();
 /** A loan keeps the slice, whatever becomes of the promise that it waits for. */
 const lent = new Set<Reference>();
 
+/** How many loans have begun and not ended. */
+let loansUnderWay = 0;
+
 function open(reference: Reference): Holds {
   let holds = holdsOf.get(reference);
   if (holds === undefined) {
-    holds = { loans: 0, leases: 0, released: false, waiting: [] };
+    holds = { loans: 0, leases: 0, starting: 0, startedIn: 0, released: false, waiting: [] };
     holdsOf.set(reference, holds);
   }
   return holds;
 }
 
+function loansOf({ loans, starting, startedIn }: Holds): number {
+  return starting > 0 && startedIn === currentJob() ? loans + starting : loans;
+}
+
 function tellIfFree(holds: Holds): void {
-  if (holds.loans + holds.leases > 0) return;
+  if (loansOf(holds) + holds.leases > 0) return;
   for (const resolve of holds.waiting.splice(0)) resolve();
 }
 
-/** Starts a loan. Returns what ends it; a second call does nothing. */
-function startLoan(reference: Reference): () => void {
-  const holds = open(reference);
-  holds.loans++;
-  lent.add(reference);
-  let ended = false;
-  return () => {
-    if (ended) return;
-    ended = true;
-    if (--holds.loans === 0) {
-      lent.delete(reference);
-      if (holds.released) reference.end();
-    }
-    tellIfFree(holds);
-  };
+/** Calls `use`, for the time of which the bytes are lent. */
+function start<B, T>(holds: Holds, bytes: B, use: (bytes: B) => T): T {
+  const job = currentJob();
+  if (holds.startedIn !== job) holds.starting = 0;
+  holds.startedIn = job;
+  holds.starting++;
+  try {
+    return use(bytes);
+  } finally {
+    holds.starting--;
+  }
 }
 
 /** Lends a reference's bytes until the promise of `use` has settled. */
 export async function lend<B, T>(reference: Reference, bytes: B, use: (bytes: B) => PromiseLike<T> | T): Promise<T> {
-  const end = startLoan(reference);
+  const holds = open(reference);
+  loansUnderWay++;
   try {
-    return await use(bytes);
+    const result = start(holds, bytes, use);
+    holds.loans++;
+    lent.add(reference);
+    try {
+      return await result;
+    } finally {
+      if (--holds.loans === 0) lent.delete(reference);
+    }
   } finally {
-    end();
+    loansUnderWay--;
+    endIfFree(reference, holds);
     runDestructors();
   }
 }
 
+function endIfFree(reference: Reference, holds: Holds): void {
+  if (loansOf(holds) === 0 && holds.released) {
+    holds.released = false; // a pool's block is rented again
+    reference.end();
+  }
+  tellIfFree(holds);
+}
+
 export function isLent(reference: Reference): boolean {
-  return lent.size > 0 && lent.has(reference);
+  if (loansUnderWay === 0) return false;
+  const holds = holdsOf.get(reference);
+  return holds !== undefined && loansOf(holds) > 0;
 }
 
 /** Whether the end of this reference is left to its last loan. */
@@ -91,7 +117,7 @@ export function endLease(holds: Holds, lease: object): void {
 
 export function isHeld(reference: Reference): boolean {
   const holds = holdsOf.get(reference);
-  return holds !== undefined && holds.loans + holds.leases > 0;
+  return holds !== undefined && loansOf(holds) + holds.leases > 0;
 }
 
 /** Resolves at the next moment at which nothing holds the slice. */

@@ -6,7 +6,7 @@
 
 import { types } from 'node:util';
 import * as workerThreads from 'node:worker_threads';
-import { CSliceError, typeError } from '../errors.ts';
+import { CSliceError, show, typeError } from '../errors.ts';
 import { cells, direct, hasViews, host, type Integer, isBun, result } from '../native/host.ts';
 import { status } from '../native/symbols.ts';
 import { longestView } from './check.ts';
@@ -28,6 +28,26 @@ function isDetached(buffer: ArrayBuffer): boolean {
     return false;
   } catch {
     return true;
+  }
+}
+
+/**
+ * A view by a class that may be the user's, which may end the buffer before the view is made.
+ *
+ * @throws {CSliceError} `ERR_CSLICE_RELEASED` then, and whatever else the class throws
+ */
+export function viewOf<T>(
+  type: new (buffer: ArrayBuffer, byteOffset: number, length: number) => T,
+  buffer: ArrayBuffer,
+  byteOffset: number,
+  length: number,
+): T {
+  try {
+    return new type(buffer, byteOffset, length);
+  } catch (cause) {
+    if (!isDetached(buffer)) throw cause;
+    const message = `The memory was released, resized or moved while ${show(type)} made a view of it`;
+    throw new CSliceError('ERR_CSLICE_RELEASED', message, { cause });
   }
 }
 
@@ -269,7 +289,9 @@ function endBuffer(reference: Reference): void {
     const keeper = host.refer(block, address, byteLength);
     if (keeper !== undefined) tie(buffer, keeper);
   } else if (reference.isTied) tie(buffer, nothing);
-  if (!detach(buffer, reference.locked ? key : undefined) && !detach(buffer, key)) warnOfLock(byteLength);
+  // A pin of this thread may have locked the buffer, or its end unlocked it.
+  const by = reference.locked ? key : undefined;
+  if (!detach(buffer, by) && !detach(buffer, by === key ? undefined : key)) warnOfLock(byteLength);
 }
 
 /** False: somebody has locked the buffer with another key. */

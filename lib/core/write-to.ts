@@ -76,9 +76,11 @@ export function checkWritable(writable: Writable): Writable {
   throw typeError(`writable must be a Node stream, got ${show(writable)}`);
 }
 
-export async function writeTo(reference: Reference, writable: Writable): Promise<void> {
-  if (reference.byteLength === 0) return;
+/** `live` gives the reference of a slice that is not released: asked once no more properties of the stream are read. */
+export async function writeTo(writable: Writable, live: () => Reference): Promise<void> {
   const last = isLast(writable);
+  const reference = live();
+  if (reference.byteLength === 0) return;
   if (last && reference.isPooled) {
     // A pool's block stays with its renter, and can be rented again.
     await lend(reference, Buffer.from(reference.show()), (chunk) => write(writable, chunk));

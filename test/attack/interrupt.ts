@@ -3,7 +3,7 @@
  * the stack nearly full, some 30 times; then everything must work and nothing may be left.
  */
 import { Script } from 'node:vm';
-import { runtime } from '../runtimes/engine.ts';
+import { runtime, turn } from '../runtimes/engine.ts';
 import { seeded } from '../support/threads/random.ts';
 import { serve } from './harness.ts';
 import { openNative } from './native.ts';
@@ -80,6 +80,7 @@ await serve(
       else nearTheEnd(1 + random(150), () => world.stepUnchecked());
       world.survey();
     }
+    for (let i = 0; i < 3; i++) await turn(); // a run of destructors that was stopped goes on from the event loop
     everythingWorks(native);
     await world.finish();
     everythingWorks(native);

@@ -34,6 +34,7 @@ await serve(async (unit, marker) => {
   const { liveBlocks, liveBytes } = subject.stats();
   const [blocks, bytes] = [liveBlocks - before.liveBlocks, liveBytes - before.liveBytes];
   if (blocks !== 0 || bytes !== 0) throw new Broken(`a terminated worker left ${blocks} blocks and ${bytes} bytes`);
+  subject.configure({ limitBytes: 0 }); // one for all threads, and the worker may have set it
   everythingWorks(native);
   return 1;
 });
