@@ -55,7 +55,11 @@ interface Result {
 function run(command: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Result> {
   const [program = '', ...rest] = command;
   return new Promise((resolve, reject) => {
-    const options = { cwd: root, env: { ...process.env, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] as const };
+    const options = {
+      cwd: root,
+      env: { ...process.env, TSX_DISABLE_CACHE: '1', ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'] as const,
+    };
     const child = spawn(program, rest, options as never);
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {

@@ -67,7 +67,8 @@ interface Outcome {
 /** Not by spawnSync, so that a program that hangs can be ended with what it wrote still at hand. */
 function run(executable: string, args: readonly string[]): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(executable, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    const env = { ...process.env, TSX_DISABLE_CACHE: '1' }; // its cache is read in the background: see test/support/run.ts
+    const child = spawn(executable, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env });
     const timer = setTimeout(() => child.kill('SIGKILL'), 30 * 60_000);
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
@@ -90,7 +91,7 @@ interface Report {
 }
 
 /** Tests that skip themselves on some runtime. Each is a row of docs/runtimes.md. */
-const skipped: Readonly<Record<string, readonly RegExp[]>> = { 'node-20': [/move/] };
+const skipped: Readonly<Record<string, readonly RegExp[]>> = { 'node-20': [/move/, /Zstd/, /by force/] };
 
 async function runMocha(runtime: Runtime, executable: string, version: string): Promise<boolean> {
   const file = join(directory, `${runtime.name}.json`);

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { quietLoader } from './support/run.ts';
 
 const root = join(import.meta.dirname, '..');
 const documents = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)].filter((name) =>
@@ -31,7 +32,8 @@ describe('the documents', () => {
           const file = join(directory, 'snippet.mts');
           writeFileSync(file, code);
           const args = ['--expose-gc', '--conditions=@cslice/source', '--import=tsx', file];
-          const printed = execFileSync(process.execPath, args, { encoding: 'utf8', cwd: root });
+          const env = { ...process.env, ...quietLoader };
+          const printed = execFileSync(process.execPath, args, { encoding: 'utf8', cwd: root, env });
           if (output !== undefined) expect(printed).to.equal(output);
         } finally {
           rmSync(directory, { recursive: true });

@@ -2,13 +2,18 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { quietLoader } from './support/run.ts';
 
 const root = join(import.meta.dirname, '..');
 
 /** Runs an example to its end, which must be a good one. Returns what it printed. */
 function example(program: string, ...args: string[]): string {
   const command = ['--import=tsx', join(root, 'examples', program), ...args];
-  const { status, stdout, stderr } = spawnSync(process.execPath, command, { cwd: root, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, command, {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...process.env, ...quietLoader },
+  });
   expect([status, stderr]).to.deep.equal([0, '']);
   return stdout;
 }

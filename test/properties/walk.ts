@@ -1,6 +1,7 @@
 /** Walks through worlds of slices at random until so many operations have been done. The last line says what came of it. */
 import fc from 'fast-check';
 import { configure } from '../../lib/index.ts';
+import { untilIdle } from '../support/collect.ts';
 import { openNative } from './native.ts';
 import { type Operation, World } from './world.ts';
 
@@ -16,6 +17,9 @@ const operation: fc.Arbitrary<Operation> = fc.tuple(part, part, part, part);
 const walk = fc.array(operation, { minLength: longest / 2, maxLength: longest, size: 'max' });
 
 let done = 0;
+
+// Operations of the loader that are under way would make released blocks wait for a collection.
+await untilIdle();
 let worlds = 0;
 
 async function walkThrough(path: readonly Operation[]): Promise<void> {

@@ -19,6 +19,9 @@ export interface RunOptions {
   stdout?: number;
 }
 
+/** Without it the loader reads its cache's directory in the background, and a release of memory in use would wait. */
+export const quietLoader = { TSX_DISABLE_CACHE: '1' };
+
 /** The command line that runs a TypeScript program of this directory in a process of its own. */
 export function command(program: string, args: string[] = []): string[] {
   const path = fileURLToPath(new URL(program, new URL('../', import.meta.url)));
@@ -30,7 +33,7 @@ export function run(program: string, { args = [], flags = [], env = {}, stdout }
   const [file, ...rest] = command(program, args) as [string, ...string[]];
   const result = spawnSync(file, [...flags, ...rest], {
     cwd: root,
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...quietLoader, ...env },
     stdio: ['ignore', stdout ?? 'pipe', 'pipe'],
     encoding: 'utf8',
     timeout: 60_000,
