@@ -22,8 +22,8 @@
  *                            will not run, or 0
  *   end(buffer, key)         detaches the buffer, counted as released by scope
  *   lock(buffer, key)        from here only `end` with the key detaches it
- *   requests()               a buffer over the number of operations that the thread's event loop has under way;
- *                            undefined: nobody knows it
+ *   requests()               a buffer over counts of the thread's event loop, as 32-bit integers: the first is that of
+ *                            its active handles, the last that of the operations under way; undefined: nobody knows
  *   collect()                a full garbage collection
  *   listen(callback)         opens the mailbox; callback runs on the event loop when something is due in it
  *
@@ -356,8 +356,8 @@ static napi_value lock(napi_env env, napi_callback_info info) {
 static napi_value requests(napi_env env, napi_callback_info info) {
     invocation call;
     if (!begin(&call, env, info, 0) || call.instance->loop == NULL) return NULL;
-    unsigned int *count = &call.instance->loop->active_reqs.count;
-    return make(&call, count, sizeof *count, NULL);
+    unsigned int *first = &call.instance->loop->active_handles, *last = &call.instance->loop->active_reqs.count;
+    return make(&call, first, (size_t)((char *)(last + 1) - (char *)first), NULL);
 }
 
 static napi_value collect(napi_env env, napi_callback_info info) {

@@ -5,7 +5,7 @@
  */
 
 import { executionAsyncResource } from 'node:async_hooks';
-import { isNode, requests } from '../native/host.ts';
+import { isNode, loopCounts } from '../native/host.ts';
 import { guardDeserializer, guardZlib } from './node-guards.ts';
 
 /**
@@ -52,6 +52,7 @@ const mostHandles = 64;
 
 /** Whether a socket may have an address: of the option `onread.buffer`, into which it reads as long as it lives. */
 function mayBeKeptBySockets(): boolean {
+  if (loopCounts?.[0] === 0) return false; // a socket that reads is an active handle
   const handles = (process as NodeProcess)._getActiveHandles?.();
   if (handles === undefined || handles.length > mostHandles) return true;
   return handles.some((handle) => (fetchIsLoaded && !isStandard(handle)) || readsIntoBuffer(handle));
@@ -96,7 +97,7 @@ export function currentJob(): number {
 
 /** How many operations Node has under way in this thread; -1: nobody knows. */
 export function underWay(): number {
-  return requests === undefined ? -1 : (requests[0] as number);
+  return loopCounts === undefined ? -1 : (loopCounts[loopCounts.length - 1] as number);
 }
 
 /** Whether memory must wait that JavaScript has first seen in `seenJob`. Some ns in a program without sockets. */

@@ -90,8 +90,8 @@ export let hasViews = true;
 /** Whether V8 itself owns the blocks under ArrayBuffers: it ends them at once, and keeps them wherever bytes move. */
 export let direct = false;
 
-/** How many operations this thread's event loop has under way, as its only element; undefined: nobody knows. */
-export let requests: Uint32Array | undefined;
+/** Counts of this thread's event loop: first its active handles, last its operations under way. undefined: unknown. */
+export let loopCounts: Uint32Array | undefined;
 
 /** After the library's ABI has been checked: a library of another ABI is then known for what it is. */
 export function openHost(): Host {
@@ -99,6 +99,6 @@ export function openHost(): Host {
   direct = host.open(cells, isNode, isTested) === 1;
   hasViews = types.isArrayBuffer(host.borrow(1, 0));
   const count = host.requests();
-  if (types.isArrayBuffer(count)) requests = new Uint32Array(count);
+  if (types.isArrayBuffer(count)) loopCounts = new Uint32Array(count);
   return host;
 }

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { requests } from '../../lib/native/host.ts';
+import { underWay } from '../../lib/core/in-use.ts';
 
 /**
  * One full collection, and turns of the event loop for the registry's callbacks and what they queue. The turn before it
@@ -42,8 +42,8 @@ export async function settle(snapshot: () => unknown, limitMs = 10_000): Promise
 /** Waits until Node has nothing under way in this thread: the test runner reads files too. */
 export async function untilIdle(limitMs = 10_000): Promise<void> {
   const end = Date.now() + limitMs;
-  while (requests !== undefined && requests[0] !== 0) {
-    if (Date.now() > end) throw new Error(`${requests[0]} operations are under way for more than ${limitMs} ms`);
+  while (underWay() > 0) {
+    if (Date.now() > end) throw new Error(`${underWay()} operations are under way for more than ${limitMs} ms`);
     await turn();
   }
 }
