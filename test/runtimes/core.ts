@@ -164,7 +164,7 @@ function work(): void {
   parentPort?.postMessage('ready');
 }
 
-/** What is in reach until the end of the process. */
+/** Stays referenced until the process ends, so that it is not collected. */
 const kept: ArrayBuffer[] = [];
 let exitsAtOnce = false;
 

@@ -312,7 +312,7 @@ describe('a buffer that somebody marked as untransferable', function () {
     expect(marked('drop')).to.deep.equal({ warnings: [], liveBlocksAtEnd: 0 });
   });
 
-  it('takes no process with it that ends while it is in reach', () => {
+  it('does not crash a process that ends while the buffer is still referenced', () => {
     expect(marked('keep')).to.deep.equal({ warnings: [], liveBlocksAtEnd: 1 });
   });
 

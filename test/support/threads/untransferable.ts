@@ -22,11 +22,11 @@ interface Ended {
   /** Of its views after the end, and what they show. */
   readonly length: number;
   readonly intact: boolean;
-  /** With the views still in reach. */
+  /** Counted while the views are still referenced. */
   readonly liveBlocks: number;
 }
 
-/** What is in reach until the end of the process. */
+/** Stays referenced until the process ends, so that it is not collected. */
 const kept: unknown[] = [];
 
 async function end(): Promise<Ended | undefined> {
