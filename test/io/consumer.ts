@@ -1,5 +1,10 @@
 /** What a consumer is: one asynchronous operation of the runtime that takes an ArrayBufferView. */
+import { once } from 'node:events';
+import type net from 'node:net';
 import type { Readable, Writable } from 'node:stream';
+
+/** The address at which the servers of the cells listen. */
+export const local = '127.0.0.1';
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -134,6 +139,39 @@ export function collect(io: Io, readable: Readable, slow = false): void {
   };
   if (slow) io.happened.then(read);
   else read();
+}
+
+/** Lets the bytes of a promise arrive, and the operation end with it. */
+export function arrive(io: Io, promise: Promise<ArrayBuffer | Uint8Array>): void {
+  promise.then((value) => {
+    io.took(value instanceof Uint8Array ? value : new Uint8Array(value));
+    io.over();
+  }, io.over);
+}
+
+/** Lets everything that a stream of the web gives arrive, and the operation end with it. */
+export async function drain(io: Io, stream: ReadableStream, slow = false): Promise<void> {
+  try {
+    if (slow) await io.happened;
+    const reader = stream.getReader();
+    for (let step = await reader.read(); !step.done; step = await reader.read()) io.took(step.value as Uint8Array);
+    io.over();
+  } catch (error) {
+    io.over(error);
+  }
+}
+
+/** Ends the operation if the promise is rejected. */
+export function fail(io: Io, promise: Promise<unknown>): void {
+  promise.catch(io.over);
+}
+
+/** The port of this machine at which the server listens from now on, until the end of the cell. */
+export async function listen(io: Io, server: net.Server): Promise<number> {
+  server.listen(0, local);
+  io.defer(() => server.close());
+  await once(server, 'listening');
+  return (server.address() as net.AddressInfo).port;
 }
 
 /** A function or class that only some versions have. */

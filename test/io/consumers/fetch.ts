@@ -3,22 +3,30 @@
  * are, and the other consumers run in a process without them.
  */
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import http from 'node:http';
 import { createRequire, isBuiltin } from 'node:module';
 import type net from 'node:net';
 import { ReadableStream as NodeReadableStream } from 'node:stream/web';
-import { type Bytes, type Consumer, collect, type Io, optional, out, type Start } from '../consumer.ts';
+import {
+  arrive,
+  type Bytes,
+  type Consumer,
+  collect,
+  drain,
+  fail,
+  type Io,
+  listen,
+  local,
+  optional,
+  out,
+  type Start,
+} from '../consumer.ts';
 
-const local = '127.0.0.1';
 const require = createRequire(import.meta.url);
 
-async function listen(io: Io, server: net.Server): Promise<string> {
+async function address(io: Io, server: net.Server): Promise<string> {
   server.on('connection', (socket: net.Socket) => io.defer(() => socket.destroy()));
-  server.listen(0, local);
-  io.defer(() => server.close());
-  await once(server, 'listening');
-  return `http://${local}:${(server.address() as net.AddressInfo).port}/`;
+  return `http://${local}:${await listen(io, server)}/`;
 }
 
 function receiver(io: Io, slow: boolean): Promise<string> {
@@ -26,29 +34,7 @@ function receiver(io: Io, slow: boolean): Promise<string> {
     collect(io, request, slow);
     request.on('end', () => response.end());
   });
-  return listen(io, server);
-}
-
-function arrive(io: Io, promise: Promise<ArrayBuffer | Uint8Array>): void {
-  promise.then((value) => {
-    io.took(value instanceof Uint8Array ? value : new Uint8Array(value));
-    io.over();
-  }, io.over);
-}
-
-async function drain(io: Io, stream: ReadableStream, slow = false): Promise<void> {
-  try {
-    if (slow) await io.happened;
-    const reader = stream.getReader();
-    for (let step = await reader.read(); !step.done; step = await reader.read()) io.took(step.value as Uint8Array);
-    io.over();
-  } catch (error) {
-    io.over(error);
-  }
-}
-
-function fail(io: Io, promise: Promise<unknown>): void {
-  promise.catch(io.over);
+  return address(io, server);
 }
 
 /** The server's half of a WebSocket, which shows the payload of one message. */
@@ -76,7 +62,7 @@ async function socketServer(io: Io, slow: boolean): Promise<string> {
     if (slow) io.happened.then(read);
     else read();
   });
-  return (await listen(io, server)).replace('http', 'ws');
+  return (await address(io, server)).replace('http', 'ws');
 }
 
 /** The payload of a frame that is complete. */

@@ -1,23 +1,13 @@
 /** HTTP/1.1 and HTTPS: bodies of requests and of responses. */
-import { once } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
 import type net from 'node:net';
 import type { Writable } from 'node:stream';
-import { type Consumer, collect, type Io, streamed } from '../consumer.ts';
-
-const local = '127.0.0.1';
+import { type Consumer, collect, type Io, listen, local, streamed } from '../consumer.ts';
 
 interface Ends {
   readonly slow?: boolean;
   readonly secure?: boolean;
-}
-
-async function listen(io: Io, server: net.Server): Promise<number> {
-  server.listen(0, local);
-  io.defer(() => server.close());
-  await once(server, 'listening');
-  return (server.address() as net.AddressInfo).port;
 }
 
 function serve(io: Io, secure: boolean, handler: http.RequestListener): Promise<number> {

@@ -5,24 +5,15 @@
 import { once } from 'node:events';
 import type { ClientHttp2Session, Http2Server, Http2Session } from 'node:http2';
 import { createRequire } from 'node:module';
-import type net from 'node:net';
 import type { Readable, Writable } from 'node:stream';
-import { type Bytes, type Consumer, collect, type Io, out, streamed } from '../consumer.ts';
+import { type Bytes, type Consumer, collect, type Io, listen, local, out, streamed } from '../consumer.ts';
 
-const local = '127.0.0.1';
 const require = createRequire(import.meta.url);
 const http2 = (): typeof import('node:http2') => require('node:http2');
 
 interface Ends {
   readonly slow?: boolean;
   readonly secure?: boolean;
-}
-
-async function listen(io: Io, server: net.Server): Promise<number> {
-  server.listen(0, local);
-  io.defer(() => server.close());
-  await once(server, 'listening');
-  return (server.address() as net.AddressInfo).port;
 }
 
 async function serve2(io: Io, secure: boolean): Promise<{ readonly server: Http2Server; readonly url: string }> {

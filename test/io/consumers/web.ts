@@ -3,29 +3,20 @@
 import { promises as fs, openAsBlob, writeFileSync } from 'node:fs';
 import { PassThrough, Readable, Transform, Writable } from 'node:stream';
 import zlib from 'node:zlib';
-import { type Bytes, type Consumer, collect, type Io, into, optional, out, type Start, streamed } from '../consumer.ts';
-
-function arrive(io: Io, promise: Promise<ArrayBuffer | Uint8Array>): void {
-  promise.then((value) => {
-    io.took(value instanceof Uint8Array ? value : new Uint8Array(value));
-    io.over();
-  }, io.over);
-}
-
-async function drain(io: Io, stream: ReadableStream, slow = false): Promise<void> {
-  try {
-    if (slow) await io.happened;
-    const reader = stream.getReader();
-    for (let step = await reader.read(); !step.done; step = await reader.read()) io.took(step.value as Uint8Array);
-    io.over();
-  } catch (error) {
-    io.over(error);
-  }
-}
-
-function fail(io: Io, promise: Promise<unknown>): void {
-  promise.catch(io.over);
-}
+import {
+  arrive,
+  type Bytes,
+  type Consumer,
+  collect,
+  drain,
+  fail,
+  type Io,
+  into,
+  optional,
+  out,
+  type Start,
+  streamed,
+} from '../consumer.ts';
 
 /** A reader that starts when the event has happened. */
 function enqueued(type: 'bytes' | undefined, open: (stream: ReadableStream, io: Io) => unknown): Consumer['open'] {
