@@ -9,19 +9,11 @@ import { serve } from './harness.ts';
 import { openNative } from './native.ts';
 import { operate } from './operations.ts';
 import { everythingWorks } from './works.ts';
-import { isOverflow, World } from './world.ts';
+import { isOverflow, userTricks, World } from './world.ts';
 
 const rounds = 30;
 /** Of these, C is on the stack when JavaScript ends, which koffi is to handle and not this package. */
 const throughC = ['logger', 'callback'];
-const tricks = [
-  'hostile options',
-  'hostile list',
-  'view class',
-  'primitive',
-  'rejecting destructor',
-  'throwing destructor',
-];
 
 let native: ReturnType<typeof openNative> | undefined;
 const figures = { timeouts: 0, overflows: 0 };
@@ -71,7 +63,7 @@ await serve(
     const { seed, library, without } = marker.task;
     native ??= openNative(library);
     const random = seeded(seed ^ Math.imul(unit + 1, 0x9e3779b1));
-    const left = new Set([...without, ...throughC, ...tricks]);
+    const left = new Set([...without, ...throughC, ...userTricks]);
     const world = new World({ seed: random(2 ** 31), operate, native, without: left, interrupted: true });
     const byTimeout = unit % 2 === 0 && runtime === 'node';
     for (let round = 0; round < rounds; round++) {

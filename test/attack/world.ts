@@ -175,6 +175,16 @@ export interface WorldOptions {
   readonly interrupted?: boolean;
 }
 
+/** Operations whose own JavaScript, which cslice calls, misbehaves. */
+export const userTricks: readonly string[] = [
+  'hostile options',
+  'hostile list',
+  'view class',
+  'primitive',
+  'rejecting destructor',
+  'throwing destructor',
+];
+
 export class World {
   readonly random: Random;
   readonly native: Native | undefined;
