@@ -1,5 +1,14 @@
 import { allocate, allocateWith } from './core/allocate.ts';
-import { advance, bytesOf, checkIndex, checkInteger, checkLength, elementSizeOf, remainder } from './core/check.ts';
+import {
+  advance,
+  bytesOf,
+  checkIndex,
+  checkInteger,
+  checkLength,
+  checkText,
+  elementSizeOf,
+  remainder,
+} from './core/check.ts';
 import { codecOf, type Place, prepareValue } from './core/codec.ts';
 import { runDestructors } from './core/destructor.ts';
 import { readOptions } from './core/options.ts';
@@ -139,10 +148,7 @@ export class Arena implements Disposable {
   }
 
   #text(text: string): Uint8Array<ArrayBuffer> {
-    if (typeof text !== 'string') throw typeError(`text must be a string, got ${show(text)}`);
-    const nul = text.indexOf('\0');
-    if (nul >= 0) throw rangeError(`text must not contain a NUL, which ends a C string; found one at ${nul}`);
-    const bytes = this.#bytes(checkLength('the text in UTF-8', Buffer.byteLength(text) + 1), 1);
+    const bytes = this.#bytes(checkText(text), 1);
     encoder.encodeInto(text, bytes);
     return bytes;
   }

@@ -8,6 +8,7 @@ import {
   checkIndex,
   checkLength,
   checkRegion,
+  checkText,
   elementSizeOf,
   elementsOf,
   remainder,
@@ -156,10 +157,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * @throws {CSliceError} `ERR_CSLICE_RANGE` if the text contains a NUL, which would end it early for C
    */
   static fromString(text: string): Slice {
-    if (typeof text !== 'string') throw typeError(`text must be a string, got ${show(text)}`);
-    const nul = text.indexOf('\0');
-    if (nul >= 0) throw rangeError(`text must not contain a NUL, which ends a C string; found one at ${nul}`);
-    const byteLength = checkLength('the text in UTF-8', Buffer.byteLength(text) + 1);
+    const byteLength = checkText(text);
     const reference = allocateWith(byteLength, uninitialized);
     copyIn(reference.address, encoder.encode(`${text}\0`), byteLength);
     const slice = new Slice(reference);

@@ -48,6 +48,14 @@ export function checkRegion(address: unknown, byteLength: unknown): asserts addr
   }
 }
 
+/** The size in bytes of a text as a C string: in UTF-8, with its NUL. */
+export function checkText(text: unknown): number {
+  if (typeof text !== 'string') throw typeError(`text must be a string, got ${show(text)}`);
+  const nul = text.indexOf('\0');
+  if (nul >= 0) throw rangeError(`text must not contain a NUL, which ends a C string; found one at ${nul}`);
+  return checkLength('the text in UTF-8', Buffer.byteLength(text) + 1);
+}
+
 /** The cheapest exact form for crossing into C. */
 export function toInteger(address: bigint): Integer {
   return address <= Number.MAX_SAFE_INTEGER ? Number(address) : address;
@@ -97,17 +105,18 @@ function lengthGetter<T extends object>(prototype: T): (this: T) => number {
   return Object.getOwnPropertyDescriptor(prototype, 'byteLength')?.get as (this: T) => number;
 }
 
-const bufferLength = lengthGetter(ArrayBuffer.prototype);
-const sharedLength = lengthGetter(SharedArrayBuffer.prototype);
+/** The language's own getter, which no property of a buffer can hide. */
+export const byteLengthOf: (this: ArrayBuffer) => number = lengthGetter(ArrayBuffer.prototype);
+const sharedLengthOf = lengthGetter(SharedArrayBuffer.prototype);
 
 function asBytes(source: unknown): Uint8Array | undefined {
   if (ArrayBuffer.isView(source)) {
     const { buffer, byteOffset, byteLength } = types.isDataView(source) ? ofDataView : ofTypedArray;
     return new Uint8Array(buffer(source), byteOffset(source), byteLength(source));
   }
-  if (types.isSharedArrayBuffer(source)) return new Uint8Array(source, 0, sharedLength.call(source));
+  if (types.isSharedArrayBuffer(source)) return new Uint8Array(source, 0, sharedLengthOf.call(source));
   return types.isAnyArrayBuffer(source)
-    ? new Uint8Array(source, 0, bufferLength.call(source as ArrayBuffer))
+    ? new Uint8Array(source, 0, byteLengthOf.call(source as ArrayBuffer))
     : undefined;
 }
 

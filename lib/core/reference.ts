@@ -9,15 +9,10 @@ import * as workerThreads from 'node:worker_threads';
 import { CSliceError, show, typeError } from '../errors.ts';
 import { cells, direct, hasViews, host, type Integer, isBun, result } from '../native/host.ts';
 import { status } from '../native/symbols.ts';
-import { longestView } from './check.ts';
+import { byteLengthOf, longestView } from './check.ts';
 import { currentJob, mayBeInUse, underWay } from './in-use.ts';
 import { statusError } from './status.ts';
 import { tie, tiedTo } from './tie.ts';
-
-/** The language's own getter, which no property of a buffer can hide. */
-const byteLengthOf = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'byteLength')?.get as (
-  this: ArrayBuffer,
-) => number;
 
 /** Absent in Node 20. */
 const { isMarkedAsUntransferable } = workerThreads as { isMarkedAsUntransferable?: (buffer: object) => boolean };
