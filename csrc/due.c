@@ -14,3 +14,13 @@ int64_t cslice_due_next(uint64_t mailbox) {
     errno = saved;
     return number;
 }
+
+void cslice__due_end(cslice__mailbox *mailbox) {
+    uint64_t lost = 0;
+    cslice__mailbox_close(mailbox);
+    for (cslice_block *block; (block = cslice__mailbox_take(mailbox)) != NULL;) {
+        if (cslice__block_finish(block) != 0) lost++;
+    }
+    cslice__counts_lost(lost);
+    cslice__mailbox_unref(mailbox);
+}

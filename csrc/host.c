@@ -424,16 +424,7 @@ static napi_value listen(napi_env env, napi_callback_info info) {
 /* Runs however the thread ends, before V8 ends the buffers that are left. No Node-API in here. */
 static void close_instance(void *data) {
     module_instance *instance = data;
-    cslice__mailbox *mailbox = instance->mailbox;
-    if (mailbox != NULL) {
-        uint64_t lost = 0;
-        cslice__mailbox_close(mailbox);
-        for (cslice_block *block; (block = cslice__mailbox_take(mailbox)) != NULL;) {
-            if (cslice__block_finish(block) != 0) lost++;
-        }
-        cslice__counts_lost(lost);
-        cslice__mailbox_unref(mailbox);
-    }
+    if (instance->mailbox != NULL) cslice__due_end(instance->mailbox);
     cslice__thread_close();
     cslice__mem_free(instance);
 }

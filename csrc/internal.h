@@ -206,6 +206,12 @@ int64_t cslice__block_resize(cslice_block *block, size_t size);
 /* Whether this copy of the library made the block. */
 bool cslice__block_is_ours(const cslice_block *block);
 
+/* ---- due.c ------------------------------------------------------------------------------------------------- */
+
+/* The mailbox's thread ends. What waits is run, or counted as lost where it is JavaScript; then the caller's reference
+   goes. */
+void cslice__due_end(cslice__mailbox *mailbox);
+
 /* ---- thread.c ---------------------------------------------------------------------------------------------- */
 
 /* The calling thread runs JavaScript that uses this library: it gets counters and a cache. Counted. */

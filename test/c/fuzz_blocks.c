@@ -540,7 +540,7 @@ static void end_model_mailbox(void) {
         users += block->references != 0 && block->kind != CSLICE__GONE && block->mailbox == model.mailbox_number;
     }
     CHECK_EQUAL(atomic_load(&model.mailbox->references), users);
-    end_mailbox(model.mailbox);
+    cslice__due_end(model.mailbox);
     while (model.first_posted < model.last_posted) {
         model_block *block = &model.blocks[model.posted[model.first_posted++]];
         if (block->kind == CSLICE__CALLBACK) {

@@ -36,6 +36,13 @@ void end_free(void *data, size_t size, void *context) {
     ended = (ending){ended.times + 1, data, size, context};
 }
 
+const native_signature native_signatures[NATIVE_SIGNATURES] = {
+    {CSLICE__PTR, (void (*)(void))end_ptr, false, false},
+    {CSLICE__PTR_SIZE, (void (*)(void))end_ptr_size, true, false},
+    {CSLICE__CTX_PTR, (void (*)(void))end_ctx_ptr, false, true},
+    {CSLICE__FREE_FUNCTION, (void (*)(void))end_free, true, true},
+};
+
 cslice_statistics counts(void) {
     cslice_statistics now;
     cslice_statistics_get(&now);
@@ -62,16 +69,6 @@ cslice__mailbox *new_mailbox(double *due) {
     cslice__mailbox *mailbox = cslice__mailbox_new(due);
     CHECK(mailbox != NULL);
     return mailbox;
-}
-
-void end_mailbox(cslice__mailbox *mailbox) {
-    uint64_t lost = 0;
-    cslice__mailbox_close(mailbox);
-    for (cslice_block *block; (block = cslice__mailbox_take(mailbox)) != NULL;) {
-        lost += cslice__block_finish(block) != 0;
-    }
-    cslice__counts_lost(lost);
-    cslice__mailbox_unref(mailbox);
 }
 
 cslice_block *new_callback_block(cslice__mailbox *mailbox, int64_t number) {

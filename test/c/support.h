@@ -21,6 +21,16 @@ void end_ptr_size(void *data, size_t size);
 void end_ctx_ptr(void *context, void *data);
 cslice_free_function end_free;
 
+/* The ways in which a native destructor may be called, each with one of the above, and what that is told. */
+#define NATIVE_SIGNATURES 4
+typedef struct native_signature {
+    cslice__kind kind;
+    void (*function)(void);
+    bool size, context;
+} native_signature;
+
+extern const native_signature native_signatures[NATIVE_SIGNATURES];
+
 /* A function or an object as the integer that part 2 of cslice.h takes. */
 #define FUNCTION(name) ((uint64_t)(uintptr_t)&(name))
 #define ADDRESS(object) ((uint64_t)(uintptr_t)(object))
@@ -38,9 +48,8 @@ reuse_account *account(void);
 cslice_block *new_block(size_t size);
 cslice_block *new_aligned_block(size_t size, size_t alignment, bool zero);
 
-/* A mailbox, and its end as csrc/host.c ends it: what waits is run or lost. `due` may be NULL. */
+/* `due` may be NULL. */
 cslice__mailbox *new_mailbox(double *due);
-void end_mailbox(cslice__mailbox *mailbox);
 
 /* A block of one byte with a JavaScript destructor. */
 cslice_block *new_callback_block(cslice__mailbox *mailbox, int64_t number);

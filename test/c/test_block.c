@@ -149,7 +149,7 @@ static void test_adopt_refused(void) {
     CHECK_EQUAL(ended.times, 0);
     CHECK_EQUAL(atomic_load(&mailbox->references), 1);
     CHECK_COUNTS_KEPT(before);
-    end_mailbox(mailbox);
+    cslice__due_end(mailbox);
 }
 
 static void test_references(void) {
@@ -167,27 +167,18 @@ static void test_references(void) {
 }
 
 static void test_native_signatures(void) {
-    static const struct {
-        cslice__kind kind;
-        void (*function)(void);
-        bool size, context;
-    } cases[] = {
-        {CSLICE__PTR, (void (*)(void))end_ptr, false, false},
-        {CSLICE__PTR_SIZE, (void (*)(void))end_ptr_size, true, false},
-        {CSLICE__CTX_PTR, (void (*)(void))end_ctx_ptr, false, true},
-        {CSLICE__FREE_FUNCTION, (void (*)(void))end_free, true, true},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < NATIVE_SIGNATURES; i++) {
+        const native_signature *signature = &native_signatures[i];
         int context;
         ended_reset();
         cslice_block *block = NULL;
-        CHECK_EQUAL(cslice__block_adopt(cases[i].kind, &byte, 7, (uintptr_t)cases[i].function, &context, NULL,
-                                        &block), 0);
+        CHECK_EQUAL(cslice__block_adopt(signature->kind, &byte, 7, (uintptr_t)signature->function, &context,
+                                        NULL, &block), 0);
         cslice_block_unref(block);
         CHECK_EQUAL(ended.times, 1);
         CHECK(ended.data == &byte);
-        CHECK_EQUAL(ended.size, cases[i].size ? 7 : 0);
-        CHECK(ended.context == (cases[i].context ? &context : NULL));
+        CHECK_EQUAL(ended.size, signature->size ? 7 : 0);
+        CHECK(ended.context == (signature->context ? &context : NULL));
     }
     check_nothing_live();
 }
@@ -332,7 +323,7 @@ static void test_disown_callback(void) {
     CHECK_EQUAL(atomic_load(&mailbox->references), 1);
     cslice_block_unref(block);
     CHECK_EQUAL(cslice_due_next(ADDRESS(mailbox)), 0);
-    end_mailbox(mailbox);
+    cslice__due_end(mailbox);
     CHECK_EQUAL(counts().lost_destructors, before.lost_destructors);
     check_nothing_live();
 }

@@ -32,7 +32,7 @@ static void test_order(void) {
         for (int i = 4; i >= 0; i--) CHECK_EQUAL(due_next(mailbox), i + 1);
         CHECK_EQUAL(due_next(mailbox), 0);
     }
-    end_mailbox(mailbox);
+    cslice__due_end(mailbox);
     check_nothing_live();
 }
 
@@ -44,7 +44,7 @@ static void test_numbers(void) {
         cslice_block_unref(new_callback_block(mailbox, numbers[i]));
         CHECK_EQUAL(due_next(mailbox), numbers[i]);
     }
-    end_mailbox(mailbox);
+    cslice__due_end(mailbox);
 }
 
 static void test_no_mailbox(void) {
@@ -71,7 +71,7 @@ static void test_due_flag(void) {
     cslice__mailbox_close(mailbox);
     due = 55; /* the reader's memory again: nobody writes it */
     cslice_block_unref(late);
-    end_mailbox(mailbox);
+    cslice__due_end(mailbox);
     CHECK(due == 55);
     check_nothing_live();
 }
@@ -92,38 +92,29 @@ static void test_native_runs_up_to_callback(void) {
     CHECK(ended.times == 2 && ended.data == &data[1] && ended.context == &data[1] && ended.size == 1);
     CHECK_EQUAL(due_next(mailbox), 0);
     CHECK(ended.times == 3 && ended.data == &data[2]);
-    end_mailbox(mailbox);
+    cslice__due_end(mailbox);
     check_nothing_live();
 }
 
 static void test_native_signatures(void) {
-    static const struct {
-        cslice__kind kind;
-        void (*function)(void);
-        bool size, context;
-    } cases[] = {
-        {CSLICE__PTR, (void (*)(void))end_ptr, false, false},
-        {CSLICE__PTR_SIZE, (void (*)(void))end_ptr_size, true, false},
-        {CSLICE__CTX_PTR, (void (*)(void))end_ctx_ptr, false, true},
-        {CSLICE__FREE_FUNCTION, (void (*)(void))end_free, true, true},
-    };
     for (int closed = 0; closed < 2; closed++) {
         cslice__mailbox *mailbox = new_mailbox(NULL);
         if (closed) cslice__mailbox_close(mailbox);
-        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (size_t i = 0; i < NATIVE_SIGNATURES; i++) {
+            const native_signature *signature = &native_signatures[i];
             int context;
             cslice_block *block = NULL;
             ended_reset();
-            CHECK_EQUAL(cslice__block_adopt(cases[i].kind, &byte, 7, (uintptr_t)cases[i].function, &context, mailbox,
-                                            &block), 0);
+            CHECK_EQUAL(cslice__block_adopt(signature->kind, &byte, 7, (uintptr_t)signature->function, &context,
+                                            mailbox, &block), 0);
             cslice_block_unref(block);
             CHECK_EQUAL(ended.times, closed);
             CHECK_EQUAL(due_next(mailbox), 0);
             CHECK(ended.times == 1 && ended.data == &byte);
-            CHECK_EQUAL(ended.size, cases[i].size ? 7 : 0);
-            CHECK(ended.context == (cases[i].context ? &context : NULL));
+            CHECK_EQUAL(ended.size, signature->size ? 7 : 0);
+            CHECK(ended.context == (signature->context ? &context : NULL));
         }
-        end_mailbox(mailbox);
+        cslice__due_end(mailbox);
     }
     check_nothing_live();
 }
@@ -141,7 +132,7 @@ static void test_destructor_posts(void) {
     cslice_block_unref(native_block(mailbox, &byte, post_another, native_block(mailbox, &byte, post_another, last)));
     CHECK_EQUAL(due_next(mailbox), 0);
     CHECK_EQUAL(ended.times, 3);
-    end_mailbox(mailbox);
+    cslice__due_end(mailbox);
     check_nothing_live();
 }
 
@@ -163,7 +154,7 @@ static void test_wake(void) {
     CHECK_EQUAL(wakes, 2);
     cslice__mailbox_set_wake(mailbox, count_wake, &wakes);
     cslice_block *late = new_callback_block(mailbox, 4);
-    end_mailbox(mailbox);
+    cslice__due_end(mailbox);
     cslice_block_unref(late);
     CHECK_EQUAL(wakes, 2);
     check_nothing_live();
@@ -222,7 +213,7 @@ static void test_wake_under_lock(void) {
         target.alive = false;
         join_posters();
         CHECK(target.wakes <= POSTERS * POSTS);
-        end_mailbox(mailbox);
+        cslice__due_end(mailbox);
         check_nothing_live();
     }
 }
@@ -236,7 +227,7 @@ static void test_post_after_close(void) {
     cslice_block *late_native = native_block(mailbox, &byte, end_free, NULL);
     cslice_block_unref(waiting);
     cslice_block_unref(waiting_native);
-    end_mailbox(mailbox);
+    cslice__due_end(mailbox);
     CHECK_EQUAL(ended.times, 1);
     CHECK_EQUAL(counts().lost_destructors, before.lost_destructors + 1);
     CHECK_EQUAL(counts().live_blocks, before.live_blocks + 2);
@@ -270,7 +261,7 @@ static void test_references(void) {
     CHECK_EQUAL(atomic_load(&mailbox->references), 1);
     CHECK_EQUAL(due_next(mailbox), 1);
     CHECK_EQUAL(atomic_load(&mailbox->references), 1);
-    end_mailbox(mailbox);
+    cslice__due_end(mailbox);
 }
 
 static void test_reasons(void) {
@@ -288,7 +279,7 @@ static void test_reasons(void) {
     for (int reason = 0; reason < CSLICE__DISOWNED; reason++) CHECK_EQUAL(due_next(mailbox), 1);
     CHECK_EQUAL(due_next(mailbox), 0);
     CHECK_COUNTS_KEPT(after);
-    end_mailbox(mailbox);
+    cslice__due_end(mailbox);
     CHECK_COUNTS_KEPT(after);
 }
 
@@ -312,7 +303,7 @@ static void test_post_from_threads(void) {
     join_posters();
     CHECK_EQUAL(wakes, POSTERS * POSTS);
     CHECK_EQUAL(counts().released_by_collection, before.released_by_collection + POSTERS * POSTS);
-    end_mailbox(mailbox);
+    cslice__due_end(mailbox);
     check_nothing_live();
 }
 
@@ -349,7 +340,7 @@ static void test_close_among_posts(void) {
         start_posters();
         for (int i = 0; i < round * 20; i++) taken += due_next(mailbox) != 0;
         atomic_store(&closed, true); /* in a moment; no post may be refused before */
-        end_mailbox(mailbox);
+        cslice__due_end(mailbox);
         join_posters();
         CHECK_EQUAL(counts().lost_destructors - lost + taken, POSTERS * POSTS / 2);
         CHECK_EQUAL(atomic_load(&ended_by_reader) + atomic_load(&ended_by_posters), POSTERS * POSTS / 2);
@@ -377,7 +368,7 @@ static void test_errno_kept(void) {
     CHECK_EQUAL(errno, EDOM);
     CHECK_EQUAL(due_next(mailbox), 0);
     CHECK_EQUAL(errno, EDOM);
-    end_mailbox(mailbox);
+    cslice__due_end(mailbox);
     cslice_block_unref(late);
     CHECK_EQUAL(errno, EDOM);
 }

@@ -54,7 +54,7 @@ static void test_errno_after_wake(void) {
     errno = EDOM;
     cslice_block_unref(block);
     CHECK_EQUAL(errno, EDOM);
-    end_mailbox(mailbox);
+    cslice__due_end(mailbox);
 }
 
 static void end_with_errno(void *data) {
@@ -70,7 +70,7 @@ static void test_errno_after_due(void) {
     errno = EDOM;
     CHECK_EQUAL(cslice_due_next(ADDRESS(mailbox)), 0);
     CHECK_EQUAL(errno, EDOM);
-    end_mailbox(mailbox);
+    cslice__due_end(mailbox);
 }
 
 static void test_errno_after_give_back(void) {

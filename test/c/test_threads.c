@@ -278,7 +278,7 @@ static void live(worker *self) {
     self->mailbox = new_mailbox(&self->due);
     for (uint32_t i = 0; i < steps; i++) step(self);
     atomic_fetch_add(&self->lives_ended, 1); /* in a moment; no post may be refused before */
-    end_mailbox(self->mailbox);
+    cslice__due_end(self->mailbox);
     cslice__thread_close();
     for (uint32_t i = 0; i < BUFFERS; i++) {
         if (self->buffers[i] != NULL) cslice__block_drop(self->buffers[i], cslice__thread_end_reason());
