@@ -596,43 +596,25 @@ const table: Readonly<Record<string, Operation>> = {
     weight: 2,
     isMissing: needs('lend'),
     run(world, random) {
-      const handle = world.handle(random, ({ reference }) => reference.block.busy + reference.block.frozen === 0);
-      const expected = handle === undefined ? undefined : known(handle);
-      if (handle === undefined || expected === undefined) return;
-      const { block } = handle.reference;
-      const own = world.refer(block, true);
-      block.frozen++;
-      handle.reference.loans++;
+      const loan = startLoan(world, random);
+      if (loan === undefined) return;
+      const { handle, expected, end } = loan;
       const use = async (bytes: Uint8Array): Promise<number> => {
         intruder(world, 'lend', random)();
         if (!world.interrupted) await wait(1); // Node's timers do not take an interruption
         expectBytes(world, 'a loan', bytes, expected);
         return 5;
       };
-      settleLater(
-        world,
-        `lend ${block.id}`,
-        handle,
-        () => newer(handle.slice).lend(use),
-        () => {
-          block.frozen--;
-          handle.reference.loans--;
-          world.giveBack(own);
-        },
-      );
+      settleLater(world, `lend ${handle.reference.block.id}`, handle, () => newer(handle.slice).lend(use), end);
     },
   },
   writeTo: {
     weight: 2,
     isMissing: needs('writeTo'),
     run(world, random) {
-      const handle = world.handle(random, ({ reference }) => reference.block.busy + reference.block.frozen === 0);
-      const expected = handle === undefined ? undefined : known(handle);
-      if (handle === undefined || expected === undefined) return;
-      const { block } = handle.reference;
-      const own = world.refer(block, true);
-      block.frozen++;
-      handle.reference.loans++;
+      const loan = startLoan(world, random);
+      if (loan === undefined) return;
+      const { handle, expected, end } = loan;
       const chunks: Buffer[] = [];
       const writable = new Writable({
         highWaterMark: 1 + random(64),
@@ -648,14 +630,12 @@ const table: Readonly<Record<string, Operation>> = {
       });
       settleLater(
         world,
-        `writeTo ${block.id}`,
+        `writeTo ${handle.reference.block.id}`,
         handle,
         () => newer(handle.slice).writeTo(writable),
         () => {
           expectBytes(world, 'writeTo()', Buffer.concat(chunks), expected);
-          block.frozen--;
-          handle.reference.loans--;
-          world.giveBack(own);
+          end();
         },
       );
     },
@@ -1062,6 +1042,24 @@ const table: Readonly<Record<string, Operation>> = {
     },
   },
 };
+
+/** Notes that a handle's memory is lent, whose bytes are known and which nothing else uses. `end` takes that back. */
+function startLoan(world: World, random: Random) {
+  const handle = world.handle(random, ({ reference }) => reference.block.busy + reference.block.frozen === 0);
+  const expected = handle === undefined ? undefined : known(handle);
+  if (handle === undefined || expected === undefined) return undefined;
+  const { reference } = handle;
+  const { block } = reference;
+  const own = world.refer(block, true);
+  block.frozen++;
+  reference.loans++;
+  const end = (): void => {
+    block.frozen--;
+    reference.loans--;
+    world.giveBack(own);
+  };
+  return { handle, expected, end };
+}
 
 /** A promise of the package's: it may fail for a cause only, and `end` is called in any case. */
 function settleLater(world: World, name: string, handle: Handle, start: () => Promise<unknown>, end: () => void): void {
