@@ -5,6 +5,7 @@ import type { Writable } from 'node:stream';
 import { Slice, stats } from 'cslice';
 import type { Bytes, Consumer, Io, Start } from './consumer.ts';
 import type { FreedMemory } from './freed.ts';
+import { noise } from './noise.ts';
 import type { Event, Held, Source, Use } from './sources.ts';
 import { stranger } from './sources.ts';
 
@@ -39,20 +40,8 @@ const delays: Partial<Record<Event, number>> = {
 /** Without progress for so long, an operation whose bytes may be missing has ended, and another has failed. */
 const patience = { short: 150, pool: 1000, long: 5000 };
 
-const random = noise(16 << 20);
+const random = noise(16 << 20, 0x9e3779b9);
 const strange = new Uint8Array(9 << 20).fill(stranger);
-
-function noise(byteLength: number): Bytes {
-  const words = new Uint32Array(byteLength >> 2);
-  let state = 0x9e3779b9;
-  for (let i = 0; i < words.length; i++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    words[i] = state;
-  }
-  return new Uint8Array(words.buffer);
-}
 
 /** Bytes that stand in no other cell of a process. */
 export function patternOf(size: number, seed: number): Bytes {

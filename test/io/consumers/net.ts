@@ -4,29 +4,14 @@ import { once } from 'node:events';
 import net from 'node:net';
 import type { Writable } from 'node:stream';
 import tls from 'node:tls';
-import { type Consumer, collect, type Io, into, out, streamed } from '../consumer.ts';
-
-const local = '127.0.0.1';
-
-function portOf(server: net.Server): number {
-  return (server.address() as net.AddressInfo).port;
-}
-
-async function listen(io: Io, server: net.Server, path?: string): Promise<net.Server> {
-  io.defer(() => server.close());
-  if (path === undefined) server.listen(0, local);
-  else server.listen(path);
-  await once(server, 'listening');
-  return server;
-}
+import { type Consumer, collect, type Io, into, listen, local, out, streamed } from '../consumer.ts';
 
 /** A server whose connections are read to their end. */
-function sink(io: Io, slow: boolean, path?: string): Promise<net.Server> {
-  const server = net.createServer((socket) => {
+function sink(io: Io, slow: boolean): net.Server {
+  return net.createServer((socket) => {
     io.defer(() => socket.destroy());
     collect(io, socket, slow);
   });
-  return listen(io, server, path);
 }
 
 async function connected(io: Io, options: net.NetConnectOpts): Promise<net.Socket> {
@@ -37,7 +22,7 @@ async function connected(io: Io, options: net.NetConnectOpts): Promise<net.Socke
 }
 
 async function tcp(io: Io, slow: boolean): Promise<Writable> {
-  return connected(io, { port: portOf(await sink(io, slow)), host: local });
+  return connected(io, { port: await listen(io, sink(io, slow)), host: local });
 }
 
 async function secure(io: Io, slow: boolean): Promise<Writable> {
@@ -46,16 +31,16 @@ async function secure(io: Io, slow: boolean): Promise<Writable> {
     io.defer(() => socket.destroy());
     collect(io, socket, slow);
   });
-  await listen(io, server);
-  const socket = tls.connect({ port: portOf(server), host: local, rejectUnauthorized: false });
+  const port = await listen(io, server);
+  const socket = tls.connect({ port, host: local, rejectUnauthorized: false });
   io.defer(() => socket.destroy());
   await once(socket, 'secureConnect');
   return socket;
 }
 
 /** What the server is sent on a connection of the client's making, when the event has happened. */
-async function sender(io: Io): Promise<number> {
-  const server = await listen(
+function sender(io: Io): Promise<number> {
+  return listen(
     io,
     net.createServer((socket) => {
       io.defer(() => socket.destroy());
@@ -63,7 +48,6 @@ async function sender(io: Io): Promise<number> {
       io.happened.then(() => socket.end(io.content));
     }),
   );
-  return portOf(server);
 }
 
 async function receiver(io: Io): Promise<{ readonly socket: dgram.Socket; readonly port: number }> {
@@ -92,12 +76,15 @@ export const netConsumers: readonly Consumer[] = [
   ...streamed('net.Socket', {}, (io) => tcp(io, false), ['end', 'write', 'queue', 'cork']),
   ...streamed('net.Socket, slow reader', {}, (io) => tcp(io, true), ['end', 'write', 'queue', 'cork']),
   ...streamed('net.Socket, still connecting', {}, async (io) => {
-    const socket = net.connect({ port: portOf(await sink(io, false)), host: local });
+    const socket = net.connect({ port: await listen(io, sink(io, false)), host: local });
     io.defer(() => socket.destroy());
     return socket;
   }),
   ...streamed('Unix socket, slow reader', {}, async (io) => {
-    await sink(io, true, io.path);
+    const server = sink(io, true);
+    io.defer(() => server.close());
+    server.listen(io.path);
+    await once(server, 'listening');
     return connected(io, { path: io.path });
   }),
   ...streamed('tls.TLSSocket', {}, (io) => secure(io, false), ['end', 'write', 'queue', 'cork']),
@@ -108,8 +95,8 @@ export const netConsumers: readonly Consumer[] = [
       io.defer(() => socket.destroy());
       collect(io, socket);
     });
-    await listen(io, server);
-    const socket = tls.connect({ port: portOf(server), host: local, rejectUnauthorized: false });
+    const port = await listen(io, server);
+    const socket = tls.connect({ port, host: local, rejectUnauthorized: false });
     io.defer(() => socket.destroy());
     return socket;
   }),

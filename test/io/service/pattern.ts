@@ -1,19 +1,8 @@
 /** The body of a response: every 64 KiB of it are a window of one table, chosen by the request and the place. */
+import { noise } from '../noise.ts';
 
 export const segmentBytes = 65_536;
-const table = noise((1 << 20) + segmentBytes);
-
-function noise(byteLength: number): Uint8Array<ArrayBuffer> {
-  const words = new Uint32Array(byteLength >> 2);
-  let state = 0x2545f491;
-  for (let i = 0; i < words.length; i++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    words[i] = state;
-  }
-  return new Uint8Array(words.buffer);
-}
+const table = noise((1 << 20) + segmentBytes, 0x2545f491);
 
 function segment(request: number, index: number): Uint8Array {
   const start = (Math.imul(request, 0x9e3779b1) + Math.imul(index, 0x85ebca6b)) >>> 12;
