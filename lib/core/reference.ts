@@ -10,6 +10,7 @@ import { CSliceError, show, typeError } from '../errors.ts';
 import { cells, direct, hasViews, host, type Integer, isBun, result } from '../native/host.ts';
 import { status } from '../native/symbols.ts';
 import { byteLengthOf, longestView } from './check.ts';
+import { offerCollection } from './collect.ts';
 import { currentJob, mayBeInUse, underWay } from './in-use.ts';
 import { statusError } from './status.ts';
 import { tie, tiedTo } from './tie.ts';
@@ -325,7 +326,9 @@ const nothing: object = Object.freeze({});
 /** What a call of the C library has made, or the error that it met. */
 function made(buffer: ArrayBuffer | undefined, byteLength: number, what: string): Reference {
   if (buffer === undefined) throw statusError(result(), what);
-  return new Reference(buffer, result(), cells[1] as number, byteLength);
+  const reference = new Reference(buffer, result(), cells[1] as number, byteLength);
+  offerCollection(byteLength);
+  return reference;
 }
 
 export function adoptNative(

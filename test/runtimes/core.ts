@@ -447,9 +447,8 @@ const checks: Record<string, () => void | Promise<void>> = {
     );
     (() => {
       using forgotten = Slice.alloc(8);
-      forgotten.lease();
+      forgotten.lease(); // where every step collects, it may have ended by the next line
     })();
-    equal(stats().liveBlocks, 1);
     await collectUntil(() => stats().liveBlocks === 0, 'a forgotten lease has ended');
   },
 
