@@ -1,7 +1,7 @@
 /** Where blocks of our own memory come from: the free list, C, and C again after a garbage collection. */
 import { cells, host, result } from '../native/host.ts';
 import { status } from '../native/symbols.ts';
-import { collectGarbage, offerCollection } from './collect.ts';
+import { collectGarbage, noteMade } from './collect.ts';
 import { runDestructors } from './destructor.ts';
 import { releaseKept, takeKept } from './free-list.ts';
 import { Reference } from './reference.ts';
@@ -35,7 +35,7 @@ export function allocateWith(byteLength: number, { zero, alignment }: Layout): R
 
 function made(buffer: ArrayBuffer, byteLength: number): Reference {
   const reference = new Reference(buffer, cells[0] as number, cells[1] as number, byteLength);
-  offerCollection(byteLength);
+  noteMade(byteLength);
   reference.sole = true;
   return reference;
 }

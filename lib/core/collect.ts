@@ -29,16 +29,23 @@ export function collectGarbage(): void {
 }
 
 const offerStep = 4 << 20;
-let newSinceOffer = 0;
+
+/** In buffers that were made and have not been ended by scope since the last offer. */
+let bytesSinceOffer = 0;
 
 /**
  * Notes a new buffer, and lets V8 collect its young objects where the buffers among them hold much memory. V8 looks at
  * that only when it allocates the memory of an ArrayBuffer itself: without this, buffers over C memory would wait for a
  * full collection. What is "much" is V8's choice: 32 MiB in Node 20 and 22.
  */
-export function offerCollection(byteLength: number): void {
-  newSinceOffer += byteLength;
-  if (newSinceOffer < offerStep) return;
-  newSinceOffer = 0;
-  new ArrayBuffer(1);
+export function noteMade(byteLength: number): void {
+  if (bytesSinceOffer >= offerStep) {
+    bytesSinceOffer = 0;
+    new ArrayBuffer(1);
+  }
+  bytesSinceOffer += byteLength;
+}
+
+export function noteEnded(byteLength: number): void {
+  bytesSinceOffer = Math.max(0, bytesSinceOffer - byteLength);
 }

@@ -10,7 +10,7 @@ import { CSliceError, show, typeError } from '../errors.ts';
 import { cells, direct, hasViews, host, type Integer, isBun, result } from '../native/host.ts';
 import { status } from '../native/symbols.ts';
 import { byteLengthOf, longestView } from './check.ts';
-import { offerCollection } from './collect.ts';
+import { noteEnded, noteMade } from './collect.ts';
 import { currentJob, mayBeInUse, underWay } from './in-use.ts';
 import { statusError } from './status.ts';
 import { tie, tiedTo } from './tie.ts';
@@ -285,6 +285,7 @@ function endBuffer(reference: Reference): void {
     const keeper = host.refer(block, address, byteLength);
     if (keeper !== undefined) tie(buffer, keeper);
   } else if (reference.isTied) tie(buffer, nothing);
+  noteEnded(byteLength);
   // A pin of this thread may have locked the buffer, or its end unlocked it.
   const by = reference.locked ? key : undefined;
   if (!detach(buffer, by) && !detach(buffer, by === key ? undefined : key)) warnOfLock(byteLength);
@@ -327,7 +328,7 @@ const nothing: object = Object.freeze({});
 function made(buffer: ArrayBuffer | undefined, byteLength: number, what: string): Reference {
   if (buffer === undefined) throw statusError(result(), what);
   const reference = new Reference(buffer, result(), cells[1] as number, byteLength);
-  offerCollection(byteLength);
+  noteMade(byteLength);
   return reference;
 }
 
