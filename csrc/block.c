@@ -11,9 +11,7 @@ typedef void free_ctx_ptr(void *context, void *data);
 /* By its address a block knows the copy of this library that it belongs to. */
 static const char home;
 
-static cslice_block *header_new(cslice__kind kind, void *data, size_t size) {
-    cslice_block *block = cslice__cache_alloc(sizeof *block, false);
-    if (block == NULL) return NULL;
+static void init(cslice_block *block, cslice__kind kind, void *data, size_t size) {
     atomic_init(&block->references, 1);
     block->kind = kind;
     block->home = &home;
@@ -23,35 +21,59 @@ static cslice_block *header_new(cslice__kind kind, void *data, size_t size) {
     block->destructor.function = 0;
     block->context = NULL;
     block->mailbox = NULL;
+}
+
+static cslice_block *header_new(cslice__kind kind, void *data, size_t size) {
+    cslice_block *block = cslice__cache_take(0);
+    if (block == NULL) {
+        block = cslice__mem_alloc(sizeof *block, 16, false);
+        if (block == NULL) return NULL;
+        block->store.backing = NULL;
+    }
+    init(block, kind, data, size);
     return block;
 }
 
+/* The caller has given the data back, or left it to somebody else. */
 static void header_free(cslice_block *block) {
-    cslice__cache_free(block, sizeof *block);
+    cslice__v8_forget(&block->store);
+    block->data = NULL;
+    block->size = 0;
+    cslice__cache_give(block);
 }
 
-static void *data_new(size_t size, size_t alignment, bool zero) {
-    bool small = size <= CSLICE__SMALL && cslice__mem_aligns(alignment);
-    return small ? cslice__cache_alloc(size, zero) : cslice__mem_alloc(size, alignment, zero);
+static bool is_small(size_t size, size_t alignment) {
+    return size <= CSLICE__SMALL && cslice__mem_aligns(alignment);
 }
 
 static void data_free(void *data, size_t size) {
     if (size >= CSLICE__RECLAIM_THRESHOLD) {
         cslice__reclaim_free(data, size);
-    } else if (size > CSLICE__SMALL) {
-        cslice__mem_free(data);
     } else {
-        cslice__cache_free(data, size);
+        cslice__mem_free(data);
     }
 }
 
+/* One that ended with room for as many bytes. */
+static cslice_block *reuse(size_t size, bool zero) {
+    cslice_block *block = cslice__cache_take(size == 0 ? 1 : size);
+    if (block == NULL) return NULL;
+    if (block->size != size) cslice__v8_forget(&block->store);
+    init(block, CSLICE__HEAP, block->data, size);
+    if (zero) cslice__block_zero(block);
+    return block;
+}
+
 static cslice_block *allocate(size_t size, size_t alignment, bool zero) {
-    void *data = data_new(size, alignment, zero);
-    if (data == NULL) return NULL;
-    cslice_block *block = header_new(CSLICE__HEAP, data, size);
+    cslice_block *block = is_small(size, alignment) ? reuse(size, zero) : NULL;
     if (block == NULL) {
-        data_free(data, size);
-        return NULL;
+        void *data = cslice__mem_alloc(size, alignment, zero);
+        if (data == NULL) return NULL;
+        block = header_new(CSLICE__HEAP, data, size);
+        if (block == NULL) {
+            data_free(data, size);
+            return NULL;
+        }
     }
     block->destructor.alignment = alignment;
     return block;
@@ -119,19 +141,13 @@ void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr
     }
 }
 
-/* Data and header go back to the thread that made them, if this is another one. */
 static void free_heap_block(cslice_block *block) {
-    cslice__cache *maker = block->link.cache;
-    if (maker != NULL && maker != cslice__cache_mine()) {
-        if (block->size > CSLICE__SMALL) {
-            data_free(block->data, block->size);
-            block->data = NULL;
-            block->size = 0;
-        }
-        if (cslice__cache_return(maker, block, block->size)) return;
+    if (block->size <= CSLICE__SMALL) {
+        cslice__cache_give(block);
+    } else {
+        data_free(block->data, block->size);
+        header_free(block);
     }
-    if (block->data != NULL) data_free(block->data, block->size);
-    header_free(block);
 }
 
 int64_t cslice__block_finish(cslice_block *block) {
@@ -189,6 +205,7 @@ int64_t cslice__block_resize(cslice_block *block, size_t size) {
     cslice__counts_unclaim(claimed);
     if (data == NULL) return CSLICE_ENOMEM;
     cslice__counts_resized(block->size, size);
+    cslice__v8_forget(&block->store);
     block->data = data;
     block->size = size;
     return (int64_t)(uintptr_t)data;

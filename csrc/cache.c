@@ -1,9 +1,9 @@
 /*
- * Small memory that has been given back and waits for its next use. Headers and small blocks come and go with every
- * slice, and in floods with a garbage collection, which leave malloc with lists that it searches for long: a slice that
- * was dropped cost 0.7 µs there. Each JavaScript thread keeps some by size, without a lock. V8 frees what it has collected
- * on threads of its own: they return it to the thread that made it, since free() beside that thread's malloc() makes both
- * slow.
+ * Small blocks that have ended and wait for their next use, with their data and with what V8 has made to show it. Blocks
+ * come and go with every slice, and in floods with a garbage collection, which leave malloc with lists that it searches
+ * for long: a slice that was dropped cost 0.7 µs there. Each JavaScript thread keeps some by size, without a lock. V8 ends
+ * what it has collected on threads of its own: they return it to the thread that made it, since free() beside that
+ * thread's malloc() makes both slow.
  */
 #include "internal.h"
 
@@ -11,12 +11,8 @@
 
 #define CLASSES (CSLICE__SMALL / CSLICE__SMALL_UNIT + 1)
 
-typedef struct kept {
-    struct kept *next;
-} kept;
-
 struct cslice__cache {
-    kept *first[CLASSES]; /* by size, in units */
+    cslice_block *first[CLASSES]; /* by the size of their data, in units; first the ones without data */
     size_t bytes;
     _Atomic(cslice_block *) returned; /* by other threads; a stack that only the owner empties, all at once */
     atomic_size_t returned_bytes;
@@ -24,6 +20,9 @@ struct cslice__cache {
     bool owned;       /* a thread has it: until it has emptied it, nobody else may take it over. Guarded by the mutex */
     cslice__cache *next;
 };
+
+/* What V8's BackingStore takes of malloc's memory. */
+#define BACKING_BYTES ((size_t)96)
 
 /* None under AddressSanitizer, which would no longer see the use of memory after its end. */
 #define ALLOWED(bytes) (CSLICE__UNDER_ASAN ? 0 : (bytes))
@@ -56,14 +55,44 @@ void cslice__cache_open(void) {
     pthread_mutex_unlock(&mutex);
 }
 
+/* Where blocks are kept with room for `size` bytes; 0: without data. */
+static cslice_block **list_for(cslice__cache *own, size_t size) {
+    return &own->first[size == 0 ? 0 : cslice__mem_whole(size) / CSLICE__SMALL_UNIT];
+}
+
+static size_t room_of(const cslice_block *block) {
+    return block->data != NULL ? cslice__mem_whole(block->size) : 0;
+}
+
+static size_t bytes_of(const cslice_block *block) {
+    return sizeof *block + room_of(block) + (block->store.backing != NULL ? BACKING_BYTES : 0);
+}
+
+static void free_block(cslice_block *block) {
+    cslice__v8_forget(&block->store);
+    if (block->data != NULL) cslice__mem_free(block->data);
+    cslice__mem_free(block);
+}
+
+static void keep_or_free(cslice__cache *own, cslice_block *block) {
+    size_t bytes = bytes_of(block);
+    if (own == NULL || own->bytes + bytes > atomic_load_explicit(&capacity, memory_order_relaxed)) {
+        free_block(block);
+        return;
+    }
+    cslice_block **first = list_for(own, room_of(block));
+    block->link.next = *first;
+    *first = block;
+    own->bytes += bytes;
+}
+
 /* Takes in what other threads have returned. */
 static void collect_returned(cslice__cache *own) {
     cslice_block *block = atomic_exchange_explicit(&own->returned, NULL, memory_order_acquire);
     while (block != NULL) {
         cslice_block *next = block->link.next;
-        atomic_fetch_sub_explicit(&own->returned_bytes, sizeof *block + block->size, memory_order_relaxed);
-        if (block->data != NULL) cslice__cache_free(block->data, block->size);
-        cslice__cache_free(block, sizeof *block);
+        atomic_fetch_sub_explicit(&own->returned_bytes, bytes_of(block), memory_order_relaxed);
+        keep_or_free(own, block);
         block = next;
     }
 }
@@ -71,9 +100,9 @@ static void collect_returned(cslice__cache *own) {
 static void empty(cslice__cache *own) {
     collect_returned(own);
     for (size_t units = 0; units < CLASSES; units++) {
-        for (kept *memory; (memory = own->first[units]) != NULL;) {
-            own->first[units] = memory->next;
-            cslice__mem_free(memory);
+        for (cslice_block *block; (block = own->first[units]) != NULL;) {
+            own->first[units] = block->link.next;
+            free_block(block);
         }
     }
     own->bytes = 0;
@@ -99,47 +128,43 @@ void cslice__cache_set(size_t bytes) {
     if (mine != NULL) empty(mine);
 }
 
-void *cslice__cache_alloc(size_t size, bool zero) {
+/* As for a block that malloc makes: its data is a request, and so is its header. */
+static bool must_fail(size_t size) {
+    return (size != 0 && cslice__mem_must_fail()) || cslice__mem_must_fail();
+}
+
+cslice_block *cslice__cache_take(size_t size) {
     cslice__cache *own = mine; /* looked up once */
-    size_t whole = cslice__mem_whole(size);
-    if (own == NULL) return cslice__mem_alloc(size, 1, zero);
-    kept **first = &own->first[whole / CSLICE__SMALL_UNIT];
+    if (own == NULL) return NULL;
+    cslice_block **first = list_for(own, size);
     if (*first == NULL && atomic_load_explicit(&own->returned, memory_order_relaxed) != NULL) collect_returned(own);
-    kept *memory = *first;
-    if (memory == NULL) return cslice__mem_alloc(size, 1, zero);
-    if (cslice__mem_must_fail()) return NULL;
-    *first = memory->next;
-    CSLICE__PREFETCH(memory->next);
-    own->bytes -= whole;
-    if (zero) memset(memory, 0, size);
-    return memory;
+    cslice_block *block = *first;
+    if (block == NULL || must_fail(size)) return NULL;
+    *first = block->link.next;
+    CSLICE__PREFETCH(block->link.next);
+    own->bytes -= bytes_of(block);
+    return block;
 }
 
-void cslice__cache_free(void *memory, size_t size) {
-    cslice__cache *own = mine;
-    size_t whole = cslice__mem_whole(size);
-    if (own == NULL || own->bytes + whole > atomic_load_explicit(&capacity, memory_order_relaxed)) {
-        cslice__mem_free(memory);
-        return;
-    }
-    kept *next = memory;
-    next->next = own->first[whole / CSLICE__SMALL_UNIT];
-    own->first[whole / CSLICE__SMALL_UNIT] = next;
-    own->bytes += whole;
-}
-
-bool cslice__cache_return(cslice__cache *cache, cslice_block *block, size_t size) {
-    size_t bytes = sizeof *block + size;
-    if (!atomic_load_explicit(&cache->open, memory_order_relaxed) ||
-        atomic_load_explicit(&cache->returned_bytes, memory_order_relaxed) + bytes >
+/* False: the thread keeps enough, or has ended. */
+static bool return_block(cslice__cache *maker, cslice_block *block) {
+    size_t bytes = bytes_of(block);
+    if (!atomic_load_explicit(&maker->open, memory_order_relaxed) ||
+        atomic_load_explicit(&maker->returned_bytes, memory_order_relaxed) + bytes >
             atomic_load_explicit(&capacity, memory_order_relaxed)) {
         return false;
     }
-    atomic_fetch_add_explicit(&cache->returned_bytes, bytes, memory_order_relaxed);
-    cslice_block *first = atomic_load_explicit(&cache->returned, memory_order_relaxed);
+    atomic_fetch_add_explicit(&maker->returned_bytes, bytes, memory_order_relaxed);
+    cslice_block *first = atomic_load_explicit(&maker->returned, memory_order_relaxed);
     do {
         block->link.next = first;
-    } while (!atomic_compare_exchange_weak_explicit(&cache->returned, &first, block, memory_order_release,
+    } while (!atomic_compare_exchange_weak_explicit(&maker->returned, &first, block, memory_order_release,
                                                     memory_order_relaxed));
     return true;
+}
+
+void cslice__cache_give(cslice_block *block) {
+    cslice__cache *own = mine, *maker = block->link.cache;
+    if (maker != NULL && maker != own && return_block(maker, block)) return;
+    keep_or_free(own, block);
 }

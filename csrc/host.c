@@ -38,6 +38,8 @@
 #include "internal.h"
 #include "node_api.h"
 
+#include <stddef.h>
+
 /* The head of libuv's public uv_loop_t. The last field counts what is under way in this thread: file system, sockets,
    zlib, crypto, asynchronous Node-API work. */
 typedef struct loop_head {
@@ -132,13 +134,17 @@ static napi_value make_by_node_api(napi_env env, void *data, size_t size, cslice
     return NULL;
 }
 
-/* A buffer that takes over the caller's reference to the block; NULL for memory that nobody counts. */
-static napi_value make(const invocation *call, void *data, size_t size, cslice_block *block) {
-    static char nowhere; /* V8 runs no deleter for memory at NULL, which an empty block of C's may have */
-    void *isolate = call->instance->isolate;
-    void *start = data != NULL ? data : &nowhere;
-    napi_value buffer = isolate != NULL ? cslice__v8_buffer(isolate, start, size, give_back, block)
-                                        : make_by_node_api(call->env, start, size, block);
+static void give_back_store(cslice__store *store) {
+    give_back(NULL, 0, (char *)store - offsetof(cslice_block, store));
+}
+
+/* Where the bytes of a buffer start: V8 runs no deleter for memory at NULL, which an empty block of C's may have. */
+static void *start_of(void *data) {
+    static char nowhere;
+    return data != NULL ? data : &nowhere;
+}
+
+static napi_value made(const invocation *call, napi_value buffer, void *data, cslice_block *block) {
     if (buffer == NULL) {
         if (block != NULL) cslice__block_drop(block, CSLICE__BY_C);
         return fail(call, CSLICE_ENOVIEW);
@@ -148,8 +154,20 @@ static napi_value make(const invocation *call, void *data, size_t size, cslice_b
     return buffer;
 }
 
-static napi_value make_whole(const invocation *call, cslice_block *block) {
-    return make(call, block->data, block->size, block);
+/* A buffer that takes over the caller's reference to the block; NULL for memory that nobody counts. */
+static napi_value make(const invocation *call, void *data, size_t size, cslice_block *block) {
+    void *isolate = call->instance->isolate, *start = start_of(data);
+    napi_value buffer = isolate != NULL ? cslice__v8_buffer(isolate, start, size, give_back, block)
+                                        : make_by_node_api(call->env, start, size, block);
+    return made(call, buffer, data, block);
+}
+
+/* The same over all of a block that was made in this call: nothing else shows its store. */
+static napi_value make_first(const invocation *call, cslice_block *block) {
+    void *isolate = call->instance->isolate, *start = start_of(block->data);
+    napi_value buffer = isolate != NULL ? cslice__v8_show(isolate, &block->store, start, block->size)
+                                        : make_by_node_api(call->env, start, block->size, block);
+    return made(call, buffer, block->data, block);
 }
 
 /* Whether a detach would leave the memory to somebody who holds it. */
@@ -169,7 +187,7 @@ static napi_value alloc(napi_env env, napi_callback_info info) {
     if (!begin(&call, env, info, 1) || !get_uint64(&call, 0, &size)) return NULL;
     cslice_block *block;
     int status = cslice__block_alloc((size_t)size, 16, true, &block);
-    return status != 0 ? fail(&call, status) : make_whole(&call, block);
+    return status != 0 ? fail(&call, status) : make_first(&call, block);
 }
 
 static napi_value alloc_with(napi_env env, napi_callback_info info) {
@@ -183,7 +201,7 @@ static napi_value alloc_with(napi_env env, napi_callback_info info) {
     if (alignment == 0 || (alignment & (alignment - 1)) != 0) return fail(&call, CSLICE_EINVAL);
     cslice_block *block;
     int status = cslice__block_alloc((size_t)size, (size_t)alignment, zero, &block);
-    return status != 0 ? fail(&call, status) : make_whole(&call, block);
+    return status != 0 ? fail(&call, status) : make_first(&call, block);
 }
 
 static napi_value adopt(napi_env env, napi_callback_info info) {
@@ -203,7 +221,7 @@ static napi_value adopt(napi_env env, napi_callback_info info) {
     cslice_block *block;
     int status = cslice__block_adopt(kind, (void *)(uintptr_t)address, (size_t)size, (uintptr_t)function,
                                      (void *)(uintptr_t)context, mailbox, &block);
-    return status != 0 ? fail(&call, status) : make_whole(&call, block);
+    return status != 0 ? fail(&call, status) : make_first(&call, block);
 }
 
 static napi_value adopt_callback(napi_env env, napi_callback_info info) {
@@ -218,7 +236,7 @@ static napi_value adopt_callback(napi_env env, napi_callback_info info) {
     cslice_block *block;
     int status = cslice__block_adopt(CSLICE__CALLBACK, (void *)(uintptr_t)address, (size_t)size, (uintptr_t)number,
                                      NULL, call.instance->mailbox, &block);
-    return status != 0 ? fail(&call, status) : make_whole(&call, block);
+    return status != 0 ? fail(&call, status) : make_first(&call, block);
 }
 
 static napi_value take(napi_env env, napi_callback_info info) {
@@ -227,7 +245,7 @@ static napi_value take(napi_env env, napi_callback_info info) {
     cslice_block *block;
     if (!begin(&call, env, info, 2) || !get_block(&call, 0, &block) || !get_uint64(&call, 1, &longest)) return NULL;
     if (!cslice__block_is_ours(block) || block->size > longest) return fail(&call, CSLICE_EINVAL);
-    return make_whole(&call, block);
+    return make(&call, block->data, block->size, block); /* C may have handed it over before */
 }
 
 static bool get_range(const invocation *call, cslice_block **block, void **data, size_t *size) {
@@ -283,7 +301,7 @@ static napi_value attach(napi_env env, napi_callback_info info) {
     void *store = cslice__v8_store(call.values[0], is_shared);
     cslice_block *block;
     int status = cslice__block_wrap((void *)(uintptr_t)address, (size_t)size, drop_store, store, &block);
-    if (status == 0) return make_whole(&call, block);
+    if (status == 0) return make_first(&call, block);
     cslice__v8_drop_store(store);
     return fail(&call, status);
 }
@@ -301,7 +319,7 @@ static napi_value resize(napi_env env, napi_callback_info info) {
     }
     int64_t status = cslice__block_resize(block, (size_t)size);
     call.instance->cells[STATUS] = status < 0 ? (double)status : 0;
-    return make_whole(&call, block);
+    return make(&call, block->data, block->size, block);
 }
 
 static napi_value clone(napi_env env, napi_callback_info info) {
@@ -317,7 +335,7 @@ static napi_value clone(napi_env env, napi_callback_info info) {
         return fail(&call, CSLICE_EINVAL);
     }
     int status = cslice__block_clone(block, (size_t)size, &copy);
-    return status != 0 ? fail(&call, status) : make_whole(&call, copy);
+    return status != 0 ? fail(&call, status) : make_first(&call, copy);
 }
 
 static napi_value disown(napi_env env, napi_callback_info info) {
@@ -380,7 +398,7 @@ static napi_value open_instance(napi_env env, napi_callback_info info) {
     }
     call.instance->cells = cells;
     if (node && cslice__napi.napi_get_uv_event_loop(env, &loop) == 0) call.instance->loop = loop;
-    if (direct && cslice__v8_found()) call.instance->isolate = cslice__v8_isolate();
+    if (direct && cslice__v8_found(give_back_store)) call.instance->isolate = cslice__v8_isolate();
     cslice__napi.napi_create_int64(env, call.instance->isolate != NULL, &result);
     return result;
 }

@@ -3,6 +3,7 @@
 #define CSLICE_INTERNAL_H
 
 #include "cslice.h"
+#include "views.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -57,7 +58,7 @@ bool cslice__mem_must_fail(void);
 /* What a thread keeps of small memory, in bytes, until cslice_reuse_set says otherwise. */
 #define CSLICE__REUSE_BYTES ((size_t)4 << 20)
 
-/* The small memory that one JavaScript thread keeps by size for its next blocks. */
+/* The small blocks that one JavaScript thread keeps by size for its next ones. */
 typedef struct cslice__cache cslice__cache;
 
 /* The calling thread has a cache between open and close. A cache is never freed, since other threads return blocks to
@@ -66,13 +67,12 @@ void cslice__cache_open(void);
 void cslice__cache_close(void);
 /* The calling thread's; NULL: it has none. */
 cslice__cache *cslice__cache_mine(void);
-/* For up to CSLICE__SMALL bytes; aligned as malloc does. NULL as cslice__mem_alloc. */
-void *cslice__cache_alloc(size_t size, bool zero);
-/* Takes what cslice__cache_alloc, cslice__mem_alloc or cslice__mem_resize gave; `size` as they were asked for. */
-void cslice__cache_free(void *memory, size_t size);
-/* From any thread: hands a block whose data is small, and that nobody refers to any more, to the thread that made it.
-   False: that thread keeps enough, or has ended; the block is still the caller's. */
-bool cslice__cache_return(cslice__cache *cache, cslice_block *block, size_t size);
+/* A block that was kept, with room for `size` bytes, which have any content; 0: a header without data. NULL: none is kept,
+   or a test wants the request to fail. */
+cslice_block *cslice__cache_take(size_t size);
+/* From any thread: keeps a block that nobody refers to any more, for the thread that made it or for the calling one, or
+   frees it. Its data is up to CSLICE__SMALL bytes, or NULL. */
+void cslice__cache_give(cslice_block *block);
 /* How much each thread may keep; other threads may have returned as much again, until it looks for it. What others keep
    already stays until its next use. */
 void cslice__cache_set(size_t bytes);
@@ -172,9 +172,8 @@ struct cslice_block {
     } destructor;
     void *context;
     cslice__mailbox *mailbox; /* of the thread that its destructor must run in; NULL: any thread */
+    cslice__store store;      /* for a buffer over all of the data */
 };
-
-_Static_assert(sizeof(cslice_block) <= CSLICE__SMALL, "headers come from the cache");
 
 int cslice__block_alloc(size_t size, size_t alignment, bool zero, cslice_block **block);
 /* A block of `size` bytes with the alignment of another one and a copy of its bytes; what is gained is zeroed. */

@@ -1,6 +1,7 @@
 /* The one file in C++: V8's interface hands backing stores about in standard smart pointers. */
 #include "views.h"
 
+#include <atomic>
 #include <dlfcn.h>
 #include <memory>
 #include <new>
@@ -92,6 +93,34 @@ v8::Local<v8::Value> local(napi_value value) {
     return {reinterpret_cast<v8::Value *>(value)};
 }
 
+std::atomic<cslice__ended *> store_ended;
+
+/* Keeps the control block of a shared pointer in the store itself. To deallocate is the last thing that the pointers do:
+   neither they nor V8 touch the store after it. */
+template <class T> struct Room {
+    using value_type = T;
+    cslice__store *store;
+
+    explicit Room(cslice__store *room) : store(room) {}
+    template <class U> Room(const Room<U> &other) : store(other.store) {}
+
+    T *allocate(std::size_t) {
+        static_assert(sizeof(T) <= sizeof store->holder, "a control block fits");
+        return reinterpret_cast<T *>(store->holder);
+    }
+    void deallocate(T *, std::size_t) { store_ended.load(std::memory_order_relaxed)(store); }
+
+    template <class U> bool operator==(const Room<U> &other) const { return store == other.store; }
+    template <class U> bool operator!=(const Room<U> &other) const { return store != other.store; }
+};
+
+/* What the pointers do to the backing store at their end. */
+struct Keep {
+    void operator()(v8::BackingStore *) const {}
+};
+
+void keep_memory(void *, std::size_t, void *) {}
+
 template <class Buffer>
 napi_value make(void *isolate, void *data, size_t length, cslice__deleter *deleter, void *context) {
     auto store = Buffer::NewBackingStore(data, length, deleter, context);
@@ -101,11 +130,12 @@ napi_value make(void *isolate, void *data, size_t length, cslice__deleter *delet
 
 } // namespace
 
-bool cslice__v8_found(void) {
+bool cslice__v8_found(cslice__ended *ended) {
     /* By name: a compiler takes the address of a member function for one that is never null. */
     for (const char *name : names) {
         if (dlsym(RTLD_DEFAULT, name) == nullptr) return false;
     }
+    store_ended.store(ended, std::memory_order_relaxed);
     return true;
 }
 
@@ -115,6 +145,21 @@ void *cslice__v8_isolate(void) {
 
 napi_value cslice__v8_buffer(void *isolate, void *data, size_t length, cslice__deleter *deleter, void *context) {
     return make<v8::ArrayBuffer>(isolate, data, length, deleter, context);
+}
+
+napi_value cslice__v8_show(void *isolate, cslice__store *store, void *data, size_t length) {
+    if (store->backing == nullptr) {
+        store->backing = v8::ArrayBuffer::NewBackingStore(data, length, keep_memory, nullptr).release();
+    }
+    auto *backing = static_cast<v8::BackingStore *>(store->backing);
+    std::shared_ptr<v8::BackingStore> pointer(backing, Keep(), Room<v8::BackingStore>(store));
+    auto buffer = v8::ArrayBuffer::New(static_cast<v8::Isolate *>(isolate), std::move(pointer));
+    return reinterpret_cast<napi_value>(buffer.slot);
+}
+
+void cslice__v8_forget(cslice__store *store) {
+    delete static_cast<v8::BackingStore *>(store->backing);
+    store->backing = nullptr;
 }
 
 napi_value cslice__v8_shared_buffer(void *isolate, void *data, size_t length, cslice__deleter *deleter,

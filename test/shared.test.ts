@@ -158,16 +158,16 @@ describe('slice.toSharedBuffer', () => {
 describe('Slice.attach', () => {
   beforeEach(() => settle(stats));
 
-  it('gives a slice over the memory of slice.toSharedBuffer(): the same address, and no further block', () => {
-    for (const byteLength of [1, 64, 64 << 20]) {
+  for (const byteLength of [1, 64, 64 << 20]) {
+    it(`gives a slice over the memory of slice.toSharedBuffer(): the same ${byteLength} bytes, no further block`, () => {
       using slice = Slice.alloc(byteLength, { zero: false });
       const buffer = slice.toSharedBuffer();
       const before = stats();
       using attached = Slice.attach(buffer);
       expect([attached.address, attached.byteLength]).to.deep.equal([slice.address, byteLength]);
       expect(stats()).to.deep.equal(before);
-    }
-  });
+    });
+  }
 
   it('gives an empty slice for an empty buffer', () => {
     using empty = Slice.alloc(0);

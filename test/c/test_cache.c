@@ -4,134 +4,7 @@
 #include <sched.h>
 #include <string.h>
 
-enum { MANY = 100 };
-
-static void *memory[MANY];
-
-static void alloc_many(size_t size) {
-    for (int i = 0; i < MANY; i++) {
-        memory[i] = cslice__cache_alloc(size, true);
-        CHECK(memory[i] != NULL && all_zero(memory[i], size));
-        CHECK_EQUAL((uintptr_t)memory[i] % sizeof(void *), 0);
-        memset(memory[i], 0xa5, size);
-    }
-}
-
-static void free_many(size_t size) {
-    for (int i = 0; i < MANY; i++) cslice__cache_free(memory[i], size);
-}
-
-static bool is_one_of(void *const *list, const void *address) {
-    for (int i = 0; i < MANY; i++) {
-        if (list[i] == address) return true;
-    }
-    return false;
-}
-
-static void test_serves_again_zeroed(void) {
-    void *before[MANY];
-    cslice__cache_open();
-    alloc_many(64);
-    memcpy(before, memory, sizeof before);
-    free_many(64);
-    alloc_many(64);
-    for (int i = 0; i < MANY && !CSLICE__UNDER_ASAN; i++) CHECK(is_one_of(before, memory[i]));
-    free_many(64);
-    cslice__cache_close();
-}
-
-/* Gives memory back, and writes all that the next user of its room may ask for: valgrind would see too little room. */
-static void check_room(void *given, size_t size) {
-    CHECK(given != NULL);
-    cslice__cache_free(given, size);
-    size_t whole = cslice__mem_whole(size);
-    void *next = cslice__cache_alloc(whole, false);
-    CHECK(next != NULL);
-    memset(next, 1, whole);
-    cslice__cache_free(next, whole);
-}
-
-static void test_every_size(void) {
-    cslice__cache_open();
-    for (size_t size = 0; size <= CSLICE__SMALL; size++) {
-        size_t whole = cslice__mem_whole(size);
-        CHECK(whole >= size && whole > 0 && whole - size < CSLICE__SMALL_UNIT + (size == 0));
-        check_room(cslice__cache_alloc(size, false), size);
-    }
-    cslice__cache_close();
-}
-
-/* Memory of any origin has that room: aligned, and resized from more and from less. */
-static void test_every_origin(void) {
-    cslice__cache_open();
-    for (size_t size = 1; size <= CSLICE__SMALL; size += 37) {
-        void *origins[] = {
-            cslice__mem_alloc(size, 64, false),
-            cslice__mem_resize(cslice__mem_alloc(5000, 16, false), 5000, size, 16),
-            cslice__mem_resize(cslice__mem_alloc(1, 16, false), 1, size, 16),
-            cslice__mem_resize(cslice__mem_alloc(5000, 64, false), 5000, size, 64),
-        };
-        for (size_t i = 0; i < sizeof origins / sizeof *origins; i++) check_room(origins[i], size);
-    }
-    cslice__cache_close();
-}
-
-static void test_without_cache(void) {
-    alloc_many(64);
-    free_many(64);
-    cslice__cache_close();
-}
-
-static void test_capacity(void) {
-    cslice__cache_open();
-    alloc_many(64);
-    cslice__cache_set((size_t)10 * 64);
-    free_many(64);
-    cslice__cache_set(0); /* frees what was kept */
-    alloc_many(1000);
-    free_many(1000);
-    cslice__cache_set(CSLICE__REUSE_BYTES);
-    cslice__cache_close();
-}
-
-static int64_t alloc_attempt(void *unused) {
-    (void)unused;
-    void *made = cslice__cache_alloc(64, true);
-    if (made == NULL) return CSLICE_ENOMEM;
-    cslice__cache_free(made, 64);
-    return 0;
-}
-
-/* What lies in the cache fails too when a test asks for that, so that tests do not depend on what ran before. */
-static void test_failing(void) {
-    cslice__cache_open();
-    CHECK_EQUAL(fail_each_allocation(alloc_attempt, NULL, NULL), 1);
-    CHECK_EQUAL(fail_each_allocation(alloc_attempt, NULL, NULL), 1);
-    cslice__cache_close();
-}
-
-static void *free_in_other_thread(void *unused) {
-    (void)unused;
-    cslice__cache_open();
-    free_many(64);
-    alloc_many(64);
-    cslice__cache_close();
-    return NULL;
-}
-
-static void test_between_threads(void) {
-    pthread_t thread;
-    cslice__cache_open();
-    alloc_many(64);
-    CHECK_EQUAL(pthread_create(&thread, NULL, free_in_other_thread, NULL), 0);
-    CHECK_EQUAL(pthread_join(thread, NULL), 0);
-    free_many(64);
-    cslice__cache_close();
-}
-
-/* ---- blocks that another thread returns ---- */
-
-enum { DATA = 512 };
+enum { MANY = 100, DATA = 512 };
 
 static cslice_block *held[MANY];
 static void *data_before[MANY], *header_before[MANY];
@@ -141,6 +14,8 @@ static void make_blocks(size_t size) {
         held[i] = new_block(size);
         header_before[i] = held[i];
         data_before[i] = held[i]->data;
+        CHECK(all_zero(held[i]->data, size));
+        CHECK_EQUAL((uintptr_t)held[i]->data % sizeof(void *), 0);
         memset(held[i]->data, 0xa5, size);
     }
 }
@@ -168,12 +43,135 @@ static void in_thread(void *(*function)(void *)) {
     CHECK_EQUAL(pthread_join(thread, NULL), 0);
 }
 
+static bool is_one_of(void *const *list, const void *address) {
+    for (int i = 0; i < MANY; i++) {
+        if (list[i] == address) return true;
+    }
+    return false;
+}
+
 /* How many of the blocks that are held now have the data, or the header, of one that was held before. */
 static int count_again(void *const *before, bool headers) {
     int again = 0;
     for (int i = 0; i < MANY; i++) again += is_one_of(before, headers ? (void *)held[i] : held[i]->data);
     return again;
 }
+
+/* How many blocks of a size the calling thread keeps; it has none of them afterwards. */
+static int count_kept(size_t size) {
+    int kept = 0;
+    for (cslice_block *block; (block = cslice__cache_take(size)) != NULL; kept++) {
+        if (block->data != NULL) cslice__mem_free(block->data);
+        cslice__mem_free(block);
+    }
+    return kept;
+}
+
+static int unless_asan(int count) {
+    return CSLICE__UNDER_ASAN ? 0 : count;
+}
+
+static void test_serves_again_zeroed(void) {
+    cslice__cache_open();
+    make_blocks(64);
+    void *data[MANY], *headers[MANY];
+    memcpy(data, data_before, sizeof data);
+    memcpy(headers, header_before, sizeof headers);
+    drop_blocks();
+    make_blocks(64); /* which looks whether they are zeroed */
+    CHECK(CSLICE__UNDER_ASAN || count_again(data, false) == MANY);
+    CHECK(CSLICE__UNDER_ASAN || count_again(headers, true) == MANY);
+    drop_blocks();
+    cslice__cache_close();
+}
+
+/* Writes all that the next user of a block's room may ask for: valgrind would see too little room. */
+static void check_room(cslice_block *block) {
+    size_t size = block->size, whole = cslice__mem_whole(size);
+    memset(block->data, 1, size);
+    cslice_block_unref(block);
+    block = new_block(whole);
+    CHECK(all_zero(block->data, whole));
+    memset(block->data, 1, whole);
+    cslice_block_unref(block);
+    block = new_block(size);
+    CHECK(block->size == size && all_zero(block->data, size));
+    cslice_block_unref(block);
+}
+
+static void test_every_size(void) {
+    cslice__cache_open();
+    for (size_t size = 0; size <= CSLICE__SMALL; size++) {
+        size_t whole = cslice__mem_whole(size);
+        CHECK(whole >= size && whole > 0 && whole - size < CSLICE__SMALL_UNIT + (size == 0));
+        check_room(new_block(size));
+    }
+    cslice__cache_close();
+}
+
+/* Memory of any origin has that room: aligned, and resized from more and from less. */
+static void test_every_origin(void) {
+    static const struct {
+        size_t size, alignment;
+    } origins[] = {{0, 64}, {5000, 16}, {1, 16}, {5000, 64}};
+    cslice__cache_open();
+    for (size_t size = 1; size <= CSLICE__SMALL; size += 37) {
+        for (size_t i = 0; i < sizeof origins / sizeof *origins; i++) {
+            cslice_block *block = new_aligned_block(origins[i].size, origins[i].alignment, false);
+            CHECK(cslice__block_resize(block, size) > 0);
+            check_room(block);
+        }
+        check_room(new_aligned_block(size, 64, false));
+    }
+    cslice__cache_close();
+}
+
+static void test_without_cache(void) {
+    make_blocks(64);
+    drop_blocks();
+    CHECK(cslice__cache_take(64) == NULL);
+    cslice__cache_close();
+}
+
+static void test_capacity(void) {
+    const size_t block = sizeof(cslice_block) + DATA;
+    cslice__cache_open();
+    cslice__cache_set(10 * block);
+    make_blocks(DATA);
+    drop_blocks();
+    CHECK_EQUAL(count_kept(DATA), unless_asan(10));
+    make_blocks(DATA);
+    drop_blocks();
+    cslice__cache_set(0); /* frees what was kept */
+    CHECK_EQUAL(count_kept(DATA), 0);
+    make_blocks(DATA);
+    drop_blocks();
+    CHECK_EQUAL(count_kept(DATA), 0);
+    make_blocks(5000);
+    cslice__cache_set(sizeof(cslice_block)); /* of a large block the header alone is kept */
+    drop_blocks();
+    CHECK_EQUAL(count_kept(0), unless_asan(1));
+    cslice__cache_set(CSLICE__REUSE_BYTES);
+    cslice__cache_close();
+}
+
+static int64_t alloc_attempt(void *unused) {
+    (void)unused;
+    cslice_block *block;
+    int status = cslice_block_new(64, &block);
+    if (status == 0) cslice_block_unref(block);
+    return status;
+}
+
+/* What is kept fails too when a test asks for that, so that tests do not depend on what ran before. */
+static void test_failing(void) {
+    cslice__cache_open();
+    CHECK_EQUAL(fail_each_allocation(alloc_attempt, NULL, NULL), 2);
+    CHECK_EQUAL(fail_each_allocation(alloc_attempt, NULL, NULL), 2);
+    cslice__cache_close();
+}
+
+/* ---- blocks that another thread returns ---- */
 
 static void test_returned_to_maker(void) {
     static void *(*const droppers[])(void *) = {drop_without_cache, drop_with_cache};
@@ -239,93 +237,60 @@ static void test_every_origin_is_returned(void) {
     check_nothing_live();
 }
 
-/* As a block is when its last reference has gone. */
-static cslice_block *raw_block(size_t size) {
-    cslice_block *block = cslice__cache_alloc(sizeof *block, true);
-    CHECK(block != NULL);
-    block->size = size;
-    block->data = size == 0 ? NULL : cslice__cache_alloc(size, false);
-    CHECK(size == 0 || block->data != NULL);
-    return block;
-}
-
-static void free_raw(cslice_block *block) {
-    if (block->data != NULL) cslice__cache_free(block->data, block->size);
-    cslice__cache_free(block, sizeof *block);
-}
-
-static int count_accepted(cslice__cache *cache, size_t size) {
-    int accepted = 0;
-    for (int i = 0; i < MANY; i++) {
-        cslice_block *block = raw_block(size);
-        if (cslice__cache_return(cache, block, size)) {
-            accepted++;
-        } else {
-            free_raw(block);
-        }
-    }
-    return accepted;
-}
-
+/* The owner does not look for what was returned as long as it keeps enough, so others may return as much again. */
 static void test_return_capacity(void) {
-    const size_t block = sizeof(cslice_block);
+    const size_t block = sizeof(cslice_block) + DATA;
     cslice__cache_open();
-    cslice__cache *own = cslice__cache_mine();
-    cslice__cache_set(10 * (block + DATA));
-    alloc_many(64); /* so that the owner does not look for what was returned, which would make room */
     for (int round = 0; round < 3; round++) {
-        cslice_block *waiting[MANY];
-        int accepted = 0;
-        for (int i = 0; i < MANY; i++) waiting[i] = raw_block(DATA);
-        for (int i = 0; i < MANY; i++) {
-            if (cslice__cache_return(own, waiting[i], DATA)) {
-                accepted++;
-            } else {
-                free_raw(waiting[i]);
-            }
-        }
-        CHECK_EQUAL(accepted, CSLICE__UNDER_ASAN ? 0 : 10);
-        cslice__cache_set(10 * (block + DATA)); /* empties it */
+        cslice__cache_set(10 * block);
+        make_blocks(DATA);
+        in_thread(drop_without_cache);
+        CHECK_EQUAL(count_kept(DATA), unless_asan(10));
+        make_blocks(DATA);
+        in_thread(drop_with_cache);
+        cslice__cache_set(10 * block); /* empties it */
+        CHECK_EQUAL(count_kept(DATA), 0);
     }
-    free_many(64);
     cslice__cache_set(0);
-    CHECK_EQUAL(count_accepted(own, DATA), 0);
-    CHECK_EQUAL(count_accepted(own, 0), 0);
-    cslice__cache_set(block);
-    cslice_block *alone = raw_block(0), *refused = raw_block(0);
-    CHECK_EQUAL(cslice__cache_return(own, alone, 0), !CSLICE__UNDER_ASAN);
-    if (CSLICE__UNDER_ASAN) free_raw(alone);
-    CHECK(!cslice__cache_return(own, refused, 0));
-    free_raw(refused);
+    make_blocks(DATA);
+    in_thread(drop_without_cache);
+    CHECK_EQUAL(count_kept(DATA), 0);
+    make_blocks(5000);
+    cslice__cache_set(sizeof(cslice_block));
+    in_thread(drop_without_cache);
+    CHECK_EQUAL(count_kept(0), unless_asan(1));
     cslice__cache_set(CSLICE__REUSE_BYTES);
     cslice__cache_close();
 }
 
 static void test_return_to_closed(void) {
     cslice__cache_open();
-    cslice__cache *closed = cslice__cache_mine();
     make_blocks(DATA);
     cslice__cache_close();
     CHECK(cslice__cache_mine() == NULL);
-    CHECK_EQUAL(count_accepted(closed, DATA), 0);
+    drop_blocks();
+    cslice__cache_open();
+    CHECK_EQUAL(count_kept(DATA), 0);
+    make_blocks(DATA);
+    cslice__cache_close();
     in_thread(drop_with_cache); /* which takes the closed one over, and has made none of these */
     check_nothing_live();
 }
 
 /* A cache is empty when it closes: the next owner has all of its capacity. */
 static void test_close_empties(void) {
-    const size_t most = 10 * (sizeof(cslice_block) + DATA);
-    cslice_block *waiting[20];
     cslice__cache_open();
     cslice__cache *own = cslice__cache_mine();
-    cslice__cache_set(most);
-    for (int i = 0; i < 20; i++) waiting[i] = raw_block(DATA);
-    for (int i = 0; i < 10; i++) CHECK_EQUAL(cslice__cache_return(own, waiting[i], DATA), !CSLICE__UNDER_ASAN);
+    cslice__cache_set(10 * (sizeof(cslice_block) + DATA));
+    make_blocks(DATA);
+    in_thread(drop_without_cache);
     cslice__cache_close();
     cslice__cache_open();
     CHECK(cslice__cache_mine() == own);
-    for (int i = 10; i < 20; i++) CHECK_EQUAL(cslice__cache_return(own, waiting[i], DATA), !CSLICE__UNDER_ASAN);
-    for (int i = 0; i < 20 && CSLICE__UNDER_ASAN; i++) free_raw(waiting[i]);
+    CHECK_EQUAL(count_kept(DATA), 0);
+    make_blocks(DATA);
+    in_thread(drop_without_cache);
+    CHECK_EQUAL(count_kept(DATA), unless_asan(10));
     cslice__cache_set(CSLICE__REUSE_BYTES);
     cslice__cache_close();
 }
@@ -416,7 +381,6 @@ int main(void) {
     test_without_cache();
     test_capacity();
     test_failing();
-    test_between_threads();
     test_returned_to_maker();
     test_returned_is_zeroed_again();
     test_large_data_is_freed();

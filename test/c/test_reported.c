@@ -101,15 +101,15 @@ enum { PIECES = 200, PIECE = 64, LIVES = 2000 };
 /* Writes its own number to what it got, and looks whether anybody else did. */
 static void *open_and_close(void *argument) {
     for (int life = 0; life < (under_valgrind() ? LIVES / 10 : LIVES); life++) {
-        void *pieces[PIECES];
+        cslice_block *pieces[PIECES];
         cslice__cache_open();
         for (int i = 0; i < PIECES; i++) {
-            CHECK((pieces[i] = cslice__cache_alloc(PIECE, false)) != NULL);
-            memcpy(pieces[i], &argument, sizeof argument);
+            pieces[i] = new_block(PIECE);
+            memcpy(pieces[i]->data, &argument, sizeof argument);
         }
         for (int i = 0; i < PIECES; i++) {
-            CHECK(memcmp(pieces[i], &argument, sizeof argument) == 0);
-            cslice__cache_free(pieces[i], PIECE);
+            CHECK(memcmp(pieces[i]->data, &argument, sizeof argument) == 0);
+            cslice_block_unref(pieces[i]);
         }
         cslice__cache_close();
     }
