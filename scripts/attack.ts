@@ -52,7 +52,9 @@ function sanitizer(): NodeJS.ProcessEnv {
   return {
     CSLICE_LIBRARY: join(root, 'build/asan/libcslice.so'),
     LD_PRELOAD: [libraryOfCompiler('libasan.so'), libraryOfCompiler('libubsan.so')].join(' '),
-    ASAN_OPTIONS: 'detect_leaks=0:malloc_context_size=8:allocator_may_return_null=1',
+    // Memory that was freed is filled, so that whoever still shows it shows other bytes.
+    ASAN_OPTIONS:
+      'detect_leaks=0:malloc_context_size=8:allocator_may_return_null=1:max_free_fill_size=65536:free_fill_byte=221',
     UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
   };
 }

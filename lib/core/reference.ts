@@ -284,8 +284,11 @@ function endBuffer(reference: Reference): void {
   if (reference.mayBeInUse && block !== 0) {
     const keeper = host.refer(block, address, byteLength);
     if (keeper !== undefined) tie(buffer, keeper);
-  } else if (reference.isTied) tie(buffer, nothing);
-  noteEnded(byteLength);
+    noteMade(0); // the memory waits for a collection
+  } else {
+    if (reference.isTied) tie(buffer, nothing);
+    noteEnded(byteLength);
+  }
   // A pin of this thread may have locked the buffer, or its end unlocked it.
   const by = reference.locked ? key : undefined;
   if (!detach(buffer, by) && !detach(buffer, by === key ? undefined : key)) warnOfLock(byteLength);
