@@ -124,6 +124,22 @@ describe('the buffer of a slice', () => {
     await collectUntil(() => held.ended.length === 1, 'the block has ended');
   });
 
+  it('over memory that served before shows as many bytes as were asked for, zeroed, wherever the old ones went', async () => {
+    for (let round = 0; round < 6; round++) {
+      const moved: ArrayBuffer[] = [];
+      for (let byteLength = 0; byteLength <= 1024; byteLength += 1 + (byteLength % 7)) {
+        const slice = Slice.alloc(byteLength);
+        expect([slice.buffer.byteLength, slice.bytes.length]).to.deep.equal([byteLength, byteLength]);
+        expect(slice.bytes.every((byte) => byte === 0)).to.equal(true);
+        slice.bytes.fill(round + 1);
+        if (byteLength % 3 === 0) moved.push(structuredClone(slice.buffer, { transfer: [slice.buffer] }));
+        else if (byteLength % 3 === 1) slice.release();
+      }
+      if (round % 2 === 0) await collectManyTimes();
+      for (const buffer of moved) expect(new Uint8Array(buffer).every((byte) => byte === round + 1)).to.equal(true);
+    }
+  });
+
   it('shows nothing of what keeps the block alive', () => {
     using slice = Slice.alloc(8);
     expect(Reflect.ownKeys(slice.buffer)).to.deep.equal([]);
