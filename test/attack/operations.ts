@@ -904,7 +904,7 @@ const table: Readonly<Record<string, Operation>> = {
     isMissing: needsC,
     run(world, random) {
       const { native } = world;
-      const handle = world.handle(random, ({ reference }) => reference.block.busy === 0);
+      const handle = world.handle(random, ({ reference }) => reference.block.busy === 0 && !reference.mayBeTaken);
       if (handle === undefined || native === undefined || handle.length === 0) return;
       const { slice, reference } = handle;
       const { block } = reference;

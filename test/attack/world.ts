@@ -508,7 +508,13 @@ export class World {
       if (block.disowned) this.broken('a destructor ran for a disowned block');
       this.native?.discard(address);
       const random = seeded(this.#seed ^ block.id);
-      this.intrude(random, 'destructor');
+      try {
+        this.intrude(random, 'destructor');
+      } catch (error) {
+        this.#failedDestructors++;
+        if (!(error instanceof Mischief)) this.broken(`in a destructor: ${(error as Error)?.stack ?? String(error)}`);
+        throw error;
+      }
       return this.#endDestructor(random);
     };
   }
