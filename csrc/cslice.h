@@ -135,6 +135,13 @@ CSLICE_API void cslice_reuse_set(uint64_t bytes);
    is zeroed: one of them has other references, or is not of this library's memory. */
 CSLICE_API int32_t cslice_blocks_renew(const double *blocks, uint32_t count);
 
+/* Room for `count` handles of this thread, all zero, in the layout of csrc/handles.c. When the thread ends, the
+   destructors of those that are written there run, the newest first. CSLICE_ENOMEM. */
+CSLICE_API int64_t cslice_handles_table(uint32_t count);
+
+/* Where the errno of the calling thread is. */
+CSLICE_API int64_t cslice_errno_address(void);
+
 /* Counts a JavaScript destructor that threw. */
 CSLICE_API void cslice_count_failure(void);
 

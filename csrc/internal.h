@@ -221,4 +221,9 @@ void cslice__thread_close(void);
 cslice__end cslice__thread_end_reason(void);
 void cslice__thread_releasing(bool releasing);
 
+/* ---- handles.c --------------------------------------------------------------------------------------------- */
+
+/* The end of the thread: runs the destructors of its handles, and frees its tables. */
+void cslice__handles_close(void);
+
 #endif

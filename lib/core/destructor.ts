@@ -1,8 +1,9 @@
 import { types } from 'node:util';
+import { isMainThread } from 'node:worker_threads';
 import { describeError, rangeError, show, typeError, unreadable } from '../errors.ts';
 import { areDestructorsDue, host, type Integer } from '../native/host.ts';
 import type { KoffiLibrary } from '../native/koffi.ts';
-import { countFailure, dueNext, giveBack, libraryKeep, status } from '../native/symbols.ts';
+import { countFailure, dueNext, functionAt, giveBack, libraryKeep, status } from '../native/symbols.ts';
 import { checkAddress, toInteger } from './check.ts';
 import { readOptions } from './options.ts';
 import { adoptCallback, adoptNative, type Reference } from './reference.ts';
@@ -34,6 +35,7 @@ export class NativeDestructor {
   readonly #signature: number;
   readonly #context: Integer;
   readonly #threadSafe: boolean;
+  #end: ((address: Integer) => void) | undefined;
 
   constructor(fn: Integer, signature: number, context: Integer, threadSafe: boolean) {
     this.#function = fn;
@@ -44,6 +46,23 @@ export class NativeDestructor {
 
   static {
     isNative = (value): value is NativeDestructor => typeof value === 'object' && value !== null && #function in value;
+  }
+
+  /**
+   * Calls the function for an object, whose size is 0. koffi is fastest at a call with one number; C's own way, which
+   * serves every signature and thread, costs twice as much.
+   */
+  get end(): (address: Integer) => void {
+    this.#end ??=
+      this.#signature === signatures.ptr && isMainThread
+        ? functionAt(this.#function, 'void', ['uintptr_t'])
+        : (address) => this.run(address, 0);
+    return this.#end;
+  }
+
+  /** For a table that C reads when the thread has ended. */
+  get fields(): { fn: Integer; signature: number; context: Integer } {
+    return { fn: this.#function, signature: this.#signature, context: this.#context };
   }
 
   adopt(address: Integer, byteLength: number): Reference {
@@ -61,6 +80,13 @@ export class NativeDestructor {
 export type Destructor = NativeDestructor | ((address: bigint, byteLength: number) => void);
 
 /**
+ * A C function as a destructor, by its bare address: from `node:ffi`, Bun, Deno, `dlsym`, or a variable of the library
+ * that holds a function. Whatever holds the function must stay loaded; where the loader knows it, this sees to that.
+ *
+ * @throws {CSliceError} `ERR_CSLICE_TYPE` or `ERR_CSLICE_RANGE` for a wrong argument
+ */
+export function destructor(address: bigint, options?: DestructorOptions): Destructor;
+/**
  * A C function as a destructor. Its library stays loaded for the life of the process, however `lib` is dropped, since
  * memory may have to be given back at any later time. Copies nothing; makes no call into the library.
  *
@@ -68,9 +94,26 @@ export type Destructor = NativeDestructor | ((address: bigint, byteLength: numbe
  * @param symbol the name of the function in it
  * @throws {CSliceError} `ERR_CSLICE_TYPE` for a wrong argument, `ERR_CSLICE_RANGE` for an unknown symbol or signature
  */
-export function destructor(lib: KoffiLibrary, symbol: string, options: DestructorOptions = {}): Destructor {
+export function destructor(lib: KoffiLibrary, symbol: string, options?: DestructorOptions): Destructor;
+export function destructor(
+  source: KoffiLibrary | bigint,
+  symbol?: string | DestructorOptions,
+  options?: DestructorOptions,
+): Destructor {
+  if (typeof source !== 'bigint') return fromLibrary(source, symbol, options);
+  if (options !== undefined) throw typeError('a destructor from an address takes no symbol');
+  const address = toInteger(checkAddress('address', source));
+  return fromAddress(address, optionsOf(symbol as DestructorOptions | undefined));
+}
+
+function fromLibrary(lib: KoffiLibrary, symbol: unknown, options: DestructorOptions | undefined): Destructor {
   const find = finderOf(lib);
   if (typeof symbol !== 'string') throw typeError(`symbol must be a string, got ${show(symbol)}`);
+  const checked = optionsOf(options);
+  return fromAddress(addressOf(lib, find, symbol), checked);
+}
+
+function optionsOf(options: DestructorOptions = {}): { signature: Signature; context: Integer; threadSafe: boolean } {
   const known = ['signature', 'context', 'threadSafe'] as const;
   const { signature = 'ptr', context, threadSafe = false } = readOptions('options', options, known);
   if (typeof threadSafe !== 'boolean') throw typeError(`threadSafe must be a boolean, got ${show(threadSafe)}`);
@@ -80,14 +123,16 @@ export function destructor(lib: KoffiLibrary, symbol: string, options: Destructo
   if (context !== undefined && signature !== 'ctx,ptr') {
     throw typeError(`context needs the signature 'ctx,ptr', got ${show(signature)}`);
   }
-  const address = addressOf(lib, find, symbol);
-  libraryKeep(address);
-  return new NativeDestructor(
-    address,
-    signatures[signature],
-    context === undefined || context === 0n ? 0 : toInteger(checkAddress('context', context)),
+  return {
+    signature,
+    context: context === undefined || context === 0n ? 0 : toInteger(checkAddress('context', context)),
     threadSafe,
-  );
+  };
+}
+
+function fromAddress(address: Integer, { signature, context, threadSafe }: ReturnType<typeof optionsOf>): Destructor {
+  libraryKeep(address);
+  return new NativeDestructor(address, signatures[signature], context, threadSafe);
 }
 
 function finderOf(lib: KoffiLibrary): KoffiLibrary['symbol'] {
@@ -144,6 +189,12 @@ export function forgetCallback(number: number): void {
   callbacks.delete(number);
 }
 
+/** What ends in this thread without a block. */
+interface Ending {
+  end(): void;
+}
+
+const endings: Ending[] = [];
 let running = false;
 
 /** What C has named as due and has not run yet. A run that was interrupted leaves it to the next one. */
@@ -155,19 +206,56 @@ function onWake(): void {
   runDestructors();
 }
 
+/** Leaves an end to {@link runDestructors}. */
+export function endLater(ending: Ending): void {
+  endings.push(ending);
+}
+
+/** Ends it now, unless another end is under way or due before. The last step of a public call. */
+export function endLast(ending: Ending): void {
+  if (running || endings.length > 0) endings.push(ending);
+  else {
+    running = true;
+    try {
+      ending.end();
+    } finally {
+      running = false;
+    }
+  }
+  runDestructors();
+}
+
+/** Runs no destructor during `work`, which calls public functions in the midst of another one. */
+export function putOff(work: () => void): void {
+  const before = running;
+  running = true;
+  try {
+    work();
+  } finally {
+    running = before;
+  }
+}
+
 /**
  * Runs the destructors that are due in this thread. Public functions call it last, when their work is done: a destructor
  * may call any of them. What falls due meanwhile is left to the outermost run, so that chains of destructors need no
  * stack.
  */
 export function runDestructors(): void {
-  if (running || mailbox === undefined || !(areDestructorsDue() || due !== undefined)) return;
+  if (running || !(endings.length > 0 || due !== undefined || isMailboxDue())) return;
   running = true;
   try {
-    while (due !== undefined || takeDue(mailbox)) runDue();
+    for (let more = true; more; more = isMailboxDue() && takeDue(mailbox as Integer)) {
+      runDue();
+      for (let next = endings.shift(); next !== undefined; next = endings.shift()) next.end();
+    }
   } finally {
     running = false;
   }
+}
+
+function isMailboxDue(): boolean {
+  return mailbox !== undefined && areDestructorsDue();
 }
 
 /** Runs the native destructors up to the next JavaScript one. False: there is none. */

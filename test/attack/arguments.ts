@@ -264,6 +264,25 @@ const functions: readonly Function[] = [
     args: () => [{ a: 1 }],
     call: ({ slice }, a) => slice.write(array, 0, [a]),
   },
+  {
+    name: 'func',
+    args: () => [library, 'char *strdup(const char *text)', { returns: 'string', free: 'free' }],
+    call: (_, a, b, c) => subject.func(a as never, b as never, c as never),
+    options: { 2: ['returns', 'free'] },
+  },
+  {
+    name: 'options of func',
+    args: () => ['bytes', 'result', 2, 'free', ['text']],
+    call: (_, returns, from, size, free, keeps) =>
+      subject.func(library, 'char *strdup(const char *text)', { returns, from, size, free, keeps } as never),
+  },
+  {
+    name: 'Handle.adopt',
+    args: () => ['object', 4096n, () => undefined, { keeps: [] }],
+    call: (_, a, b, c, d) => subject.Handle.adopt(a as never, b as never, c as never, d as never).release(),
+    believed: [1],
+    options: { 3: ['keeps'] },
+  },
 ];
 
 function* strangeArguments(): Generator<Case> {
