@@ -119,11 +119,23 @@ type Parse<S extends string> = S extends `${infer T}*${infer Rest}`
     : { of: WithoutName<Bare<S>>; stars: 0; const: false; name: LastWord<S> };
 type NoStars<S extends string> = S extends `${string}*${infer R}` ? NoStars<R> : S;
 
-type Input<P extends Declared> = P['stars'] extends 0
-  ? Scalar<P['of']>
-  : P['stars'] extends 2
+/** Of the text of a parameter: without {@link Parse}, since the compiler's time goes with the inputs. */
+type Input<S extends string> = S extends `${infer T}*${infer Rest}`
+  ? Rest extends `${string}*${string}`
     ? Memory | Handle | readonly (string | bigint | Slice | Handle | null)[]
-    : Pointer<P['of']> | (P['const'] extends true ? (P['of'] extends Wide ? string : never) : never);
+    : T extends `const ${infer U}`
+      ? ConstPointer<Bare<Trim<U>>>
+      : T extends `${infer U} const `
+        ? ConstPointer<Bare<U>>
+        : Pointer<Bare<Trim<T>>>
+  : S extends `${infer T extends keyof Scalars & string} ${infer Name}`
+    ? Name extends `${string} ${string}`
+      ? Scalar<Parse<S>['of']>
+      : `${T} ${Name}` extends keyof Scalars
+        ? Scalar<`${T} ${Name}`>
+        : Scalars[T]
+    : Scalar<Parse<S>['of']>;
+type ConstPointer<T extends string> = Pointer<T> | (T extends Wide ? string : never);
 
 /** What the caller gives for an `_Out_` or `_Inout_` parameter: memory, or an array or object that is filled. */
 type Output<P extends Declared> =
@@ -151,18 +163,20 @@ type Argument<S extends string, Taken extends string> = S extends `_${infer D}_ 
     : D extends 'Inout'
       ? [Output<Parse<R>>]
       : D extends 'In'
-        ? [Input<Parse<R>>]
-        : [Input<Parse<S>>]
+        ? [Input<R>]
+        : [Input<S>]
   : S extends '...'
     ? unknown[]
-    : [Input<Parse<S>>];
+    : [Input<S>];
 
-type Arguments<S extends string, Taken extends string, Done extends unknown[] = []> =
-  Trim<S> extends '' | 'void'
-    ? Done
-    : S extends `${infer First},${infer Rest}`
-      ? Arguments<Rest, Taken, [...Done, ...Argument<Trim<First>, Taken>]>
-      : [...Done, ...Argument<Trim<S>, Taken>];
+type Arguments<S extends string, Taken extends string> = Trim<S> extends '' | 'void' ? [] : ArgumentsOf<S, Taken>;
+type ArgumentsOf<
+  S extends string,
+  Taken extends string,
+  Done extends unknown[] = [],
+> = S extends `${infer First},${infer Rest}`
+  ? ArgumentsOf<Rest, Taken, [...Done, ...Argument<Trim<First>, Taken>]>
+  : [...Done, ...Argument<Trim<S>, Taken>];
 
 type Convention = '__cdecl' | '__stdcall' | '__fastcall' | '__thiscall';
 type WithoutConvention<S extends string> = S extends `${infer A}__${infer C} ${infer B}`
