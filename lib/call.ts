@@ -2,7 +2,8 @@ import { show, typeError, unreadable } from './errors.ts';
 import { type Parameter, parameterOfKoffi } from './func/arguments.ts';
 import { type Callee, callAsyncHeld } from './func/calls.ts';
 import type { Direction } from './func/prototype.ts';
-import type { KoffiFunction, TypeObject } from './native/koffi.ts';
+import { shapeOf } from './func/shape.ts';
+import type { KoffiFunction } from './native/koffi.ts';
 
 /**
  * Calls a koffi function on another thread, and keeps what it works on until C returns: slices and handles are leased
@@ -23,11 +24,15 @@ export async function callAsync(fn: KoffiFunction, ...args: unknown[]): Promise<
   return callAsyncHeld(calleeOf(fn), args);
 }
 
-const directions: Readonly<Record<string, Direction>> = { Input: 'in', Output: 'out', 'Input/Output': 'inout' };
+const directions: ReadonlyMap<unknown, Direction> = new Map([
+  ['Input', 'in'],
+  ['Output', 'out'],
+  ['Input/Output', 'inout'],
+]);
 
 interface KoffiParameter {
   readonly direction: string;
-  readonly type: TypeObject;
+  readonly type: unknown;
 }
 
 /** What is needed of a koffi function, read once. */
@@ -39,7 +44,8 @@ function calleeOf(fn: KoffiFunction): Callee {
       const name = String(info.name);
       const parameters = Array.from(
         info.arguments as unknown as KoffiParameter[],
-        ({ direction, type }, i): Parameter => parameterOfKoffi(name, i, directions[direction] ?? 'in', type),
+        ({ direction, type }, i): Parameter =>
+          parameterOfKoffi(name, i, directions.get(direction) ?? 'in', shapeOf(type)),
       );
       return { name, fn, start, numbers: fn, parameters, variadic: false, conclude: undefined };
     }

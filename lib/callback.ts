@@ -3,8 +3,9 @@ import { checkLength, toInteger } from './core/check.ts';
 import { readOptions } from './core/options.ts';
 import { noHolds, own, uncounted } from './core/owner.ts';
 import { CSliceError, describeError, rangeError, show, typeError } from './errors.ts';
-import { guarded, kindOfType, kinds } from './func/arguments.ts';
+import { guarded } from './func/arguments.ts';
 import { type Prototype, parsePrototype } from './func/prototype.ts';
+import { kinds } from './func/shape.ts';
 import { countCallback } from './func/trap.ts';
 import type { CallbackParameters, CallbackResult } from './func/types.ts';
 import { Tied } from './handle.ts';
@@ -76,8 +77,8 @@ function sizesOf({ name, parameters }: Prototype, options: unknown): Sized[] {
   };
   return Object.entries(views).map(([pointer, size]) => {
     const index = indexOf(pointer);
-    const type = parameters[index]?.type;
-    if (type === undefined || (kindOfType(type) !== kinds.pointer && kindOfType(type) !== kinds.string)) {
+    const kind = parameters[index]?.shape.kind;
+    if (kind !== kinds.pointer && kind !== kinds.string) {
       throw typeError(`views: ${pointer} of ${name} is no pointer`);
     }
     if (typeof size === 'function') return { index, size: size as AnyFunction };
@@ -118,7 +119,7 @@ function register(prototype: Prototype, fn: AnyFunction, sizes: readonly Sized[]
   const raw = pointer(types.void as ReturnType<typeof pointer>);
   const parts = parameters.map(({ type }, i) => (sizes.some(({ index }) => index === i) ? raw : type));
   const type = convention === undefined ? proto(result.type, parts) : proto(convention, result.type, parts);
-  const guard = guarded(fn, result.type, undefined);
+  const guard = guarded(fn, result.shape, undefined);
   let running = 0;
   const held: AnyFunction = (...args) => {
     running++;

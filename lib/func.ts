@@ -1,11 +1,12 @@
 /** C functions, declared a line each: their types, and who owns what they hand over. */
 import { CSliceError, describeError, show, typeError, unreadable } from './errors.ts';
-import { kindOfType, kinds, parameterOf } from './func/arguments.ts';
+import { parameterOf } from './func/arguments.ts';
 import { type Callee, callAsyncHeld, callHeld, wrap } from './func/calls.ts';
 import { type Options, readOwnership } from './func/options.ts';
 import { isSimple, OwningFunction } from './func/ownership.ts';
 import { Cells } from './func/places.ts';
 import { koffiSpecOf, type Prototype, parsePrototype } from './func/prototype.ts';
+import { isAddress } from './func/shape.ts';
 import type { CFunction, Ownership, RawResult } from './func/types.ts';
 import { type KoffiFunction, type KoffiLibrary, koffi, type TypeSpec } from './native/koffi.ts';
 
@@ -90,7 +91,7 @@ function calleeOf(declare: Declare, prototype: Prototype, cells: Cells, options:
 /** The function once more, with integers for pointers. Where there are none it is the same. */
 function withNumbers(declare: Declare, prototype: Prototype, fn: KoffiFunction, returnsNumber: boolean): KoffiFunction {
   const { result, parameters } = prototype;
-  const isPointer = parameters.map(({ type }) => kindOfType(type) >= kinds.string && kindOfType(type) !== kinds.struct);
+  const isPointer = parameters.map(({ shape }) => isAddress(shape));
   if (!isPointer.includes(true) && !returnsNumber) return fn;
   const specs = parameters.map(({ type }, i) => (isPointer[i] ? 'uintptr_t' : type));
   return declare(prototype, returnsNumber ? 'uintptr_t' : result.type, specs);

@@ -7,57 +7,12 @@ import { bytesOf } from '../core/check.ts';
 import { type Hold, type Kind, kindOf, releaseAll } from '../core/owner.ts';
 import { CSliceError, isOurs, rangeError, show, typeError, unreadable } from '../errors.ts';
 import { type Handle, isHandle, isTied, ownerOfTied, ownerOrNone, type Tied } from '../handle.ts';
-import type { TypeObject } from '../native/koffi.ts';
 import type { Integer } from '../native/symbols.ts';
 import { pin } from '../pin.ts';
 import { integerOf, isSlice, type Slice, sliceLease } from '../slice.ts';
 import type { DeclaredParameter, Direction } from './prototype.ts';
+import { kinds, type Shape } from './shape.ts';
 import { type Trap, throwAlone, trapOf } from './trap.ts';
-
-/** What kind of values a parameter takes. Numbers, since a switch over them is what a call can afford. */
-export const kinds = {
-  int8: 0,
-  uint8: 1,
-  int16: 2,
-  uint16: 3,
-  int32: 4,
-  uint32: 5,
-  int64: 6,
-  uint64: 7,
-  real: 8,
-  bool: 9,
-  string: 10,
-  pointer: 11,
-  function: 12,
-  struct: 13,
-} as const;
-
-const kindsOfPrimitives: Readonly<Record<string, number>> = {
-  Bool: kinds.bool,
-  Int8: kinds.int8,
-  UInt8: kinds.uint8,
-  Int16: kinds.int16,
-  Int16S: kinds.int16,
-  UInt16: kinds.uint16,
-  UInt16S: kinds.uint16,
-  Int32: kinds.int32,
-  Int32S: kinds.int32,
-  UInt32: kinds.uint32,
-  UInt32S: kinds.uint32,
-  Int64: kinds.int64,
-  Int64S: kinds.int64,
-  UInt64: kinds.uint64,
-  UInt64S: kinds.uint64,
-  Float32: kinds.real,
-  Float64: kinds.real,
-  String: kinds.string,
-  String16: kinds.string,
-  String32: kinds.string,
-  Pointer: kinds.pointer,
-  Callback: kinds.function,
-  Record: kinds.struct,
-  Union: kinds.struct,
-};
 
 /** One parameter that the caller of a function gives. */
 export interface Parameter {
@@ -66,7 +21,7 @@ export interface Parameter {
   readonly name: string;
   readonly kind: number;
   readonly direction: Direction;
-  readonly type: TypeObject;
+  readonly shape: Shape;
   /** Of the integers that it takes; none lies between them where it takes none. */
   readonly lowest: number;
   readonly highest: number;
@@ -79,9 +34,9 @@ export interface Parameter {
 }
 
 export function parameterOf(owner: string, declared: DeclaredParameter): Parameter {
-  const { name, direction, type, text, target, isConst, stars } = declared;
+  const { name, direction, shape, text, target, isConst, stars } = declared;
   const handles = stars === 1 && target === 'void' ? undefined : kindOf(stars > 1 ? text : target);
-  return newParameter(owner, name, direction, type, text, handles, isConst || stars === 0);
+  return newParameter(owner, name, direction, shape, text, handles, isConst || stars === 0);
 }
 
 /** In one place, so that all have the same hidden class. */
@@ -89,16 +44,16 @@ function newParameter(
   owner: string,
   name: string,
   direction: Direction,
-  type: TypeObject,
+  shape: Shape,
   text: string,
   target: Kind | undefined,
   isConst: boolean,
 ): Parameter {
-  const kind = kindOfType(type);
+  const { kind } = shape;
   const isReal = kind === kinds.real;
   const [lowest, highest] = kind < kinds.real ? numbersOf(kind) : [0.5, -0.5];
   const takesStrings = kind === kinds.string && direction === 'in' && isConst;
-  return { owner, name, kind, direction, type, lowest, highest, isReal, text, target, takesStrings };
+  return { owner, name, kind, direction, shape, lowest, highest, isReal, text, target, takesStrings };
 }
 
 /** The range of an integer type, as far as numbers are exact. */
@@ -109,12 +64,8 @@ function numbersOf(kind: number): [number, number] {
 }
 
 /** Of a function that koffi has declared, whose parameters have no names. */
-export function parameterOfKoffi(owner: string, index: number, direction: Direction, type: TypeObject): Parameter {
-  return newParameter(owner, `argument ${index + 1}`, direction, type, type.name, undefined, true);
-}
-
-export function kindOfType(type: TypeObject): number {
-  return kindsOfPrimitives[type.primitive] ?? kinds.struct;
+export function parameterOfKoffi(owner: string, index: number, direction: Direction, shape: Shape): Parameter {
+  return newParameter(owner, `argument ${index + 1}`, direction, shape, shape.name, undefined, true);
 }
 
 /** Says that koffi cannot have a value as it is. */
@@ -215,7 +166,7 @@ export class Preparation {
       return passed;
     }
     if (typeof value === 'function' && parameter.kind === kinds.function) {
-      return guarded(value as AnyFunction, parameter.type.proto?.result, this.trap);
+      return guarded(value as AnyFunction, parameter.shape.result, this.trap);
     }
     if (typeof value !== 'object' || value === null) {
       const passed = direct(parameter, value);
@@ -226,7 +177,7 @@ export class Preparation {
   }
 
   #object(parameter: Parameter, value: object): unknown {
-    const { direction, type, kind } = parameter;
+    const { direction, shape, kind } = parameter;
     if (isHandle(value) || isTied(value)) return this.#held(parameter, value);
     if (isSlice(value) || isMemory(value)) {
       if (kind === kinds.struct) throw refusal(parameter, value);
@@ -239,9 +190,9 @@ export class Preparation {
       );
     }
     if (kind === kinds.function) throw refusal(parameter, value);
-    if (type.primitive === 'Pointer' && type.ref?.primitive === 'Void') throw refusal(parameter, value);
+    if (shape.primitive === 'Pointer' && shape.ref?.primitive === 'Void') throw refusal(parameter, value);
     try {
-      if (direction === 'in') return this.#snapshot(parameter, value, type, 0);
+      if (direction === 'in') return this.#snapshot(parameter, value, shape, 0);
       return this.#filled(parameter, value);
     } catch (error) {
       throw unreadable(`${parameter.owner}: ${parameter.name}`, error);
@@ -277,23 +228,23 @@ export class Preparation {
 
   /** An array or object for C to fill: a copy of it, whose contents the caller's gets at the end. */
   #filled(parameter: Parameter, value: object): unknown {
-    const { type, direction } = parameter;
-    if (type.ref?.primitive === 'Union') return value; // only koffi's own object can tell what it holds
+    const { shape, direction } = parameter;
+    if (shape.ref?.primitive === 'Union') return value; // only koffi's own object can tell what it holds
     if (Array.isArray(value)) {
       const copy: unknown[] =
-        direction === 'out' ? Array.from(value, blank) : this.#elements(parameter, value, type.ref, 0);
+        direction === 'out' ? Array.from(value, blank) : this.#elements(parameter, value, shape.ref, 0);
       this.#afterwards.push(() => {
         for (let i = 0; i < copy.length; i++) value[i] = copy[i];
       });
       return copy;
     }
-    const copy = direction === 'out' ? {} : (this.#snapshot(parameter, value, type, 0) as object);
+    const copy = direction === 'out' ? {} : (this.#snapshot(parameter, value, shape, 0) as object);
     this.#afterwards.push(() => Object.assign(value, copy));
     return copy;
   }
 
-  #elements(parameter: Parameter, value: readonly unknown[], type: TypeObject | undefined, depth: number): unknown[] {
-    return Array.from(value, (element) => this.#snapshot(parameter, element, type, depth + 1));
+  #elements(parameter: Parameter, value: readonly unknown[], shape: Shape | undefined, depth: number): unknown[] {
+    return Array.from(value, (element) => this.#snapshot(parameter, element, shape, depth + 1));
   }
 
   /**
@@ -301,17 +252,17 @@ export class Preparation {
    * the containers are new; buffers are the caller's. Every part is checked, since koffi cuts numbers to size, and ends
    * the process on a struct's member of the wrong type (Node 22 and later).
    */
-  #snapshot(parameter: Parameter, value: unknown, type: TypeObject | undefined, depth: number): unknown {
-    const kind = type === undefined ? undefined : kindOfType(type);
+  #snapshot(parameter: Parameter, value: unknown, shape: Shape | undefined, depth: number): unknown {
+    const kind = shape?.kind;
     if (kind === kinds.function && typeof value === 'function') {
-      return guarded(value as AnyFunction, type?.proto?.result, this.trap);
+      return guarded(value as AnyFunction, shape?.result, this.trap);
     }
     if (typeof value !== 'object' || value === null || (kind !== undefined && kind < kinds.string)) {
-      return type === undefined ? value : checkedPart(parameter, value, type);
+      return shape === undefined ? value : checkedPart(parameter, value, shape);
     }
     if (isHandle(value) || isTied(value)) return this.#part(parameter, value);
     if (isSlice(value) || isMemory(value)) {
-      if (kind === kinds.struct && isSlice(value)) throw partRefusal(parameter, value, type);
+      if (kind === kinds.struct && isSlice(value)) throw partRefusal(parameter, value, shape);
       return this.#memory(parameter, value);
     }
     if (types.isExternal(value)) {
@@ -321,22 +272,23 @@ export class Preparation {
     if (depth === deepest) {
       throw typeError(`${parameter.owner}: ${parameter.name} must not be nested deeper than ${deepest} levels`);
     }
-    const part = type?.primitive === 'Pointer' || type?.primitive === 'Array' ? type.ref : type;
+    const part = shape?.primitive === 'Pointer' || shape?.primitive === 'Array' ? shape.ref : shape;
     if (Array.isArray(value)) {
-      if (type !== undefined && part === type) throw partRefusal(parameter, value, type);
+      if (shape !== undefined && part === shape) throw partRefusal(parameter, value, shape);
       return this.#elements(parameter, value, part, depth);
     }
     const members = part?.members;
-    if (members === undefined && type !== undefined && part?.primitive !== 'Union')
-      throw partRefusal(parameter, value, type);
+    if (members === undefined && shape !== undefined && part?.primitive !== 'Union') {
+      throw partRefusal(parameter, value, shape);
+    }
     if (members === undefined || part?.primitive === 'Union') {
       for (const inner of Object.values(value)) this.#snapshot(parameter, inner, undefined, depth + 1);
       return value; // a union knows which of its members it holds, so koffi must get the very object
     }
     const copy: Record<string, unknown> = {};
-    for (const { name, type: memberType } of Object.values(members)) {
+    for (const { name, shape: memberShape } of members) {
       const member = (value as Record<string, unknown>)[name];
-      if (member !== undefined) copy[name] = this.#snapshot(parameter, member, memberType, depth + 1);
+      if (member !== undefined) copy[name] = this.#snapshot(parameter, member, memberShape, depth + 1);
     }
     return copy;
   }
@@ -353,20 +305,20 @@ export class Preparation {
 const deepest = 64;
 
 /** A part of an array or a struct that is no object. */
-function checkedPart(parameter: Parameter, value: unknown, type: TypeObject): unknown {
-  const part = partOf(parameter, type);
-  const isText = typeof value === 'string' && (part.kind === kinds.string || type.primitive === 'Array');
+function checkedPart(parameter: Parameter, value: unknown, shape: Shape): unknown {
+  const part = partOf(parameter, shape);
+  const isText = typeof value === 'string' && (part.kind === kinds.string || shape.primitive === 'Array');
   if (isText || (value === null && part.kind > kinds.bool && part.kind !== kinds.struct)) return value;
   if (direct(part, value) === unfit) throw refusal(part, value);
   return value;
 }
 
-function partOf({ owner, name }: Parameter, type: TypeObject): Parameter {
-  return newParameter(owner, `a part of ${name}`, 'in', type, type.name, undefined, true);
+function partOf({ owner, name }: Parameter, shape: Shape): Parameter {
+  return newParameter(owner, `a part of ${name}`, 'in', shape, shape.name, undefined, true);
 }
 
-function partRefusal(parameter: Parameter, value: unknown, type: TypeObject | undefined): CSliceError {
-  return refusal(type === undefined ? parameter : partOf(parameter, type), value);
+function partRefusal(parameter: Parameter, value: unknown, shape: Shape | undefined): CSliceError {
+  return refusal(shape === undefined ? parameter : partOf(parameter, shape), value);
 }
 
 type AnyFunction = (...args: unknown[]) => unknown;
@@ -382,7 +334,7 @@ function blank(element: unknown): unknown {
 }
 
 /** A function for C to call, whose exceptions reach `trap`, or else the call that has run it. */
-export function guarded(fn: AnyFunction, result: TypeObject | undefined, trap: Trap | undefined): AnyFunction {
+export function guarded(fn: AnyFunction, result: Shape | undefined, trap: Trap | undefined): AnyFunction {
   const zero = zeroOf(result);
   const expected = result === undefined || result.primitive === 'Void' ? undefined : result;
   return (...args) => {
@@ -403,18 +355,17 @@ export function guarded(fn: AnyFunction, result: TypeObject | undefined, trap: T
 }
 
 /** What a callback answers, checked: an error in koffi's own conversion would lose what C hands over. */
-function answer(type: TypeObject, value: unknown): unknown {
-  const kind = kindOfType(type);
-  if (kind === kinds.struct) return value;
-  const parameter = newParameter('a callback', 'its result', 'in', type, type.name, undefined, true);
+function answer(shape: Shape, value: unknown): unknown {
+  if (shape.kind === kinds.struct) return value;
+  const parameter = newParameter('a callback', 'its result', 'in', shape, shape.name, undefined, true);
   const passed = direct(parameter, value);
   if (passed === unfit) throw refusal(parameter, value);
   return passed;
 }
 
-function zeroOf(type: TypeObject | undefined): unknown {
-  if (type === undefined || type.primitive === 'Void') return undefined;
-  const kind = kindOfType(type);
+function zeroOf(shape: Shape | undefined): unknown {
+  if (shape === undefined || shape.primitive === 'Void') return undefined;
+  const { kind } = shape;
   if (kind === kinds.bool) return false;
   if (kind === kinds.struct) return {};
   return kind < kinds.string ? 0 : null;

@@ -8,6 +8,7 @@ import type { KoffiFunction } from '../native/koffi.ts';
 import { clearErrno } from '../native/symbols.ts';
 import { direct, numeric, type Parameter, Preparation, parameterOf, unfit } from './arguments.ts';
 import { koffiSpecOf, parseVariable } from './prototype.ts';
+import { kinds } from './shape.ts';
 import { enterBackground, leaveBackground, liveCallbacks, within } from './trap.ts';
 
 type AnyFunction = (...args: unknown[]) => unknown;
@@ -311,7 +312,7 @@ function finish(call: Preparation, run: () => unknown): unknown {
 
 /** Whether callbacks may run before C returns. */
 export function mayRunJavaScript({ parameters }: Callee): boolean {
-  return liveCallbacks > 0 || parameters.some(({ type }) => type.primitive === 'Callback');
+  return liveCallbacks > 0 || parameters.some(({ kind }) => kind === kinds.function);
 }
 
 /** koffi refuses arguments before it calls C, so there is nothing to give back. */

@@ -4,9 +4,9 @@ import { checkDestructor, type Destructor, destructor } from '../core/destructor
 import { readOptions } from '../core/options.ts';
 import { rangeError, show, typeError } from '../errors.ts';
 import type { KoffiLibrary } from '../native/koffi.ts';
-import { kindOfType, kinds } from './arguments.ts';
 import { isInteger, isPointer, type Place, placeAt } from './places.ts';
 import type { DeclaredParameter, Prototype } from './prototype.ts';
+import { isAddress, kinds } from './shape.ts';
 
 type AnyFunction = (...args: unknown[]) => unknown;
 
@@ -121,8 +121,8 @@ function indexOf({ name, parameters }: Prototype, option: string, parameter: unk
   return index;
 }
 
-function checkKept({ name, direction, type }: DeclaredParameter): void {
-  if (direction !== 'in' || kindOfType(type) < kinds.string || kindOfType(type) === kinds.struct) {
+function checkKept({ name, direction, shape }: DeclaredParameter): void {
+  if (direction !== 'in' || !isAddress(shape)) {
     throw typeError(`keeps: ${name} is no pointer that is passed in`);
   }
 }
@@ -133,7 +133,7 @@ function failedByDefault(
   size: Options['size'],
   hasMessage: boolean,
 ): Options['failedByDefault'] {
-  const kind = kindOfType(result.type);
+  const { kind } = result.shape;
   const isSigned = kind === kinds.int8 || kind === kinds.int16 || kind === kinds.int32 || kind === kinds.int64;
   if (typeof size === 'object' && size.index === -1) return isSigned ? 'negative' : 'never';
   if (returns === undefined && !hasMessage) return 'never';

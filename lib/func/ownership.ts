@@ -9,7 +9,6 @@ import { type Hold, type Kind, kindOf, noHolds, Owner, own, releaseAll, type Tok
 import { textAt } from '../core/text.ts';
 import { CCallError, CSliceError, describeError, isOurs, show, typeError } from '../errors.ts';
 import { type Handle, handleFor, isHandle, keep, ownerOf } from '../handle.ts';
-import type { TypeObject } from '../native/koffi.ts';
 import { blockUnref, clearErrno, lastErrno, stringSize } from '../native/symbols.ts';
 import { isSlice, Slice } from '../slice.ts';
 import { direct, Preparation, unfit } from './arguments.ts';
@@ -17,6 +16,7 @@ import { type Call, type Callee, callC, callInBackground, expand, mayRunJavaScri
 import type { Options } from './options.ts';
 import { type Cells, integerIn, type Place, pointerIn } from './places.ts';
 import type { Prototype } from './prototype.ts';
+import type { Shape } from './shape.ts';
 
 /** One call that C has answered. */
 interface Answer {
@@ -248,7 +248,7 @@ export class OwningFunction {
       case 'handle':
         return handleFor(this.#kind as Kind, toInteger(address), free, kept);
       case 'string': {
-        const text = textAt(widthOf((this.#options.from as Place).type), address);
+        const text = textAt(widthOf((this.#options.from as Place).shape), address);
         this.#giveBack(address, 0);
         releaseAll(kept);
         return text;
@@ -291,7 +291,7 @@ export class OwningFunction {
     const { returns, free, from } = this.#options;
     if (returns === 'block') blockUnref(toInteger(address));
     else if (free !== undefined) {
-      const size = returns === 'string' ? stringSize(toInteger(address), widthOf((from as Place).type)) : byteLength;
+      const size = returns === 'string' ? stringSize(toInteger(address), widthOf((from as Place).shape)) : byteLength;
       if (isNative(free)) free.run(toInteger(address), size);
       else endLater({ end: () => giveBackTo(free, address, size) });
     }
@@ -393,7 +393,6 @@ function asOurs(name: string, error: unknown): CSliceError {
   });
 }
 
-function widthOf(type: TypeObject): 1 | 2 | 4 {
-  const primitive: string = type.primitive; // koffi's own types lack String32
+function widthOf({ primitive }: Shape): 1 | 2 | 4 {
   return primitive === 'String16' ? 2 : primitive === 'String32' ? 4 : 1;
 }

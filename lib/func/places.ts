@@ -5,16 +5,15 @@
  */
 import { endianness } from 'node:os';
 import { rangeError, typeError } from '../errors.ts';
-import type { TypeObject } from '../native/koffi.ts';
-import { kindOfType, kinds } from './arguments.ts';
 import type { Prototype } from './prototype.ts';
+import { isAddress, kinds, type Shape } from './shape.ts';
 
 /** A place, by the text of a declaration: `'result'`, `'size'`, `'buffer.data'`. */
 export interface Place {
   /** -1: the result. */
   readonly index: number;
   readonly offset: number;
-  readonly type: TypeObject;
+  readonly shape: Shape;
   /** As a handle to what is there would be called. */
   readonly target: string;
   /** Read from memory of ours. Otherwise the value is the result or an argument. */
@@ -31,11 +30,11 @@ export function placeAt(prototype: Prototype, option: string, text: string): Pla
   const parameter = parameters[index];
   if (parameter === undefined) {
     if (text !== 'result') throw rangeError(`${option}: ${name} has no parameter ${JSON.stringify(root)}`);
-    const { type, target, stars, text: spelled } = result;
+    const { shape, target, stars, text: spelled } = result;
     return {
       index: -1,
       offset: 0,
-      type,
+      shape,
       target: stars > 1 ? spelled.slice(0, -1).trim() : target,
       isCell: false,
       isScalar: true,
@@ -43,23 +42,23 @@ export function placeAt(prototype: Prototype, option: string, text: string): Pla
   }
   if (parameter.direction === 'in') {
     if (member !== undefined) throw notFilled(option, text, name);
-    return { index, offset: 0, type: parameter.type, target: parameter.target, isCell: false, isScalar: true };
+    return { index, offset: 0, shape: parameter.shape, target: parameter.target, isCell: false, isScalar: true };
   }
-  const { ref } = parameter.type;
+  const { ref } = parameter.shape;
   if (ref === undefined) throw typeError(`${option}: ${root} of ${name} is no pointer`);
   if (member === undefined) {
     const target = parameter.stars > 2 ? parameter.text.slice(0, -1).trim() : parameter.target;
-    return { index, offset: 0, type: ref, target, isCell: parameter.direction === 'out', isScalar: true };
+    return { index, offset: 0, shape: ref, target, isCell: parameter.direction === 'out', isScalar: true };
   }
-  const found = Object.hasOwn(ref.members ?? {}, member) ? ref.members?.[member] : undefined;
+  const found = ref.members?.find(({ name: candidate }) => candidate === member);
   if (found === undefined || more.length > 0)
     throw rangeError(`${option}: ${parameter.text} of ${name} has no ${text}`);
   if (parameter.direction !== 'out') throw notFilled(option, text, name);
   return {
     index,
     offset: found.offset,
-    type: found.type,
-    target: found.type.ref?.name ?? '',
+    shape: found.shape,
+    target: found.shape.ref?.name ?? '',
     isCell: true,
     isScalar: false,
   };
@@ -69,26 +68,25 @@ function notFilled(option: string, text: string, name: string): Error {
   return rangeError(`${option}: ${JSON.stringify(text)} is not of an _Out_ parameter of ${name}`);
 }
 
-export function isPointer({ type }: Place): boolean {
-  const kind = kindOfType(type);
-  return kind === kinds.pointer || kind === kinds.string || kind === kinds.function;
+export function isPointer({ shape }: Place): boolean {
+  return isAddress(shape);
 }
 
-export function isInteger({ type }: Place): boolean {
-  return kindOfType(type) <= kinds.uint64;
+export function isInteger({ shape }: Place): boolean {
+  return shape.kind <= kinds.uint64;
 }
 
 const isLittle = endianness() === 'LE';
 
 /** The pointer that C left in memory of ours; 0n for none. */
-export function pointerIn(cell: DataView, { offset, type }: Place): bigint {
-  return type.size === 4 ? BigInt(cell.getUint32(offset, isLittle)) : cell.getBigUint64(offset, isLittle);
+export function pointerIn(cell: DataView, { offset, shape }: Place): bigint {
+  return shape.size === 4 ? BigInt(cell.getUint32(offset, isLittle)) : cell.getBigUint64(offset, isLittle);
 }
 
 /** An integer that C left there. */
-export function integerIn(cell: DataView, { offset, type }: Place): number | bigint {
-  const little = type.primitive.endsWith('S') ? !isLittle : isLittle;
-  switch (kindOfType(type)) {
+export function integerIn(cell: DataView, { offset, shape }: Place): number | bigint {
+  const little = shape.primitive.endsWith('S') ? !isLittle : isLittle;
+  switch (shape.kind) {
     case kinds.int8:
       return cell.getInt8(offset);
     case kinds.uint8:
@@ -126,7 +124,7 @@ export class Cells {
     if (size?.isCell && size.index !== from?.index && size.isScalar) this.#size = size.index;
     const sizes = new Map<number, number>();
     for (const { index, isCell } of places) {
-      if (isCell) sizes.set(index, Math.max(8, prototype.parameters[index]?.type.ref?.size ?? 0));
+      if (isCell) sizes.set(index, Math.max(8, prototype.parameters[index]?.shape.ref?.size ?? 0));
     }
     this.#sizes = sizes;
   }

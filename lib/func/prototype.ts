@@ -5,6 +5,7 @@
  */
 import { show, typeError } from '../errors.ts';
 import { koffi, type TypeObject, type TypeSpec } from '../native/koffi.ts';
+import { type Shape, shapeOf } from './shape.ts';
 
 export type Direction = 'in' | 'out' | 'inout';
 
@@ -18,6 +19,7 @@ export interface DeclaredType {
   readonly isConst: boolean;
   /** koffi's type; `void *` stands for a pointer to a type that koffi does not know. */
   readonly type: TypeObject;
+  readonly shape: Shape;
 }
 
 export interface DeclaredParameter extends DeclaredType {
@@ -35,7 +37,11 @@ export interface Prototype {
   readonly variadic: boolean;
 }
 
-const directions: Readonly<Record<string, Direction>> = { _In_: 'in', _Out_: 'out', _Inout_: 'inout' };
+const directions: ReadonlyMap<string, Direction> = new Map([
+  ['_In_', 'in'],
+  ['_Out_', 'out'],
+  ['_Inout_', 'inout'],
+]);
 const conventions = new Set(['__cdecl', '__stdcall', '__fastcall', '__thiscall']);
 const qualifiers = new Set(['const', 'volatile', 'restrict', '__restrict']);
 const tags = new Set(['struct', 'union', 'enum']);
@@ -86,11 +92,11 @@ class Parser {
   }
 
   #parameterOf(words: string[], index: number): DeclaredParameter {
-    const direction = directions[words[0] ?? ''];
+    const direction = directions.get(words[0] ?? '');
     if (direction !== undefined) words.shift();
     const name = this.#takeName(words);
     const declared = this.#typeOf(words);
-    if (declared.type.primitive === 'Void') throw this.#error('a parameter cannot be void');
+    if (declared.shape.primitive === 'Void') throw this.#error('a parameter cannot be void');
     return { ...declared, name: name ?? `argument ${index + 1}`, direction: direction ?? 'in' };
   }
 
@@ -123,7 +129,8 @@ class Parser {
     const spelled = `${known ?? 'void'} ${marks.join('')}`.trim();
     const target = named.join(' ');
     const text = stars === 0 ? target : `${target} ${'*'.repeat(stars)}`;
-    return { text, target, stars, isConst: words.includes('const'), type: koffi().type(spelled) };
+    const type = koffi().type(spelled);
+    return { text, target, stars, isConst: words.includes('const'), type, shape: shapeOf(type) };
   }
 
   #until(...ends: string[]): string[] {
@@ -194,10 +201,11 @@ export function parseVariable(name: string, position: number, spec: unknown): De
     const [parameter] = parsePrototype(`void ${name}(${spec})`).parameters;
     if (parameter !== undefined) return { ...parameter, name: named };
   }
-  const primitive = (spec as TypeObject | null)?.primitive;
-  if (typeof primitive !== 'string') {
+  if (typeof spec !== 'object' || spec === null) {
     throw typeError(`${name}: argument ${position} must be a type of koffi or its name, got ${show(spec)}`);
   }
+  const shape = shapeOf(spec);
+  const { name: text } = shape;
   const type = spec as TypeObject;
-  return { text: type.name, target: type.name, stars: 0, isConst: true, type, name: named, direction: 'in' };
+  return { text, target: text, stars: 0, isConst: true, type, shape, name: named, direction: 'in' };
 }
