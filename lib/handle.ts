@@ -7,6 +7,7 @@ import {
   type Ending,
   type Hold,
   isToken,
+  KeptMemory,
   type Kind,
   kindOf,
   noHolds,
@@ -18,8 +19,8 @@ import {
 } from './core/owner.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import type { Integer } from './native/host.ts';
-import { pin } from './pin.ts';
-import { isSlice, type Slice, sliceLease } from './slice.ts';
+import { blockOfPin, type Pin, pin } from './pin.ts';
+import { isSlice, liveReference, type Slice, sliceLease } from './slice.ts';
 
 /** What a handle, a view or a callback may keep. */
 export type Keepable = Handle | Slice | ArrayBuffer | SharedArrayBuffer | ArrayBufferView | Tied;
@@ -76,10 +77,23 @@ export function ownerOfTied(tied: Tied): Owner {
 /** Keeps `value` until the release of what this returns. @throws {CSliceError} for what is released or cannot be kept */
 export function keep(name: string, value: unknown): Hold {
   if (isHandle(value)) return ownerOf(value).use();
-  if (isSlice(value)) return sliceLease(value);
+  if (isSlice(value)) return keptMemory(sliceLease(value), liveReference(value).block);
   if (isTied(value)) return ownerOfTied(value).use();
-  if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return pin(value as ArrayBuffer);
+  if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return keptPin(pin(value as ArrayBuffer));
   throw typeError(`${name} must be a handle, a slice, a callback or a buffer to be kept, got ${show(value)}`);
+}
+
+function keptPin(held: Pin): Hold {
+  return keptMemory(held, blockOfPin(held));
+}
+
+function keptMemory(hold: Hold, block: number): Hold {
+  try {
+    return new KeptMemory(hold, block);
+  } catch (error) {
+    hold.release();
+    throw error;
+  }
 }
 
 /** Keeps all, or none. */

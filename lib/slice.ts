@@ -521,10 +521,12 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * it came from {@link Slice.alloc}, else with what the destructor would have called. A destructor does not run.
    *
    * @returns the address
-   * @throws {CSliceError} `ERR_CSLICE_TYPE` for a borrowed slice, `ERR_CSLICE_RANGE` while others hold the block too
+   * @throws {CSliceError} `ERR_CSLICE_TYPE` for a borrowed slice and for one that `keeps` something (see `func()`),
+   *   `ERR_CSLICE_RANGE` while others hold the block too
    */
   disown(): bigint {
     const reference = this.#whole('disown what it does not own');
+    if (reference.keeping) throw typeError('memory that keeps other objects cannot be disowned: they would never go');
     const { address } = reference;
     forgetCallback(disown(reference));
     this.#reference = undefined;

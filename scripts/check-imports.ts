@@ -22,8 +22,8 @@ const layersOfOneFile = new Set([0, 4, 7]);
 const calls: Record<string, string[]> = {
   'host.c': ['bindings', 'handles', 'views', 'node_api', 'thread', 'due', 'block', 'mailbox', 'counts', 'mem'],
   'bindings.c': ['node_api', 'handles', 'due', 'interop', 'block', 'counts', 'mem', 'status'],
+  'due.c': ['handles', 'block', 'mailbox', 'counts'],
   'handles.c': ['block', 'mem'],
-  'due.c': ['block', 'mailbox', 'counts'],
   'interop.c': [],
   'thread.c': ['counts', 'cache'],
   'block.c': ['mailbox', 'cache', 'reclaim', 'counts', 'mem', 'views'],

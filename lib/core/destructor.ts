@@ -3,8 +3,19 @@ import { isMainThread } from 'node:worker_threads';
 import { describeError, rangeError, show, typeError, unreadable } from '../errors.ts';
 import { areDestructorsDue, host, type Integer } from '../native/host.ts';
 import type { KoffiLibrary } from '../native/koffi.ts';
-import { countFailure, dueNext, functionAt, giveBack, libraryKeep, status } from '../native/symbols.ts';
+import {
+  countFailure,
+  dueNext,
+  functionAt,
+  giveBack,
+  keeperFree,
+  keeperFunction,
+  keeperNew,
+  libraryKeep,
+  status,
+} from '../native/symbols.ts';
 import { checkAddress, toInteger } from './check.ts';
+import { currentJob } from './in-use.ts';
 import { readOptions } from './options.ts';
 import { adoptCallback, adoptNative, type Reference } from './reference.ts';
 import { statusError } from './status.ts';
@@ -68,6 +79,25 @@ export class NativeDestructor {
   adopt(address: Integer, byteLength: number): Reference {
     if (!this.#threadSafe) openMailbox(byteLength);
     return adoptNative(address, byteLength, this.#function, this.#signature, this.#context, this.#threadSafe);
+  }
+
+  /** Adopts memory that needs objects. Once it has been given back, `letGo` runs in this thread, if that still can. */
+  adoptKeeping(address: bigint, byteLength: number, letGo: () => void): Reference {
+    openMailbox(byteLength);
+    const number = ++lastNumber;
+    const keeper = keeperNew(number, byteLength, this.#function, this.#signature, this.#context);
+    if (keeper < 0) throw statusError(status.ENOMEM, `adopting ${byteLength} bytes`);
+    callbacks.set(number, { run: letGo, address, byteLength });
+    try {
+      const at = toInteger(address);
+      const reference = adoptNative(at, byteLength, keeperFunction(), signatures['ctx,ptr'], keeper, false);
+      reference.keeping = true;
+      return reference;
+    } catch (error) {
+      callbacks.delete(number);
+      keeperFree(keeper);
+      throw error;
+    }
   }
 
   /** Gives memory back that no block holds. */
@@ -195,14 +225,22 @@ interface Ending {
 }
 
 const endings: Ending[] = [];
-let running = false;
+
+const never = -1;
+
+/** The job in which destructors run. It counts in this job only, since a timeout of `vm` may have stopped it. */
+let runningIn = never;
+
+function isRunning(): boolean {
+  return runningIn !== never && runningIn === currentJob();
+}
 
 /** What C has named as due and has not run yet. A run that was interrupted leaves it to the next one. */
 let due: Callback | undefined;
 
-/** On the event loop, where no other run can be under way: one that was interrupted has left its mark. */
+/** On the event loop, where no other run can be under way. */
 function onWake(): void {
-  running = false;
+  runningIn = never;
   runDestructors();
 }
 
@@ -213,13 +251,13 @@ export function endLater(ending: Ending): void {
 
 /** Ends it now, unless another end is under way or due before. The last step of a public call. */
 export function endLast(ending: Ending): void {
-  if (running || endings.length > 0) endings.push(ending);
+  if (endings.length > 0 || isRunning()) endings.push(ending);
   else {
-    running = true;
+    runningIn = currentJob();
     try {
       ending.end();
     } finally {
-      running = false;
+      runningIn = never;
     }
   }
   runDestructors();
@@ -227,12 +265,12 @@ export function endLast(ending: Ending): void {
 
 /** Runs no destructor during `work`, which calls public functions in the midst of another one. */
 export function putOff(work: () => void): void {
-  const before = running;
-  running = true;
+  const before = runningIn;
+  runningIn = currentJob();
   try {
     work();
   } finally {
-    running = before;
+    runningIn = before;
   }
 }
 
@@ -242,15 +280,15 @@ export function putOff(work: () => void): void {
  * stack.
  */
 export function runDestructors(): void {
-  if (running || !(endings.length > 0 || due !== undefined || isMailboxDue())) return;
-  running = true;
+  if (!(endings.length > 0 || due !== undefined || isMailboxDue()) || isRunning()) return;
+  runningIn = currentJob();
   try {
     for (let more = true; more; more = isMailboxDue() && takeDue(mailbox as Integer)) {
       runDue();
       for (let next = endings.shift(); next !== undefined; next = endings.shift()) next.end();
     }
   } finally {
-    running = false;
+    runningIn = never;
   }
 }
 

@@ -2,6 +2,7 @@
  * Objects of C libraries: what is known of each for as long as C has it. An object has no bytes for JavaScript, and it may
  * need other objects, which then outlive it.
  */
+import { types } from 'node:util';
 import { CSliceError } from '../errors.ts';
 import { host, type Integer } from '../native/host.ts';
 import { handlesTable } from '../native/symbols.ts';
@@ -10,6 +11,8 @@ import { type Destructor, endLast, endLater, giveBackTo, isNative, putOff, runDe
 /** What ends by `release()`: a lease, a pin, a use of an object. */
 export interface Hold {
   release(): void;
+  /** Makes it no newer than `limit`. Returns what it keeps, which must be older, if that may not be so any more. */
+  precede?(limit: number): readonly Hold[];
 }
 
 export const noHolds: readonly Hold[] = [];
@@ -51,8 +54,8 @@ export function liveHandles(): Record<string, number> {
   return Object.fromEntries(live.map((kind) => [kind.name, kind.live]));
 }
 
-// Objects with a native destructor are written into tables of C's, which C reads when the thread ends, since JavaScript
-// does not run when its thread is terminated; a call for each would double what it costs. See csrc/handles.c.
+// Objects with a native destructor are written into tables of C's, which C reads when the thread has ended, since
+// JavaScript does not run when its thread is terminated; a call for each would double what it costs. See csrc/handles.c.
 
 /** The doubles of an entry, as indices. */
 const atAddress = 0;
@@ -62,13 +65,25 @@ const atSignature = 3;
 const atContext = 4;
 const width = 5;
 
+/** In place of a signature: the address is that of a block that an object needs. */
+const isBlock = 3;
+
 const entriesInTable = 256;
 
-/** For objects that are in no table. */
-const noTable = new Float64Array(width);
+/** A place in a table. */
+interface Entry {
+  readonly cells: Float64Array;
+  readonly at: number;
+}
 
-let table = noTable;
+/** For what is in no table. */
+const noEntry: Entry = { cells: new Float64Array(width), at: 0 };
+
+let table = noEntry.cells;
 let nextEntry = entriesInTable;
+const spareEntries: Entry[] = [];
+
+/** What is newer may need what is older, and ends first. */
 let order = 0;
 
 /** @throws {CSliceError} `ERR_CSLICE_NOMEM` */
@@ -77,8 +92,58 @@ function openTable(): void {
   const byteLength = width * entriesInTable * Float64Array.BYTES_PER_ELEMENT;
   const memory = address < 0 ? undefined : host.borrow(address, byteLength);
   if (memory === undefined) throw new CSliceError('ERR_CSLICE_NOMEM', 'Memory is exhausted: a table of handles');
-  if (memory instanceof ArrayBuffer) table = new Float64Array(memory); // else only scopes and collections end handles
+  if (types.isArrayBuffer(memory)) table = new Float64Array(memory); // else only scopes and collections end handles
   nextEntry = 0;
+}
+
+function takeEntry(): Entry {
+  const spare = spareEntries.pop();
+  if (spare !== undefined) return spare;
+  if (nextEntry === entriesInTable) openTable();
+  return table === noEntry.cells ? noEntry : { cells: table, at: width * nextEntry++ };
+}
+
+function giveEntryBack(entry: Entry): void {
+  if (entry !== noEntry) spareEntries.push(entry);
+}
+
+/** As C reads it. 0 for what is not exact: C passes that over. */
+function asDouble(integer: Integer): number {
+  return typeof integer === 'number' ? integer : 0;
+}
+
+/** Keeps memory for objects: at the end of the thread C holds the block until they have ended. */
+export class KeptMemory implements Hold {
+  readonly #hold: Hold;
+  readonly #entry: Entry;
+
+  /** @throws {CSliceError} `ERR_CSLICE_NOMEM`, and the hold is still the caller's */
+  constructor(hold: Hold, block: number) {
+    this.#hold = hold;
+    this.#entry = block === 0 ? noEntry : takeEntry();
+    const { cells, at } = this.#entry;
+    cells[at + atSignature] = isBlock;
+    cells[at + atOrder] = ++order;
+    cells[at + atAddress] = block; // last, since the thread may end in between
+  }
+
+  precede(limit: number): readonly Hold[] {
+    const { cells, at } = this.#entry;
+    cells[at + atOrder] = Math.min(cells[at + atOrder] as number, limit);
+    return noHolds;
+  }
+
+  release(): void {
+    const { cells, at } = this.#entry;
+    cells[at + atAddress] = 0;
+    giveEntryBack(this.#entry);
+    this.#hold.release();
+  }
+}
+
+/** The next smaller order, or about. */
+function below(limit: number): number {
+  return limit - limit * Number.EPSILON;
 }
 
 /** What an {@link Owner} does at its end. Undefined: it only keeps other things. */
@@ -108,8 +173,8 @@ export class Owner implements Hold {
   /** Of now, or the native one from before. */
   #ending: Ending;
   #run: (address: Integer) => void = doNothing;
-  #table = noTable;
-  #entry = 0;
+  #entry = noEntry;
+  #order = 0;
 
   begin(kind: Kind, address: Integer, ending: Ending, kept: readonly Hold[]): void {
     if (ending !== this.#ending) this.#choose(ending);
@@ -118,27 +183,24 @@ export class Owner implements Hold {
     this.address = address;
     this.kept = kept;
     this.#open = true;
-    const entries = this.#table;
-    entries[this.#entry + atOrder] = ++order; // what is newer may need what is older, and ends first
-    entries[this.#entry + atAddress] = Number(address); // last, since the thread may end in between
+    this.#order = ++order;
+    const { cells, at } = this.#entry;
+    cells[at + atOrder] = order;
+    cells[at + atAddress] = asDouble(address); // last, since the thread may end in between
   }
 
   #choose(ending: Ending): void {
     if (ending !== undefined && isNative(ending)) {
-      if (this.#table === noTable) this.#takeEntry();
+      if (this.#entry === noEntry) this.#entry = takeEntry();
       this.#run = ending.end;
     } else this.#run = ending === undefined ? doNothing : (address) => giveBackTo(ending, BigInt(address), 0);
-    const fields = isNative(ending) ? ending.fields : { fn: 0, signature: 0, context: 0 };
-    this.#table[this.#entry + atFunction] = Number(fields.fn);
-    this.#table[this.#entry + atSignature] = fields.signature;
-    this.#table[this.#entry + atContext] = Number(fields.context);
+    const { fn, signature, context } = isNative(ending) ? ending.fields : { fn: 0, signature: 0, context: 0 };
+    const isExact = typeof fn === 'number' && typeof context === 'number';
+    const { cells, at } = this.#entry;
+    cells[at + atFunction] = isExact ? fn : 0;
+    cells[at + atSignature] = signature;
+    cells[at + atContext] = isExact ? context : 0;
     this.#ending = ending;
-  }
-
-  #takeEntry(): void {
-    if (nextEntry === entriesInTable) openTable();
-    this.#table = table;
-    this.#entry = table === noTable ? 0 : width * nextEntry++;
   }
 
   /** One more thing that needs the object. To be ended by `release`. */
@@ -175,7 +237,8 @@ export class Owner implements Hold {
 
   /** Runs the destructor. */
   end(): void {
-    this.#table[this.#entry + atAddress] = 0;
+    const { cells, at } = this.#entry;
+    cells[at + atAddress] = 0;
     this.kind.live--;
     this.#run(this.address);
     if (this.kept !== noHolds) this.#letGo();
@@ -184,6 +247,18 @@ export class Owner implements Hold {
     this.#token = undefined;
     this.#viewers = undefined;
     if (token !== undefined && idle.length < mostIdle) idle.push(token);
+    else {
+      giveEntryBack(this.#entry);
+      this.#entry = noEntry;
+    }
+  }
+
+  precede(limit: number): readonly Hold[] {
+    if (this.#order <= limit) return noHolds;
+    this.#order = limit;
+    const { cells, at } = this.#entry;
+    cells[at + atOrder] = limit;
+    return this.kept;
   }
 
   #letGo(): void {
@@ -194,7 +269,25 @@ export class Owner implements Hold {
 
   /** Keeps more, until the object's end. */
   keepToo(holds: readonly Hold[]): void {
+    this.#putBefore(holds);
     this.kept = [...this.kept, ...holds];
+  }
+
+  /** What is kept may be newer than this, and must end after it all the same. */
+  #putBefore(holds: readonly Hold[]): void {
+    const path = new Set<Hold>([this]);
+    const stack = [{ hold: this as Hold, holds, at: 0, limit: below(this.#order) }];
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const hold = top.holds[top.at++];
+      if (hold === undefined) {
+        path.delete(top.hold);
+        stack.pop();
+      } else if (!path.has(hold)) {
+        const kept = hold.precede?.(top.limit) ?? noHolds;
+        path.add(hold);
+        stack.push({ hold, holds: kept, at: 0, limit: below(top.limit) });
+      }
+    }
   }
 
   /** Ends the views that were promised only until the next use of the object. */

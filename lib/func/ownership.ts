@@ -3,14 +3,14 @@
  * the caller with an owner or is given back: whatever the result says, and whatever the declaration's functions throw.
  */
 import { getSystemErrorName } from 'node:util';
-import { checkLength, toInteger } from '../core/check.ts';
+import { checkLength, checkRegion, toInteger } from '../core/check.ts';
 import { type Destructor, endLater, giveBackTo, isNative, runDestructors } from '../core/destructor.ts';
 import { type Hold, type Kind, kindOf, noHolds, Owner, own, releaseAll, type Token, uncounted } from '../core/owner.ts';
 import { textAt } from '../core/text.ts';
 import { CCallError, CSliceError, describeError, isOurs, show, typeError } from '../errors.ts';
 import { type Handle, handleFor, isHandle, keep, ownerOf } from '../handle.ts';
 import { blockUnref, clearErrno, lastErrno, stringSize } from '../native/symbols.ts';
-import { isSlice, Slice } from '../slice.ts';
+import { isSlice, liveReference, Slice } from '../slice.ts';
 import { direct, Preparation, unfit } from './arguments.ts';
 import { type Call, type Callee, callC, callInBackground, expand, mayRunJavaScript } from './calls.ts';
 import type { Options } from './options.ts';
@@ -242,7 +242,7 @@ export class OwningFunction {
     switch (returns) {
       case 'bytes':
         if (address === 0n) return emptied(kept);
-        return Slice.adopt(address, byteLength, withKept(free as Destructor, kept));
+        return adopted(address, byteLength, free as Destructor, kept);
       case 'block':
         return Slice.fromBlock(address);
       case 'handle':
@@ -332,13 +332,20 @@ function emptied(kept: readonly Hold[]): Slice {
   return empty;
 }
 
-/** A block has one destructor, so what must outlive it goes after that. */
-function withKept(free: Destructor, kept: readonly Hold[]): Destructor {
-  if (kept.length === 0) return free;
-  return (address, byteLength) => {
+/** A slice whose memory goes before what it keeps. */
+function adopted(address: bigint, byteLength: number, free: Destructor, kept: readonly Hold[]): Slice {
+  if (kept.length === 0) return Slice.adopt(address, byteLength, free);
+  const letGo = (): void => releaseAll(kept);
+  if (isNative(free)) {
+    checkRegion(address, byteLength);
+    return new Slice(free.adoptKeeping(address, byteLength, letGo));
+  }
+  const slice = Slice.adopt(address, byteLength, () => {
     giveBackTo(free, address, byteLength);
-    releaseAll(kept);
-  };
+    letGo();
+  });
+  liveReference(slice).keeping = true;
+  return slice;
 }
 
 /** Undefined if one of the arguments needs preparation. */

@@ -71,6 +71,16 @@ export const dueNext: (mailbox: Integer) => number = bind('int64_t cslice_due_ne
 
 export const handlesTable: (count: number) => Integer = bind('int64_t cslice_handles_table(uint32_t count)');
 
+/** The function that a block that needs handles has for a destructor, with a keeper for its context. */
+export const keeperFunction: () => Integer = bind('int64_t cslice_keeper_function()');
+
+export const keeperNew: (number: number, size: number, fn: Integer, signature: number, context: Integer) => Integer =
+  bind(
+    'int64_t cslice_keeper_new(uint64_t number, uint64_t size, uint64_t function, uint32_t signature, uint64_t context)',
+  );
+
+export const keeperFree: (keeper: Integer) => void = bind('void cslice_keeper_free(uint64_t keeper)');
+
 export const libraryKeep: (address: Integer) => number = bind('int32_t cslice_library_keep(uint64_t address)');
 
 export const limitSet: (bytes: number) => void = bind('void cslice_limit_set(uint64_t bytes)');

@@ -78,8 +78,62 @@ static int64_t attempt(void *argument) {
     return address < 0 ? address : 0;
 }
 
+static int64_t attempt_keeper(void *argument) {
+    int64_t keeper = cslice_keeper_new(1, 0, 0, CSLICE_SIGNATURE_PTR, 0);
+    (void)argument;
+    if (keeper > 0) cslice_keeper_free((uint64_t)keeper);
+    cslice__handles_close();
+    return keeper < 0 ? keeper : 0;
+}
+
 static void test_exhausted_memory_is_told(void) {
-    CHECK_EQUAL(fail_each_allocation(attempt, NULL, NULL), 1);
+    CHECK_EQUAL(fail_each_allocation(attempt, NULL, NULL), 2);
+    CHECK_EQUAL(fail_each_allocation(attempt_keeper, NULL, NULL), 2);
+}
+
+static void test_objects_wait_for_the_memory_that_needs_them(void) {
+    static const int moments[] = {0, 1};
+    for (int i = 0; i < 2; i++) {
+        memset(freed, 0, sizeof freed);
+        fill(new_table(1), &objects[0], 1, FUNCTION(free_object), 0, NULL);
+        int64_t keeper = cslice_keeper_new(7, 5, FUNCTION(free_object), CSLICE_SIGNATURE_PTR, 0);
+        CHECK(keeper > 0);
+        bool is_told = moments[i] == 0;
+        if (!is_told) cslice__handles_close();
+        CHECK_EQUAL(strlen(freed), 0);
+        cslice_give_back(ADDRESS(&objects[1]), 5, (uint64_t)cslice_keeper_function(), CSLICE_SIGNATURE_CTX_PTR,
+                         (uint64_t)keeper);
+        CHECK_EQUAL(strcmp(freed, is_told ? "b" : "ba"), 0);
+        CHECK_EQUAL(cslice__handles_told(), is_told ? 7 : 0);
+        CHECK_EQUAL(cslice__handles_told(), 0);
+        cslice__handles_close();
+        CHECK_EQUAL(strcmp(freed, "ba"), 0);
+    }
+}
+
+static void test_a_keeper_that_no_block_has_got_keeps_nothing(void) {
+    memset(freed, 0, sizeof freed);
+    fill(new_table(1), &objects[0], 1, FUNCTION(free_object), 0, NULL);
+    cslice_keeper_free((uint64_t)cslice_keeper_new(1, 0, FUNCTION(free_object), CSLICE_SIGNATURE_PTR, 0));
+    cslice_keeper_free(0);
+    cslice__handles_close();
+    CHECK_EQUAL(strcmp(freed, "a"), 0);
+}
+
+static void test_blocks_that_objects_need_wait_with_them(void) {
+    memset(freed, 0, sizeof freed);
+    cslice_block *block;
+    CHECK_EQUAL(cslice__block_alloc(64, 16, true, &block), 0);
+    double *table = new_table(2);
+    fill(table, (char *)block, 1, 0, 3, NULL);
+    fill(table + WIDTH, &objects[0], 2, FUNCTION(free_object), 0, NULL);
+    int64_t keeper = cslice_keeper_new(7, 5, FUNCTION(free_object), CSLICE_SIGNATURE_PTR, 0);
+    cslice__handles_close();
+    cslice_block_unref(block); /* as V8 does */
+    memset(cslice_block_data(block), 1, 64);
+    cslice_give_back(ADDRESS(&objects[1]), 5, (uint64_t)cslice_keeper_function(), CSLICE_SIGNATURE_CTX_PTR,
+                     (uint64_t)keeper);
+    CHECK_EQUAL(strcmp(freed, "ba"), 0);
 }
 
 int main(void) {
@@ -87,6 +141,9 @@ int main(void) {
     test_destructors_are_called_by_their_signature();
     test_what_is_no_object_or_has_no_function_is_passed_over();
     test_a_thread_without_tables_ends_nothing();
+    test_objects_wait_for_the_memory_that_needs_them();
+    test_a_keeper_that_no_block_has_got_keeps_nothing();
+    test_blocks_that_objects_need_wait_with_them();
     test_exhausted_memory_is_told();
     check_nothing_live();
     return 0;

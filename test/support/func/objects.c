@@ -46,6 +46,11 @@ size_t obj_freed(char *names, size_t size) {
     return count;
 }
 
+/* As a library that notes `other` in `object`. */
+int obj_link(struct object *object, const struct object *other) {
+    return object->name + other->name;
+}
+
 int obj_name(const struct object *object) {
     return object->name;
 }
