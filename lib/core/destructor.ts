@@ -6,7 +6,7 @@ import type { KoffiLibrary } from '../native/koffi.ts';
 import {
   countFailure,
   dueNext,
-  functionAt,
+  endingAt,
   giveBack,
   keeperFree,
   keeperFunction,
@@ -65,9 +65,7 @@ export class NativeDestructor {
    */
   get end(): (address: Integer) => void {
     this.#end ??=
-      this.#signature === signatures.ptr && isMainThread
-        ? functionAt(this.#function, 'void', ['uintptr_t'])
-        : (address) => this.run(address, 0);
+      this.#signature === signatures.ptr && isMainThread ? endingAt(this.#function) : (address) => this.run(address, 0);
     return this.#end;
   }
 

@@ -267,6 +267,12 @@ export class Owner implements Hold {
     releaseAll(kept);
   }
 
+  /** Ends without letting go what it keeps, which is the caller's again. */
+  forsake(): void {
+    this.kept = noHolds;
+    this.closeLater();
+  }
+
   /** Keeps more, until the object's end. */
   keepToo(holds: readonly Hold[]): void {
     this.#putBefore(holds);
@@ -294,7 +300,7 @@ export class Owner implements Hold {
   endViews(): void {
     const { views } = this;
     this.views = undefined;
-    for (const view of views ?? []) view.release();
+    if (views !== undefined) releaseAll(views);
   }
 
   addView(view: Hold): void {

@@ -4,14 +4,14 @@
  */
 import { types } from 'node:util';
 import { bytesOf } from '../core/check.ts';
-import { type Hold, type Kind, kindOf, releaseAll } from '../core/owner.ts';
-import { CSliceError, isOurs, rangeError, show, typeError, unreadable } from '../errors.ts';
+import { type Hold, type Kind, kindOf, type Owner, releaseAll } from '../core/owner.ts';
+import { CSliceError, describeError, isOurs, rangeError, show, typeError, unreadable } from '../errors.ts';
 import { type Handle, isHandle, isTied, ownerOfTied, ownerOrNone, type Tied } from '../handle.ts';
 import type { Integer } from '../native/symbols.ts';
 import { pin } from '../pin.ts';
 import { integerOf, isSlice, type Slice, sliceLease } from '../slice.ts';
 import type { DeclaredParameter, Direction } from './prototype.ts';
-import { kinds, type Shape } from './shape.ts';
+import { kinds, type Member, type Shape } from './shape.ts';
 import { type Trap, throwAlone, trapOf } from './trap.ts';
 
 /** One parameter that the caller of a function gives. */
@@ -130,6 +130,12 @@ export class Preparation {
   readonly holds: Hold[] = [];
   readonly trap: Trap = { caught: false, error: undefined };
   readonly #afterwards: (() => void)[] = [];
+  /** JavaScript's memory that is passed, and its length when it was. */
+  readonly #memories: [Memory, number][] = [];
+  /** Code of the caller's has run since the first argument was read. */
+  #wasRead = false;
+  /** koffi may run code of the caller's when it reads an object. */
+  #mayBeRead = false;
   /** JavaScript may run before C is done, so buffers must stay where they are. */
   readonly #pins: boolean;
   /** C runs while JavaScript does. */
@@ -143,16 +149,28 @@ export class Preparation {
   /** What koffi gets for each argument, with all that it reaches held. On an error nothing is. */
   all(parameters: readonly Parameter[], args: ArrayLike<unknown>): unknown[] {
     try {
-      return parameters.map((parameter, i) => this.#one(parameter, args[i]));
+      const passed = parameters.map((parameter, i) => this.#one(parameter, args[i]));
+      this.#checkMemories();
+      return passed;
     } catch (error) {
       this.end();
       throw error;
     }
   }
 
-  /** Fills what the caller gave for outputs. */
+  /** Fills what the caller gave for outputs. @throws {CSliceError} `ERR_CSLICE_TYPE` where that does not let itself be filled */
   finish(): void {
     for (const action of this.#afterwards) action();
+  }
+
+  /** The memory that earlier arguments gave must be there still. */
+  #checkMemories(): void {
+    for (const [memory, byteLength] of this.#memories) {
+      if (this.#mayBeRead) this.holds.push(pin(memory as ArrayBuffer));
+      if ((this.#wasRead || this.#mayBeRead) && bytesOf('a buffer', memory).byteLength !== byteLength) {
+        throw typeError('a buffer shrank while the arguments were read');
+      }
+    }
   }
 
   end(): void {
@@ -191,6 +209,7 @@ export class Preparation {
     }
     if (kind === kinds.function) throw refusal(parameter, value);
     if (shape.primitive === 'Pointer' && shape.ref?.primitive === 'Void') throw refusal(parameter, value);
+    this.#wasRead = true;
     try {
       if (direction === 'in') return this.#snapshot(parameter, value, shape, 0);
       return this.#filled(parameter, value);
@@ -204,8 +223,12 @@ export class Preparation {
     if (owner === undefined) throw released(parameter);
     const fits = isTied(value) || parameter.target === undefined || parameter.target === owner.kind;
     if (!fits || parameter.kind === kinds.struct) throw refusal(parameter, value);
-    if (owner.views !== undefined) owner.endViews();
+    return this.#use(owner);
+  }
+
+  #use(owner: Owner): bigint {
     this.holds.push(owner.use());
+    if (owner.views !== undefined) owner.endViews();
     return BigInt(owner.address);
   }
 
@@ -219,6 +242,7 @@ export class Preparation {
     try {
       const bytes = bytesOf(parameter.name, value);
       if (this.#pins) this.holds.push(pin(value as ArrayBuffer));
+      else this.#memories.push([value, bytes.byteLength]);
       if (bytes.byteLength === 0) return types.isArrayBuffer(bytes.buffer) ? value : bytes;
       return types.isSharedArrayBuffer(value) ? bytes : value;
     } catch (error) {
@@ -229,18 +253,33 @@ export class Preparation {
   /** An array or object for C to fill: a copy of it, whose contents the caller's gets at the end. */
   #filled(parameter: Parameter, value: object): unknown {
     const { shape, direction } = parameter;
-    if (shape.ref?.primitive === 'Union') return value; // only koffi's own object can tell what it holds
+    if (shape.ref?.primitive === 'Union') {
+      this.#mayBeRead = true;
+      return value; // only koffi's own object can tell what it holds
+    }
     if (Array.isArray(value)) {
       const copy: unknown[] =
         direction === 'out' ? Array.from(value, blank) : this.#elements(parameter, value, shape.ref, 0);
-      this.#afterwards.push(() => {
+      this.#fillLater(parameter, () => {
         for (let i = 0; i < copy.length; i++) value[i] = copy[i];
       });
       return copy;
     }
     const copy = direction === 'out' ? {} : (this.#snapshot(parameter, value, shape, 0) as object);
-    this.#afterwards.push(() => Object.assign(value, copy));
+    this.#fillLater(parameter, () => Object.assign(value, copy));
     return copy;
+  }
+
+  /** The caller's object may be frozen, or have setters that throw. */
+  #fillLater({ owner, name }: Parameter, fill: () => void): void {
+    this.#afterwards.push(() => {
+      try {
+        fill();
+      } catch (cause) {
+        const reason = describeError(cause, 'message');
+        throw typeError(`${owner}: ${name} cannot be filled: ${reason}`, { cause });
+      }
+    });
   }
 
   #elements(parameter: Parameter, value: readonly unknown[], shape: Shape | undefined, depth: number): unknown[] {
@@ -281,10 +320,7 @@ export class Preparation {
     if (members === undefined && shape !== undefined && part?.primitive !== 'Union') {
       throw partRefusal(parameter, value, shape);
     }
-    if (members === undefined || part?.primitive === 'Union') {
-      for (const inner of Object.values(value)) this.#snapshot(parameter, inner, undefined, depth + 1);
-      return value; // a union knows which of its members it holds, so koffi must get the very object
-    }
+    if (members === undefined || part?.primitive === 'Union') return this.#union(parameter, value, members, depth);
     const copy: Record<string, unknown> = {};
     for (const { name, shape: memberShape } of members) {
       const member = (value as Record<string, unknown>)[name];
@@ -293,12 +329,23 @@ export class Preparation {
     return copy;
   }
 
+  /** An object with one member, of which koffi gets a copy; or one that koffi made, which alone tells what it holds. */
+  #union(parameter: Parameter, value: object, members: readonly Member[] | undefined, depth: number): object {
+    const [name, ...more] = Object.keys(value);
+    if (name === undefined || more.length > 0) {
+      this.#mayBeRead = true;
+      return value;
+    }
+    const shape = members?.find((member) => member.name === name)?.shape;
+    const member = (value as Record<string, unknown>)[name];
+    return { [name]: this.#snapshot(parameter, member, shape, depth + 1) };
+  }
+
   /** A handle in a struct: its type has no name there that could be compared. */
   #part(parameter: Parameter, value: Handle | Tied): bigint {
     const owner = isHandle(value) ? ownerOrNone(value) : ownerOfTied(value);
     if (owner === undefined) throw released(parameter);
-    this.holds.push(owner.use());
-    return BigInt(owner.address);
+    return this.#use(owner);
   }
 }
 

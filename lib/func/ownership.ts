@@ -268,11 +268,12 @@ export class OwningFunction {
     }
     const { keeps, until } = this.#options;
     const values = [...keeps, ...until].map((index) => this.#valueAt(given, index));
+    const enders = until.map((index) => ownerOf(this.#handleAt(given, index)));
     const token = own(uncounted, 0, undefined, kept);
-    const slice = Slice.borrow(address, byteLength, new Borrowing(token, values));
     const { owner } = token;
+    const slice = borrowed(address, byteLength, new Borrowing(token, values));
     const view = { release: () => endView(slice, owner) };
-    for (const index of until) ownerOf(this.#handleAt(given, index)).addView(view);
+    for (const ender of enders) ender.addView(view);
     const weak = new WeakRef(slice);
     for (const hold of kept) {
       if (hold instanceof Owner) hold.addViewer(() => hasEnded(weak, owner));
@@ -311,6 +312,16 @@ class Borrowing {
   constructor(token: Token, values: readonly unknown[]) {
     this.token = token;
     this.values = values;
+  }
+}
+
+/** @throws what {@link Slice.borrow} does; what was to be kept is the caller's again */
+function borrowed(address: bigint, byteLength: number, owner: Borrowing): Slice {
+  try {
+    return Slice.borrow(address, byteLength, owner);
+  } catch (error) {
+    owner.token.owner.forsake();
+    throw error;
   }
 }
 

@@ -144,10 +144,13 @@ export function lastErrno(): number {
   return errno?.[0] ?? koffi().errno();
 }
 
-/** The function at an address. */
-export function functionAt(address: Integer, result: string, parameters: string[]): KoffiFunction {
+let ending: TypeObject | undefined;
+
+/** The function at an address, which takes a pointer as a number and returns nothing. */
+export function endingAt(address: Integer): (address: Integer) => void {
   const { decode, proto } = koffi();
-  return decode(address, proto(result, parameters));
+  ending ??= proto('void', ['uintptr_t']);
+  return decode(address, ending);
 }
 
 /** The layout of a type, from its name. @throws what koffi throws for a name that it does not know */

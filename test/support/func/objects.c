@@ -55,6 +55,11 @@ int obj_name(const struct object *object) {
     return object->name;
 }
 
+/* Memory of the object's own. */
+void *obj_peek(struct object *object) {
+    return &object->name;
+}
+
 int obj_name_later(const struct object *object, int milliseconds) {
     usleep((useconds_t)milliseconds * 1000);
     return object->name;
@@ -125,4 +130,28 @@ int obj_not(_Bool value) {
 
 int obj_many(int a, int b, int c, int d, int e, int f, int g, int h) {
     return a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f + 7 * g + 8 * h;
+}
+
+static int wrong_names;
+
+/* Reads the name before and after it sleeps. */
+int obj_name_twice(const struct object *object, int milliseconds) {
+    const volatile char *name = &object->name;
+    char before = *name;
+    usleep((useconds_t)milliseconds * 1000);
+    if (*name != before) wrong_names++;
+    return before;
+}
+
+int obj_wrong_names(void) {
+    return wrong_names;
+}
+
+struct sized {
+    const void *data;
+    int32_t size;
+};
+
+int obj_sized(const void *before, const struct sized *sized) {
+    return before != 0 && sized->data != 0 ? *(const char *)before + sized->size : -1;
 }
