@@ -166,7 +166,7 @@ export class Preparation {
   /** The memory that earlier arguments gave must be there still. */
   #checkMemories(): void {
     for (const [memory, byteLength] of this.#memories) {
-      if (this.#mayBeRead) this.holds.push(pin(memory as ArrayBuffer));
+      if (this.#mayBeRead && !this.#pins) this.holds.push(pin(memory as ArrayBuffer));
       if ((this.#wasRead || this.#mayBeRead) && bytesOf('a buffer', memory).byteLength !== byteLength) {
         throw typeError('a buffer shrank while the arguments were read');
       }
@@ -242,7 +242,7 @@ export class Preparation {
     try {
       const bytes = bytesOf(parameter.name, value);
       if (this.#pins) this.holds.push(pin(value as ArrayBuffer));
-      else this.#memories.push([value, bytes.byteLength]);
+      this.#memories.push([value, bytes.byteLength]);
       if (bytes.byteLength === 0) return types.isArrayBuffer(bytes.buffer) ? value : bytes;
       return types.isSharedArrayBuffer(value) ? bytes : value;
     } catch (error) {

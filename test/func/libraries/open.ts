@@ -3,11 +3,16 @@ import koffi from 'koffi';
 
 type Library = ReturnType<typeof koffi.load>;
 
-/** `deep`: Node exports its own copies of SQLite and zstd, to which the library's inner calls must not go. */
+/**
+ * Node 22 and later export their own copies of SQLite and zstd, to which the library's inner calls must not go.
+ * AddressSanitizer refuses libraries that are loaded so.
+ */
+const deep = process.env.CSLICE_REPORTS === undefined;
+
 function tryToLoad(names: readonly string[]): Library | undefined {
   for (const name of names) {
     try {
-      return koffi.load(name, { deep: true });
+      return koffi.load(name, { deep });
     } catch {} // the next name, or an installation
   }
   return undefined;
