@@ -2,7 +2,7 @@
 import { checkLength, toInteger } from './core/check.ts';
 import { readOptions } from './core/options.ts';
 import { noHolds, own, uncounted } from './core/owner.ts';
-import { CSliceError, describeError, rangeError, show, typeError } from './errors.ts';
+import { CSliceError, describeError, rangeError, show, typeError, unreadable } from './errors.ts';
 import { guarded } from './func/arguments.ts';
 import { type Prototype, parsePrototype } from './func/prototype.ts';
 import { kinds } from './func/shape.ts';
@@ -75,7 +75,7 @@ function sizesOf({ name, parameters }: Prototype, options: unknown): Sized[] {
     if (index < 0) throw rangeError(`views: ${name} has no parameter ${show(parameter)}`);
     return index;
   };
-  return Object.entries(views).map(([pointer, size]) => {
+  return entriesOf('views', views).map(([pointer, size]) => {
     const index = indexOf(pointer);
     const kind = parameters[index]?.shape.kind;
     if (kind !== kinds.pointer && kind !== kinds.string) {
@@ -86,6 +86,15 @@ function sizesOf({ name, parameters }: Prototype, options: unknown): Sized[] {
       throw typeError(`views: the size of ${pointer} must be a name or a function, got ${show(size)}`);
     return { index, size: indexOf(size) };
   });
+}
+
+/** Read once. @throws {CSliceError} `ERR_CSLICE_TYPE` */
+function entriesOf(name: string, object: object): [string, unknown][] {
+  try {
+    return Object.entries(object);
+  } catch (cause) {
+    throw unreadable(name, cause);
+  }
 }
 
 /** `fn` with views for pointers. They are dead when it has returned or thrown. */
