@@ -80,6 +80,9 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
     CALL2(RESULT, cslice_blocks_renew, pointer, uint32_t)                                                  \
     CALL1(RESULT, cslice_due_next, uint64_t)                                                               \
     CALL1(NOTHING, cslice_reuse_set, uint64_t)                                                             \
+    CALL1(RESULT, cslice_handles_table, uint32_t)                                                          \
+    CALL5(RESULT, cslice_keeper_new, uint64_t, uint64_t, uint64_t, uint32_t, uint64_t)                     \
+    CALL1(NOTHING, cslice_keeper_free, uint64_t)                                                           \
     CALL1(RESULT, cslice_library_keep, uint64_t)                                                           \
     CALL1(NOTHING, cslice_limit_set, uint64_t)                                                             \
     CALL3(NOTHING, cslice_copy, uint64_t, uint64_t, uint64_t)                                              \
@@ -98,6 +101,8 @@ BINDINGS(CALL1, CALL2, CALL3, CALL4, CALL5, CALL6)
 
 BEGIN(cslice_reuse_account, 0) RESULT(cslice_reuse_account()) END
 BEGIN(cslice_count_failure, 0) NOTHING(cslice_count_failure()) END
+BEGIN(cslice_keeper_function, 0) RESULT(cslice_keeper_function()) END
+BEGIN(cslice_errno_address, 0) RESULT(cslice_errno_address()) END
 BEGIN(cslice_random, 0) RESULT(cslice_random()) END
 BEGIN(cslice_abi_version, 0) RESULT(cslice_abi_version()) END
 
@@ -106,6 +111,8 @@ void cslice__bindings_export(napi_env env, napi_value exports) {
     BINDINGS(EXPORT, EXPORT, EXPORT, EXPORT, EXPORT, EXPORT)
     EXPORT(RESULT, cslice_reuse_account, )
     EXPORT(NOTHING, cslice_count_failure, )
+    EXPORT(RESULT, cslice_keeper_function, )
+    EXPORT(RESULT, cslice_errno_address, )
     EXPORT(RESULT, cslice_random, )
     EXPORT(RESULT, cslice_abi_version, )
 #undef EXPORT

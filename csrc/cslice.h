@@ -135,6 +135,23 @@ CSLICE_API void cslice_reuse_set(uint64_t bytes);
    is zeroed: one of them has other references, or is not of this library's memory. */
 CSLICE_API int32_t cslice_blocks_renew(const double *blocks, uint32_t count);
 
+/* Room for `count` handles of this thread, all zero, in the layout of csrc/handles.c. When the thread ends, the
+   destructors of those that are written there run, the newest first. CSLICE_ENOMEM. */
+CSLICE_API int64_t cslice_handles_table(uint32_t count);
+
+/* For a block of this thread that needs handles: the context of cslice_keeper_function(), the CSLICE_CTX_PTR destructor
+   of the block. That gives the memory back by `function`, and lets cslice_due_next return `number`. While there is such
+   a block, the handles of the thread are kept, past its end too. CSLICE_ENOMEM. */
+CSLICE_API int64_t cslice_keeper_new(uint64_t number, uint64_t size, uint64_t function, uint32_t signature,
+                                     uint64_t context);
+CSLICE_API int64_t cslice_keeper_function(void);
+
+/* For a keeper that no block has got. */
+CSLICE_API void cslice_keeper_free(uint64_t keeper);
+
+/* Where the errno of the calling thread is. */
+CSLICE_API int64_t cslice_errno_address(void);
+
 /* Counts a JavaScript destructor that threw. */
 CSLICE_API void cslice_count_failure(void);
 

@@ -6,10 +6,11 @@
 
 int64_t cslice_due_next(uint64_t mailbox) {
     if (mailbox == 0) return 0;
-    int64_t number = 0;
+    int64_t number = cslice__handles_told();
     int saved = errno; /* a destructor may change it */
     for (cslice_block *block; number == 0 && (block = cslice__mailbox_take((void *)(uintptr_t)mailbox)) != NULL;) {
         number = cslice__block_finish(block);
+        if (number == 0) number = cslice__handles_told();
     }
     errno = saved;
     return number;

@@ -443,6 +443,7 @@ static napi_value listen(napi_env env, napi_callback_info info) {
 static void close_instance(void *data) {
     module_instance *instance = data;
     if (instance->mailbox != NULL) cslice__due_end(instance->mailbox);
+    cslice__handles_close();
     cslice__thread_close();
     cslice__mem_free(instance);
 }

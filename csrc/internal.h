@@ -221,4 +221,12 @@ void cslice__thread_close(void);
 cslice__end cslice__thread_end_reason(void);
 void cslice__thread_releasing(bool releasing);
 
+/* ---- handles.c --------------------------------------------------------------------------------------------- */
+
+/* The end of the thread: runs the destructors of its objects, or leaves that to the last block that needs one. */
+void cslice__handles_close(void);
+
+/* The number of a keeper of this thread whose block has ended, once each; 0: there is none. */
+int64_t cslice__handles_told(void);
+
 #endif

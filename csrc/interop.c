@@ -39,6 +39,10 @@ int32_t cslice_print(uint64_t text) {
     return 0;
 }
 
+int64_t cslice_errno_address(void) {
+    return (int64_t)(uintptr_t)&errno;
+}
+
 int64_t cslice_random(void) {
 #if defined(_WIN32)
     return rand();

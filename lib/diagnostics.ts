@@ -2,6 +2,7 @@ import { totalmem } from 'node:os';
 import { checkInteger } from './core/check.ts';
 import { releaseKept } from './core/free-list.ts';
 import { readOptions } from './core/options.ts';
+import { liveHandles } from './core/owner.ts';
 import { rangeError, show, typeError } from './errors.ts';
 import { limitSet, reuseSet, statisticsGet } from './native/symbols.ts';
 
@@ -30,6 +31,12 @@ export interface Stats {
   failedDestructors: number;
 }
 
+/** Counts of this thread. */
+export interface HandleStats {
+  /** Objects of C that this thread owns, by the name of their type. Listed among the keys while there are any. */
+  readonly liveHandles: Readonly<Record<string, number>>;
+}
+
 /** The fields of `cslice_statistics`, in C's order. */
 const fields = [
   'liveBlocks',
@@ -48,9 +55,12 @@ const fields = [
 const counters = new BigUint64Array(fields.length);
 
 /** What is allocated now and what has become of the rest. About 1 µs; copies nothing else. */
-export function stats(): Stats {
+export function stats(): Stats & HandleStats {
   statisticsGet(counters);
-  return Object.fromEntries(fields.map((field, i) => [field, Number(counters[i])])) as unknown as Stats;
+  const counts = Object.fromEntries(fields.map((field, i) => [field, Number(counters[i])]));
+  const handles = liveHandles();
+  const enumerable = Object.keys(handles).length > 0; // or every sum over the counts would meet an object
+  return Object.defineProperty(counts, 'liveHandles', { value: handles, enumerable }) as unknown as Stats & HandleStats;
 }
 
 export interface Configuration {

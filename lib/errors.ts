@@ -23,13 +23,16 @@ export class CSliceError extends Error {
 
 /** A C function said that it failed. */
 export class CCallError extends CSliceError {
+  /** The name of the C function. */
+  readonly function: string;
   /** What the function returned. */
   readonly result: unknown;
   /** C's errno right after the call; it means something only if the function sets it. */
   readonly errno: number;
 
-  constructor(message: string, result: unknown, errno: number) {
-    super('ERR_CSLICE_CALL', message);
+  constructor(name: string, reason: string, result: unknown, errno: number) {
+    super('ERR_CSLICE_CALL', `${name} failed: ${reason}`);
+    this.function = name;
     this.result = result;
     this.errno = errno;
   }
@@ -48,7 +51,8 @@ export function typeError(message: string, options?: ErrorOptions): CSliceError 
  * or an error of this package as it is.
  */
 export function unreadable(name: string, error: unknown): CSliceError {
-  return isOurs(error) ? error : typeError(`${name} cannot be read`, { cause: error });
+  if (isOurs(error)) return error;
+  return typeError(`${name} cannot be read: ${describeError(error, 'message')}`, { cause: error });
 }
 
 /** Whether an error is of this package. What users throw may be a proxy that throws when it is looked at. */

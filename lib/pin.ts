@@ -38,6 +38,9 @@ function joinCopies(): WeakMap<ArrayBufferLike, Pinned> {
 /** Reached from here until their release: C may use the memory even though JavaScript has forgotten it. */
 const livePins = new Set<BufferPin>();
 
+/** The block that holds the memory of a pin; 0: none does. */
+export let blockOfPin: (pin: Pin) => number;
+
 class BufferPin implements Pin {
   #buffer: ArrayBufferLike | undefined;
   /** Keeps the memory, wherever the bytes move and whatever becomes of the slice that they are of. */
@@ -60,6 +63,10 @@ class BufferPin implements Pin {
     this.#address = BigInt(address);
     this.byteLength = byteLength;
     livePins.add(this);
+  }
+
+  static {
+    blockOfPin = (pin) => (#reference in pin ? (pin.#reference?.block ?? 0) : 0);
   }
 
   get address(): bigint {

@@ -45,7 +45,7 @@ import { StructArray } from './core/structs.ts';
 import { decodeUtf8, newBytes } from './core/text.ts';
 import { checkWritable, writeTo } from './core/write-to.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
-import { hasViews } from './native/host.ts';
+import { hasViews, type Integer } from './native/host.ts';
 import type { TypeSpec } from './native/koffi.ts';
 import { addressOf, copyIn, copyOut, reuseAccount, status } from './native/symbols.ts';
 
@@ -75,6 +75,9 @@ function layoutOf(options: AllocOptions): Layout {
   }
   return { zero, alignment };
 }
+
+/** For calls into C alone: where the bytes of a live slice are, without a bigint; undefined for anything else. */
+export let integerOf: (value: object) => Integer | undefined;
 
 let referenceIn: (slice: Slice) => Reference;
 
@@ -120,6 +123,11 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
 
   static {
     referenceIn = (slice) => slice.#live();
+    integerOf = (value) => {
+      const reference = #reference in value ? value.#reference : undefined;
+      if (reference === undefined || (reference.seen && !reference.isLive)) return undefined; // unseen, nobody can move it
+      return reference.address;
+    };
     isSlice = (value): value is Slice => typeof value === 'object' && value !== null && #reference in value;
   }
 
@@ -513,10 +521,12 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * it came from {@link Slice.alloc}, else with what the destructor would have called. A destructor does not run.
    *
    * @returns the address
-   * @throws {CSliceError} `ERR_CSLICE_TYPE` for a borrowed slice, `ERR_CSLICE_RANGE` while others hold the block too
+   * @throws {CSliceError} `ERR_CSLICE_TYPE` for a borrowed slice and for one that `keeps` something (see `func()`),
+   *   `ERR_CSLICE_RANGE` while others hold the block too
    */
   disown(): bigint {
     const reference = this.#whole('disown what it does not own');
+    if (reference.keeping) throw typeError('memory that keeps other objects cannot be disowned: they would never go');
     const { address } = reference;
     forgetCallback(disown(reference));
     this.#reference = undefined;

@@ -120,11 +120,25 @@ async function runCore(runtime: Runtime, executable: string): Promise<boolean> {
   return passed;
 }
 
+/** The program of docs/c-functions.md whose first line is a comment with the runtime's name and its flags. */
+async function runDocumented({ name }: Runtime, executable: string): Promise<boolean> {
+  const page = readFileSync(join(root, 'docs/c-functions.md'), 'utf8');
+  const [, flags, code = ''] = new RegExp(`\`\`\`js\n// ${name}\\b(.*)\n([^]*?)\`\`\``).exec(page) ?? [];
+  if (flags === undefined) return true;
+  const file = join(directory, `${name}.documented.mjs`);
+  writeFileSync(file, code);
+  const { output } = await run(executable, [...flags.split(' ').filter((flag) => flag !== ''), file]);
+  const passed = /^from C 6n$/m.test(output);
+  console.log(`runtime ${name} (docs/c-functions.md): ${passed ? '1 of 1 passed' : `FAILED: ${output}`}`);
+  return passed;
+}
+
 async function test(runtime: Runtime): Promise<boolean> {
   const executable = install(runtime);
   const version = versionOf(executable);
+  const documented = await runDocumented(runtime, executable);
   const passed = runtime.mocha ? await runMocha(runtime, executable, version) : true;
-  return (await runCore(runtime, executable)) && passed;
+  return (await runCore(runtime, executable)) && passed && documented;
 }
 
 if (process.platform !== 'linux' || process.arch !== 'x64') {

@@ -2,7 +2,7 @@ import { constants } from 'node:buffer';
 import { expect } from 'chai';
 import koffi from 'koffi';
 import { CCallError } from '../lib/errors.ts';
-import { ownedBlock, Slice, stats } from '../lib/index.ts';
+import { type CFunction, func as declare, type Ownership, Slice, stats } from '../lib/index.ts';
 import { testFailAllocation } from '../lib/native/symbols.ts';
 import { collectUntil, settle } from './support/collect.ts';
 import { expectError, wrong } from './support/expect-error.ts';
@@ -13,9 +13,13 @@ type Library = ReturnType<typeof koffi.load>;
 
 let library: Library | undefined;
 
-function func(prototype: string): ReturnType<Library['func']> {
+function blocks(): Library {
   library ??= koffi.load(blocksLibraryPath());
-  return library.func(prototype);
+  return library;
+}
+
+function func(prototype: string): ReturnType<Library['func']> {
+  return blocks().func(prototype);
 }
 
 const newBlock = (byteLength: number): bigint => func('void *blk_new(size_t size)')(byteLength);
@@ -186,12 +190,23 @@ describe('slice.block', () => {
   });
 });
 
-describe('ownedBlock', () => {
+describe('a function that returns a block', () => {
+  const openPrototype = 'int blk_open(size_t size, _Out_ void **block)';
+
+  function open(
+    options: Partial<Ownership> = {},
+  ): CFunction<typeof openPrototype, { returns: 'block'; from: 'block' }> {
+    return declare(blocks(), openPrototype, wrong({ returns: 'block', from: 'block', ...options }));
+  }
+
+  function make(): CFunction<'void *blk_new(size_t size)', { returns: 'block' }> {
+    return declare(blocks(), 'void *blk_new(size_t size)', { returns: 'block' });
+  }
+
   it('makes a slice of a block that C returns', () => {
     const before = live();
-    const make = ownedBlock(func('void *blk_new(size_t size)'));
     {
-      using slice = make(10);
+      using slice = make()(10);
       expect(slice.copy(8)).to.deep.equal(Uint8Array.of(8, 9));
     }
     expect(live()).to.equal(before);
@@ -199,10 +214,9 @@ describe('ownedBlock', () => {
 
   it('makes a slice of a block in an out parameter, or gives it back when the call failed all the same', () => {
     const before = live();
-    const open = ownedBlock(func('int blk_open(size_t size, _Out_ void **block)'), { pointer: 1 });
-    open(10).release();
+    open()(10).release();
     for (const size of [0, 11]) {
-      const error = expectError(() => open(size), 'ERR_CSLICE_CALL', /blk_open/);
+      const error = expectError(() => open()(size), 'ERR_CSLICE_CALL', /blk_open/);
       expect(error).to.be.instanceOf(CCallError);
       expect(live()).to.equal(before);
     }
@@ -214,19 +228,16 @@ describe('ownedBlock', () => {
       throw new Error('thrown');
     };
     for (const options of [{ failed: thrower }, { message: thrower }]) {
-      const open = ownedBlock(func('int blk_open(size_t size, _Out_ void **block)'), { pointer: 1, ...options });
-      expect(() => open(11)).to.throw(Error, 'thrown');
+      expect(() => open(options)(11)).to.throw(Error, 'thrown');
       expect(live(), Object.keys(options).join()).to.equal(before);
     }
   });
 
   it('throws for NULL, and refuses a declaration that does not fit', () => {
     const before = live();
-    const make = ownedBlock(func('void *blk_new(size_t size)'));
-    expectError(() => make(2n ** 63n), 'ERR_CSLICE_CALL', /blk_new/);
-    expectError(() => make(), 'ERR_CSLICE_TYPE');
-    expectError(() => ownedBlock(func('int blk_byte(size_t i)')), 'ERR_CSLICE_TYPE');
-    expectError(() => ownedBlock(wrong(() => 1n)), 'ERR_CSLICE_TYPE');
+    expectError(() => make()(2n ** 63n), 'ERR_CSLICE_CALL', /blk_new/);
+    expectError(() => wrong(make())(), 'ERR_CSLICE_TYPE');
+    expectError(() => declare(blocks(), 'int blk_byte(size_t i)', { returns: 'block' }), 'ERR_CSLICE_TYPE');
     expect(live()).to.equal(before);
   });
 });

@@ -1,9 +1,21 @@
 import { types } from 'node:util';
+import { isMainThread } from 'node:worker_threads';
 import { describeError, rangeError, show, typeError, unreadable } from '../errors.ts';
 import { areDestructorsDue, host, type Integer } from '../native/host.ts';
 import type { KoffiLibrary } from '../native/koffi.ts';
-import { countFailure, dueNext, giveBack, libraryKeep, status } from '../native/symbols.ts';
+import {
+  countFailure,
+  dueNext,
+  endingAt,
+  giveBack,
+  keeperFree,
+  keeperFunction,
+  keeperNew,
+  libraryKeep,
+  status,
+} from '../native/symbols.ts';
 import { checkAddress, toInteger } from './check.ts';
+import { currentJob } from './in-use.ts';
 import { readOptions } from './options.ts';
 import { adoptCallback, adoptNative, type Reference } from './reference.ts';
 import { statusError } from './status.ts';
@@ -34,6 +46,7 @@ export class NativeDestructor {
   readonly #signature: number;
   readonly #context: Integer;
   readonly #threadSafe: boolean;
+  #end: ((address: Integer) => void) | undefined;
 
   constructor(fn: Integer, signature: number, context: Integer, threadSafe: boolean) {
     this.#function = fn;
@@ -46,9 +59,43 @@ export class NativeDestructor {
     isNative = (value): value is NativeDestructor => typeof value === 'object' && value !== null && #function in value;
   }
 
+  /**
+   * Calls the function for an object, whose size is 0. koffi is fastest at a call with one number; C's own way, which
+   * serves every signature and thread, costs twice as much.
+   */
+  get end(): (address: Integer) => void {
+    this.#end ??=
+      this.#signature === signatures.ptr && isMainThread ? endingAt(this.#function) : (address) => this.run(address, 0);
+    return this.#end;
+  }
+
+  /** For a table that C reads when the thread has ended. */
+  get fields(): { fn: Integer; signature: number; context: Integer } {
+    return { fn: this.#function, signature: this.#signature, context: this.#context };
+  }
+
   adopt(address: Integer, byteLength: number): Reference {
     if (!this.#threadSafe) openMailbox(byteLength);
     return adoptNative(address, byteLength, this.#function, this.#signature, this.#context, this.#threadSafe);
+  }
+
+  /** Adopts memory that needs objects. Once it has been given back, `letGo` runs in this thread, if that still can. */
+  adoptKeeping(address: bigint, byteLength: number, letGo: () => void): Reference {
+    openMailbox(byteLength);
+    const number = ++lastNumber;
+    const keeper = keeperNew(number, byteLength, this.#function, this.#signature, this.#context);
+    if (keeper < 0) throw statusError(status.ENOMEM, `adopting ${byteLength} bytes`);
+    callbacks.set(number, { run: letGo, address, byteLength });
+    try {
+      const at = toInteger(address);
+      const reference = adoptNative(at, byteLength, keeperFunction(), signatures['ctx,ptr'], keeper, false);
+      reference.keeping = true;
+      return reference;
+    } catch (error) {
+      callbacks.delete(number);
+      keeperFree(keeper);
+      throw error;
+    }
   }
 
   /** Gives memory back that no block holds. */
@@ -61,6 +108,13 @@ export class NativeDestructor {
 export type Destructor = NativeDestructor | ((address: bigint, byteLength: number) => void);
 
 /**
+ * A C function as a destructor, by its bare address: from `node:ffi`, Bun, Deno, `dlsym`, or a variable of the library
+ * that holds a function. Whatever holds the function must stay loaded; where the loader knows it, this sees to that.
+ *
+ * @throws {CSliceError} `ERR_CSLICE_TYPE` or `ERR_CSLICE_RANGE` for a wrong argument
+ */
+export function destructor(address: bigint, options?: DestructorOptions): Destructor;
+/**
  * A C function as a destructor. Its library stays loaded for the life of the process, however `lib` is dropped, since
  * memory may have to be given back at any later time. Copies nothing; makes no call into the library.
  *
@@ -68,9 +122,26 @@ export type Destructor = NativeDestructor | ((address: bigint, byteLength: numbe
  * @param symbol the name of the function in it
  * @throws {CSliceError} `ERR_CSLICE_TYPE` for a wrong argument, `ERR_CSLICE_RANGE` for an unknown symbol or signature
  */
-export function destructor(lib: KoffiLibrary, symbol: string, options: DestructorOptions = {}): Destructor {
+export function destructor(lib: KoffiLibrary, symbol: string, options?: DestructorOptions): Destructor;
+export function destructor(
+  source: KoffiLibrary | bigint,
+  symbol?: string | DestructorOptions,
+  options?: DestructorOptions,
+): Destructor {
+  if (typeof source !== 'bigint') return fromLibrary(source, symbol, options);
+  if (options !== undefined) throw typeError('a destructor from an address takes no symbol');
+  const address = toInteger(checkAddress('address', source));
+  return fromAddress(address, optionsOf(symbol as DestructorOptions | undefined));
+}
+
+function fromLibrary(lib: KoffiLibrary, symbol: unknown, options: DestructorOptions | undefined): Destructor {
   const find = finderOf(lib);
   if (typeof symbol !== 'string') throw typeError(`symbol must be a string, got ${show(symbol)}`);
+  const checked = optionsOf(options);
+  return fromAddress(addressOf(lib, find, symbol), checked);
+}
+
+function optionsOf(options: DestructorOptions = {}): { signature: Signature; context: Integer; threadSafe: boolean } {
   const known = ['signature', 'context', 'threadSafe'] as const;
   const { signature = 'ptr', context, threadSafe = false } = readOptions('options', options, known);
   if (typeof threadSafe !== 'boolean') throw typeError(`threadSafe must be a boolean, got ${show(threadSafe)}`);
@@ -80,14 +151,16 @@ export function destructor(lib: KoffiLibrary, symbol: string, options: Destructo
   if (context !== undefined && signature !== 'ctx,ptr') {
     throw typeError(`context needs the signature 'ctx,ptr', got ${show(signature)}`);
   }
-  const address = addressOf(lib, find, symbol);
-  libraryKeep(address);
-  return new NativeDestructor(
-    address,
-    signatures[signature],
-    context === undefined || context === 0n ? 0 : toInteger(checkAddress('context', context)),
+  return {
+    signature,
+    context: context === undefined || context === 0n ? 0 : toInteger(checkAddress('context', context)),
     threadSafe,
-  );
+  };
+}
+
+function fromAddress(address: Integer, { signature, context, threadSafe }: ReturnType<typeof optionsOf>): Destructor {
+  libraryKeep(address);
+  return new NativeDestructor(address, signatures[signature], context, threadSafe);
 }
 
 function finderOf(lib: KoffiLibrary): KoffiLibrary['symbol'] {
@@ -144,15 +217,59 @@ export function forgetCallback(number: number): void {
   callbacks.delete(number);
 }
 
-let running = false;
+/** What ends in this thread without a block. */
+interface Ending {
+  end(): void;
+}
+
+const endings: Ending[] = [];
+
+const never = -1;
+
+/** The job in which destructors run. It counts in this job only, since a timeout of `vm` may have stopped it. */
+let runningIn = never;
+
+function isRunning(): boolean {
+  return runningIn !== never && runningIn === currentJob();
+}
 
 /** What C has named as due and has not run yet. A run that was interrupted leaves it to the next one. */
 let due: Callback | undefined;
 
-/** On the event loop, where no other run can be under way: one that was interrupted has left its mark. */
+/** On the event loop, where no other run can be under way. */
 function onWake(): void {
-  running = false;
+  runningIn = never;
   runDestructors();
+}
+
+/** Leaves an end to {@link runDestructors}. */
+export function endLater(ending: Ending): void {
+  endings.push(ending);
+}
+
+/** Ends it now, unless another end is under way or due before. The last step of a public call. */
+export function endLast(ending: Ending): void {
+  if (endings.length > 0 || isRunning()) endings.push(ending);
+  else {
+    runningIn = currentJob();
+    try {
+      ending.end();
+    } finally {
+      runningIn = never;
+    }
+  }
+  runDestructors();
+}
+
+/** Runs no destructor during `work`, which calls public functions in the midst of another one. */
+export function putOff(work: () => void): void {
+  const before = runningIn;
+  runningIn = currentJob();
+  try {
+    work();
+  } finally {
+    runningIn = before;
+  }
 }
 
 /**
@@ -161,13 +278,20 @@ function onWake(): void {
  * stack.
  */
 export function runDestructors(): void {
-  if (running || mailbox === undefined || !(areDestructorsDue() || due !== undefined)) return;
-  running = true;
+  if (!(endings.length > 0 || due !== undefined || isMailboxDue()) || isRunning()) return;
+  runningIn = currentJob();
   try {
-    while (due !== undefined || takeDue(mailbox)) runDue();
+    for (let more = true; more; more = isMailboxDue() && takeDue(mailbox as Integer)) {
+      runDue();
+      for (let next = endings.shift(); next !== undefined; next = endings.shift()) next.end();
+    }
   } finally {
-    running = false;
+    runningIn = never;
   }
+}
+
+function isMailboxDue(): boolean {
+  return mailbox !== undefined && areDestructorsDue();
 }
 
 /** Runs the native destructors up to the next JavaScript one. False: there is none. */

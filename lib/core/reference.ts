@@ -54,6 +54,7 @@ const isLocked = 2;
 const isPart = 4;
 const isBuffered = 8;
 const isDivided = 16;
+const isKeeping = 32;
 
 /** Whether a value is a {@link Reference}, and not a proxy of one or an object that imitates it. */
 export let isReference: (value: unknown) => value is Reference;
@@ -129,6 +130,15 @@ export class Reference {
   /** Somebody else relies on the address: a subslice, another thread, C. */
   get divided(): boolean {
     return (this.#flags & isDivided) !== 0;
+  }
+
+  /** The memory needs other objects, which go after it. */
+  get keeping(): boolean {
+    return (this.#flags & isKeeping) !== 0;
+  }
+
+  set keeping(keeping: boolean) {
+    this.#set(isKeeping, keeping);
   }
 
   /** Notes that others are given the block, who rely on its address. */
@@ -375,6 +385,7 @@ export function refer(reference: Reference, address: Integer, byteLength: number
   reference.sole = false;
   const further = made(host.refer(reference.block, address, byteLength), byteLength, 'one more reference to a block');
   further.isPart = reference.isPart || byteLength !== reference.byteLength;
+  if (reference.keeping) further.keeping = true;
   return further;
 }
 

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import { CSliceError } from '../errors.ts';
 import { type Integer, openHost } from './host.ts';
@@ -68,6 +69,18 @@ export const blocksRenew: (blocks: Float64Array, count: number) => number = bind
 
 export const dueNext: (mailbox: Integer) => number = bind('int64_t cslice_due_next(uint64_t mailbox)');
 
+export const handlesTable: (count: number) => Integer = bind('int64_t cslice_handles_table(uint32_t count)');
+
+/** The function that a block that needs handles has for a destructor, with a keeper for its context. */
+export const keeperFunction: () => Integer = bind('int64_t cslice_keeper_function()');
+
+export const keeperNew: (number: number, size: number, fn: Integer, signature: number, context: Integer) => Integer =
+  bind(
+    'int64_t cslice_keeper_new(uint64_t number, uint64_t size, uint64_t function, uint32_t signature, uint64_t context)',
+  );
+
+export const keeperFree: (keeper: Integer) => void = bind('void cslice_keeper_free(uint64_t keeper)');
+
 export const libraryKeep: (address: Integer) => number = bind('int32_t cslice_library_keep(uint64_t address)');
 
 export const limitSet: (bytes: number) => void = bind('void cslice_limit_set(uint64_t bytes)');
@@ -108,14 +121,36 @@ export function wideStringAt(width: 2 | 4, address: Integer): string {
   return width === 2 ? decode.string16(address) : decode.string32(address);
 }
 
-/** Sets C's errno to 0, so that an old one is not taken for a new one. */
-export function clearErrno(): void {
-  koffi().errno(0);
+const errnoAddress: () => Integer = bind('int64_t cslice_errno_address()');
+
+/** C's errno in this thread, as its only element. A call for it would cost as much as the call that it is about. */
+let errno: Int32Array | undefined;
+
+function openErrno(): Int32Array | undefined {
+  const memory = host.borrow(errnoAddress(), Int32Array.BYTES_PER_ELEMENT);
+  if (types.isArrayBuffer(memory)) errno = new Int32Array(memory);
+  return errno;
 }
 
-/** C's errno as the last koffi call of this thread left it. */
+/** Sets C's errno to 0, so that an old one is not taken for a new one. */
+export function clearErrno(): void {
+  const memory = errno ?? openErrno();
+  if (memory === undefined) koffi().errno(0);
+  else memory[0] = 0;
+}
+
+/** C's errno as the last call of koffi in this thread left it, after {@link clearErrno}. */
 export function lastErrno(): number {
-  return koffi().errno();
+  return errno?.[0] ?? koffi().errno();
+}
+
+let ending: TypeObject | undefined;
+
+/** The function at an address, which takes a pointer as a number and returns nothing. */
+export function endingAt(address: Integer): (address: Integer) => void {
+  const { decode, proto } = koffi();
+  ending ??= proto('void', ['uintptr_t']);
+  return decode(address, ending);
 }
 
 /** The layout of a type, from its name. @throws what koffi throws for a name that it does not know */

@@ -21,6 +21,11 @@ import { Broken, Mischief } from './world.ts';
 
 const { Slice: Slices, Arena, Pool, SliceWriter, callAsync, configure, copy, copyBytes, pin, readable } = subject;
 
+interface AnyFunction {
+  (...args: unknown[]): unknown;
+  async(...args: unknown[]): unknown;
+}
+
 interface Case {
   readonly name: string;
   readonly run: () => unknown;
@@ -107,6 +112,17 @@ interface Function {
 
 const nothing = (): void => {};
 const element = { type: 'uint8_t' };
+koffi.struct('AttackStruct', { a: 'uint8_t', b: 'uint32_t', data: 'void *' });
+const attackLibrary = koffi.load(watchPath);
+const ignore = subject.func(
+  attackLibrary,
+  'int attack_ignore(const void *memory, const char *text, int8_t small, uint64_t wide, double real, bool flag)',
+) as unknown as AnyFunction;
+const ignoreFilled = subject.func(
+  attackLibrary,
+  'int attack_ignore_filled(const AttackStruct *s, const int *array, _Out_ int *out, _Inout_ AttackStruct *inout)',
+) as unknown as AnyFunction;
+const filled = () => [{ a: 1, b: 2, data: new Uint8Array(8) }, [1, 2], [null], { a: 1, b: 2, data: null }];
 const fn = library.func('int abs(int value)');
 const union = koffi.union({ i: 'int', d: 'double' });
 const array = koffi.array(native.struct, 2);
@@ -263,6 +279,72 @@ const functions: readonly Function[] = [
     name: 'an element in slice.write',
     args: () => [{ a: 1 }],
     call: ({ slice }, a) => slice.write(array, 0, [a]),
+  },
+  {
+    name: 'func',
+    args: () => [library, 'char *strdup(const char *text)', { returns: 'string', free: 'free' }],
+    call: (_, a, b, c) => subject.func(a as never, b as never, c as never),
+    options: { 2: ['returns', 'free'] },
+  },
+  {
+    name: 'a declared function',
+    args: ({ slice }) => [slice, 'text', 1, 2n, 0.5, true],
+    call: (_, ...a) => ignore(...a),
+  },
+  {
+    name: 'a declared function off the event loop',
+    args: ({ slice }) => [slice, 'text', 1, 2n, 0.5, true],
+    call: (_, ...a) => ignore.async(...a),
+  },
+  { name: 'a declared function with structs', args: filled, call: (_, ...a) => ignoreFilled(...a) },
+  {
+    name: 'a declared function with structs off the event loop',
+    args: filled,
+    call: (_, ...a) => ignoreFilled.async(...a),
+  },
+  {
+    name: 'a member of a struct for a declared function',
+    args: () => [1, 2, new Uint8Array(8)],
+    call: (_, a, b, data) => ignoreFilled({ a, b, data }, [a, b], [null], { a, b, data }),
+  },
+  {
+    name: 'callback',
+    args: () => ['int compare(const void *a, size_t size)', { views: { a: 'size' } }, nothing],
+    call: (_, a, b, c) => subject.callback(a as never, b as never, c as never).release(),
+    options: { 1: ['views'] },
+  },
+  {
+    name: 'views of callback',
+    args: () => [{ a: 'size' }],
+    call: (_, views) =>
+      subject.callback('int compare(const void *a, size_t size)', { views } as never, nothing as never).release(),
+  },
+  {
+    name: 'what a declaration answers',
+    args: () => [8, false, 'message'],
+    call: (_, size, failed, message) =>
+      subject
+        .func(library, 'char *strdup(const char *text)', {
+          returns: 'bytes',
+          free: 'free',
+          size: () => size,
+          failed: () => failed,
+          message: () => message,
+        } as { returns: 'bytes'; free: string; size: () => number })('text')
+        .release(),
+  },
+  {
+    name: 'options of func',
+    args: () => ['bytes', 'result', 2, 'free', ['text']],
+    call: (_, returns, from, size, free, keeps) =>
+      subject.func(library, 'char *strdup(const char *text)', { returns, from, size, free, keeps } as never),
+  },
+  {
+    name: 'Handle.adopt',
+    args: () => ['object', 4096n, () => undefined, { keeps: [] }],
+    call: (_, a, b, c, d) => subject.Handle.adopt(a as never, b as never, c as never, d as never).release(),
+    believed: [1],
+    options: { 3: ['keeps'] },
   },
 ];
 

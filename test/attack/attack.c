@@ -67,6 +67,15 @@ uint32_t attack_ended(uint32_t id) {
     return __atomic_load_n(&ended[id % MOST], __ATOMIC_SEQ_CST);
 }
 
+/* Takes anything, and touches nothing. */
+int attack_ignore(const void *memory, const char *text, int8_t small, uint64_t wide, double real, _Bool flag) {
+    return memory != 0 && text != 0 && small != 0 && wide != 0 && real != 0 && flag;
+}
+
+int attack_ignore_filled(const void *struct_, const void *array, void *out, void *inout) {
+    return struct_ != 0 && array != 0 && out != 0 && inout != 0;
+}
+
 static uint64_t sum(const unsigned char *memory, size_t size) {
     uint64_t total = 0;
     for (size_t i = 0; i < size; i++) total = total * 31 + memory[i];

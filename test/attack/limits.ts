@@ -100,11 +100,11 @@ const cases: readonly Case[] = [
     return pointer.read('char *');
   }),
   ...withLong('an owned string', (slice) => {
-    const same = koffi.load(null).func('void *strcpy(void *to, uintptr_t from)');
-    const target = Slices.alloc(slice.byteLength, { zero: false }).disown();
-    const free = subject.destructor(koffi.load(null), 'free');
-    const read = subject.ownedString(same, { pointer: 'result', destructor: free });
-    return read(target, slice.address);
+    const read = subject.func(koffi.load(null), 'char *strcpy(void *to, const void *from)', {
+      returns: 'string',
+      free: 'free',
+    });
+    return read(Slices.alloc(slice.byteLength, { zero: false }).disown(), slice);
   }),
   {
     name: 'fromString() of the longest string',

@@ -1,7 +1,7 @@
 /** For each public function and method: arguments that work, and the kind of each, which says what else it may take. */
 import { Writable } from 'node:stream';
 import koffi from 'koffi';
-import { Arena, destructor, Pool, pin, Slice, SliceWriter } from '../../lib/index.ts';
+import { Arena, destructor, Handle, Pool, pin, Slice, SliceWriter } from '../../lib/index.ts';
 import { malloc } from '../support/blocks.ts';
 import type { Instances } from './surface.ts';
 import type { Kind } from './values.ts';
@@ -31,15 +31,13 @@ const always = (...args: Argument[]): Row => ({ args, worksAfterRelease: true })
 
 const processLibrary = koffi.load(null);
 const absolute = processLibrary.func('int abs(int n)');
-const allocate = processLibrary.func('void *malloc(size_t size)');
-const duplicate = processLibrary.func('void *strdup(const char *text)');
 const release = destructor(processLibrary, 'free');
-const owned = { pointer: 'result', size: { bytes: 8 }, destructor: release } as const;
 
 const instance = (): Slice => Slice.alloc(64);
 
 export const instances: Instances = {
   Slice: instance,
+  Handle: () => Handle.adopt('object', 4096n, null),
   Lease: () => instance().lease(),
   Pin: () => pin(new Uint8Array(8)),
   Arena: () => new Arena(),
@@ -128,18 +126,34 @@ export const rows: Readonly<Record<string, () => Row>> = {
       arg('free', 'symbol'),
       arg({}, 'options', { signature: 'flag', context: 'index', threadSafe: 'flag' }),
     ),
+  'new Handle': () => row(arg('name', 'anything'), arg({}, 'members')),
+  'Handle.adopt': () =>
+    row(
+      arg('name', 'name'),
+      arg(4096n, 'address'),
+      arg(() => {}, 'destructorOrNull'),
+      arg({}, 'options', { keeps: 'optionalParts' }),
+    ),
+  'Handle#address': () => row(),
+  'Handle#[nodejs.util.inspect.custom]': () => always(),
+  'Handle#released': () => always(),
+  'Handle#lease': () => row(),
+  'Handle#release': () => always(),
+  'Handle#[Symbol.dispose]': () => always(),
   configure: () => row(arg({}, 'settings', { limitBytes: 'limit' })),
   stats: () => row(),
   pin: () => row(arg(new Uint8Array(8), 'bytes')),
-  ownedBytes: () =>
+  func: () =>
     row(
-      arg(allocate, 'function'),
-      arg(owned, 'members', { pointer: 'length', size: 'size', destructor: 'destructor' }),
+      arg(processLibrary, 'library'),
+      arg('char *strdup(const char *text)', 'symbol'),
+      arg({ returns: 'string', free: 'free' }, 'options', { free: 'destructorOrNull', keeps: 'optionalParts' }),
     ),
-  ownedString: () =>
-    row(arg(duplicate, 'function'), arg(owned, 'members', { pointer: 'length', destructor: 'destructor' })),
-  ownedBlock: () =>
-    row(arg(allocate, 'function'), arg({ pointer: 'result' }, 'optionalMembers', { pointer: 'length' })),
+  callback: () =>
+    row(
+      arg('int f(int x)', 'symbol'),
+      arg((x: number) => x, 'callback'),
+    ),
   readable: () => row(arg(instance(), 'bytes'), arg({}, 'options', { chunkBytes: 'index' })),
   webReadable: () => row(arg(instance(), 'bytes'), arg({}, 'options', { chunkBytes: 'index' })),
   'libc.random': () => row(),

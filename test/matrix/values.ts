@@ -93,7 +93,10 @@ export type Kind =
   | 'size'
   | 'owner'
   | 'destructor'
+  | 'destructorOrNull'
   | 'parts'
+  | 'optionalParts'
+  | 'name'
   | 'class'
   | 'type'
   | 'int'
@@ -132,6 +135,9 @@ export const kinds: Readonly<Record<Kind, (value: unknown) => boolean>> = {
   size: (value) => typeof value === 'function',
   owner: (value) => value === undefined || isObject(value) || typeof value === 'function',
   destructor: (value) => typeof value === 'function',
+  destructorOrNull: (value) => value === null || typeof value === 'function',
+  optionalParts: (value) => value === undefined || (Array.isArray(value) && value.length === 0),
+  name: (value) => typeof value === 'string' && value !== '',
   parts: (value) => Array.isArray(value) && value.length === 0,
   class: () => false,
   type: () => false,

@@ -1,10 +1,10 @@
 /** Drops blocks that C made in one job that never yields. Says how much of them was live at most. */
 import koffi from 'koffi';
-import { ownedBlock, stats } from '../../../lib/index.ts';
+import { func, stats } from '../../../lib/index.ts';
 import { collectUntil } from '../collect.ts';
 
 const [path, count, byteLength] = [process.argv[2] as string, Number(process.argv[3]), Number(process.argv[4])];
-const make = ownedBlock(koffi.load(path).func('void *blk_new(size_t size)'));
+const make = func(koffi.load(path), 'void *blk_new(size_t size)', { returns: 'block' });
 
 function dropAfterUse(): void {
   make(byteLength).bytes[0] = 1;

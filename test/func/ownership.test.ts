@@ -1,23 +1,13 @@
 import { getSystemErrorName } from 'node:util';
 import { expect } from 'chai';
 import koffi from 'koffi';
-import { CCallError } from '../lib/errors.ts';
-import {
-  configure,
-  type Destructor,
-  destructor,
-  type OwnedBytes,
-  ownedBlock,
-  ownedBytes,
-  ownedString,
-  Slice,
-  stats,
-} from '../lib/index.ts';
-import { testFailAllocation } from '../lib/native/symbols.ts';
-import { collectUntil, settle } from './support/collect.ts';
-import { expectError, wrong } from './support/expect-error.ts';
-import { failEach } from './support/fail-each.ts';
-import { ownedCounts, ownedLibrary } from './support/interop/library.ts';
+import { CCallError } from '../../lib/errors.ts';
+import { configure, type Destructor, func as declare, destructor, Slice, stats } from '../../lib/index.ts';
+import { testFailAllocation } from '../../lib/native/symbols.ts';
+import { collectUntil, settle } from '../support/collect.ts';
+import { expectError, wrong } from '../support/expect-error.ts';
+import { failEach } from '../support/fail-each.ts';
+import { ownedCounts, ownedLibrary } from '../support/interop/library.ts';
 
 /** How a function of owned.c ends. */
 const [succeed, failBefore, failAfter, failBetween, succeedWithout] = [0, 1, 2, 3, 4];
@@ -27,6 +17,7 @@ const { ENOENT, EIO, EDOM } = { ENOENT: 2, EIO: 5, EDOM: 33 };
 koffi.struct('OwnBuffer', { tag: 'int32_t', data: 'void *', size: 'uint32_t' });
 
 type AnyFunction = (...args: unknown[]) => Slice;
+type Options = Record<string, unknown>;
 
 function func(prototype: string): ReturnType<ReturnType<typeof ownedLibrary>['func']> {
   return ownedLibrary().func(prototype);
@@ -43,14 +34,16 @@ function releaseSized(): Destructor {
 const readPrototype = 'int own_read(size_t size, int how, _Out_ void **data, _Out_ size_t *length)';
 const fillPrototype = 'int own_fill(_Out_ OwnBuffer *buffer, size_t size, int how)';
 
-function readAll(options: Partial<OwnedBytes> = {}): AnyFunction {
-  return ownedBytes(func(readPrototype), { pointer: 2, size: 3, destructor: release(), ...options });
+function owned(prototype: string, options: Options): AnyFunction {
+  return wrong(declare(ownedLibrary(), prototype, wrong({ returns: 'bytes', free: release(), ...options })));
 }
 
-function fillAll(options: Partial<OwnedBytes> = {}): AnyFunction {
-  const pointer = { argument: 0, member: 'data' };
-  const size = { argument: 0, member: 'size' };
-  return ownedBytes(func(fillPrototype), { pointer, size, destructor: release(), ...options });
+function readAll(options: Options = {}): AnyFunction {
+  return owned(readPrototype, { from: 'data', size: 'length', ...options });
+}
+
+function fillAll(options: Options = {}): AnyFunction {
+  return owned(fillPrototype, { from: 'buffer.data', size: 'buffer.size', ...options });
 }
 
 /** What `action` made, freed and threw. */
@@ -81,7 +74,7 @@ function iota(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => i + 1);
 }
 
-describe('ownedBytes', () => {
+describe('a function that returns bytes', () => {
   describe('makes a slice of what C hands over', () => {
     it('through out parameters, which its callers leave out', () => {
       const read = readAll();
@@ -105,12 +98,13 @@ describe('ownedBytes', () => {
     });
 
     it('as its result, with a size from a parameter, from a constant, or from the arguments', () => {
-      const make = func('void *own_make(size_t size)');
-      const sized = func('void *own_make_sized(size_t size, _Out_ size_t *length)');
+      const make = 'void *own_make(size_t size)';
+      const sized = 'void *own_make_sized(size_t size, _Out_ size_t *length)';
       const functions = [
-        ownedBytes(sized, { pointer: 'result', size: 1, destructor: release() }),
-        ownedBytes(make, { pointer: 'result', size: { bytes: 30 }, destructor: release() }),
-        ownedBytes(make, { pointer: 'result', size: (size) => size as number, destructor: release() }),
+        owned(sized, { size: 'length' }),
+        owned(make, { size: 30 }),
+        owned(make, { size: 'size' }),
+        owned(make, { size: (size: number) => size }),
       ];
       for (const each of functions) {
         const { made, freed } = outcome(() => {
@@ -122,33 +116,29 @@ describe('ownedBytes', () => {
     });
 
     it('with the size in the result and the pointer in a parameter', () => {
-      const count = ownedBytes(func('uint32_t own_count(size_t size, _Out_ void **data)'), {
-        pointer: 1,
-        size: 'result',
-        destructor: release(),
-      });
+      const count = owned('uint32_t own_count(size_t size, _Out_ void **data)', { from: 'data', size: 'result' });
       using slice = count(12);
       expect(slice.copy()).to.deep.equal(iota(12));
     });
 
     it('with a size that goes in and comes out by one parameter', () => {
-      const swap = ownedBytes(func('int own_swap(_Out_ void **data, _Inout_ size_t *length)'), {
-        pointer: 0,
-        size: 1,
-        destructor: release(),
-      });
+      const swap = owned('int own_swap(_Out_ void **data, _Inout_ size_t *length)', { from: 'data', size: 'length' });
       using slice = swap([40]);
       expect(slice.copy()).to.deep.equal(iota(20));
     });
 
     it('whatever the pointer points to by its declaration', () => {
-      koffi.opaque('OwnOpaque');
-      for (const type of ['void *', 'uint8_t *', 'OwnOpaque *', 'OwnBuffer *', 'const double *']) {
-        const make = ownedBytes(func(`${type} own_make(size_t size)`), {
-          pointer: 'result',
-          size: { bytes: 8 },
-          destructor: release(),
-        });
+      for (const type of [
+        'void *',
+        'uint8_t *',
+        'own_opaque *',
+        'struct own *',
+        'OwnBuffer *',
+        'const double *',
+        'char *',
+        'const char *',
+      ]) {
+        const make = owned(`${type} own_make(size_t size)`, { size: 8 });
         const { made, freed, error } = outcome(() => make(8).release());
         expect([made, freed, error], type).to.deep.equal([1, 1, undefined]);
       }
@@ -160,7 +150,7 @@ describe('ownedBytes', () => {
     });
 
     it('and hands address and size to the destructor, also to one in JavaScript', () => {
-      const read = readAll({ destructor: releaseSized() });
+      const read = readAll({ free: releaseSized() });
       const slice = read(77, succeed);
       const { address } = slice;
       slice.release();
@@ -168,7 +158,7 @@ describe('ownedBytes', () => {
       const calls: [bigint, number][] = [];
       const free = func('void own_free(void *memory)');
       const other = readAll({
-        destructor: (at, size) => {
+        free: (at: bigint, size: number) => {
           calls.push([at, size]);
           free(at);
         },
@@ -207,11 +197,11 @@ describe('ownedBytes', () => {
     });
 
     it('gives back what C had handed over before it failed, with the size if that was told', () => {
-      const read = readAll({ destructor: releaseSized() });
+      const read = readAll({ free: releaseSized() });
       const error = expectFreed(() => read(60, failAfter), 1, 'ERR_CSLICE_CALL');
       expect(error.errno).to.equal(EIO);
       expect(ownedCounts().size).to.equal(60);
-      expectFreed(() => fillAll({ destructor: releaseSized() })(61, failAfter), 1, 'ERR_CSLICE_CALL');
+      expectFreed(() => fillAll({ free: releaseSized() })(61, failAfter), 1, 'ERR_CSLICE_CALL');
       expect(ownedCounts().size).to.equal(61);
     });
 
@@ -225,7 +215,7 @@ describe('ownedBytes', () => {
       const calls: number[] = [];
       const free = func('void own_free(void *memory)');
       const read = readAll({
-        destructor: (at, size) => {
+        free: (at: bigint, size: number) => {
           calls.push(size);
           free(at);
         },
@@ -236,11 +226,7 @@ describe('ownedBytes', () => {
 
     it('throws for a NULL pointer with a result that says nothing of a failure', () => {
       expectFreed(() => readAll()(8, succeedWithout), 0, 'ERR_CSLICE_CALL');
-      const make = ownedBytes(func('void *own_make(size_t size)'), {
-        pointer: 'result',
-        size: { bytes: 8 },
-        destructor: release(),
-      });
+      const make = owned('void *own_make(size_t size)', { size: 8 });
       const error = expectFreed(() => make(2 ** 40), 0, 'ERR_CSLICE_CALL');
       expect(error.message).to.match(/own_make.*ENOMEM/);
       expect(error.result).to.equal(null);
@@ -250,7 +236,7 @@ describe('ownedBytes', () => {
       const text = func('const char *own_message()');
       const results: unknown[] = [];
       const read = readAll({
-        message: (result) => {
+        message: (result: unknown) => {
           results.push(result);
           return text();
         },
@@ -265,7 +251,7 @@ describe('ownedBytes', () => {
       const never = readAll({ failed: () => false });
       using slice = never(8, failAfter);
       expect(slice.copy()).to.deep.equal(iota(8));
-      const always = readAll({ failed: (result) => result === 0 });
+      const always = readAll({ failed: (result: unknown) => result === 0 });
       expectFreed(() => always(8, succeed), 1, 'ERR_CSLICE_CALL');
       expectFreed(() => never(8, failBefore), 0, 'ERR_CSLICE_CALL'); // NULL is no memory whatever it says
     });
@@ -275,7 +261,9 @@ describe('ownedBytes', () => {
         throw new Error('no message either');
       };
       for (const options of [{ failed: thrower }, { message: thrower }, { size: thrower }]) {
-        const { made, freed, error } = outcome(() => readAll(options)(8, failAfter));
+        const { made, freed, error } = outcome(() =>
+          readAll(options)(8, failAfter, ...('size' in options ? [[null]] : [])),
+        );
         expect(error).to.be.instanceOf(Error);
         expect([made, freed], Object.keys(options).join()).to.deep.equal([1, 1]);
       }
@@ -284,7 +272,7 @@ describe('ownedBytes', () => {
     it('says why the call failed although a JavaScript destructor throws on the way', () => {
       const free = func('void own_free(void *memory)');
       const read = readAll({
-        destructor: (at) => {
+        free: (at: bigint) => {
           free(at);
           throw new Error('in the destructor');
         },
@@ -294,11 +282,7 @@ describe('ownedBytes', () => {
 
     it('does not put it down to an errno that an earlier call has left', () => {
       expectFreed(() => readAll()(8, failBefore), 0);
-      const quiet = ownedBytes(func('int own_quiet_failure(_Out_ void **data)'), {
-        pointer: 0,
-        size: { bytes: 1 },
-        destructor: release(),
-      });
+      const quiet = owned('int own_quiet_failure(_Out_ void **data)', { from: 'data', size: 1 });
       const error = expectFreed(() => quiet(), 0, 'ERR_CSLICE_CALL');
       expect(error.message).to.match(/own_quiet_failure failed: .*-3/);
     });
@@ -308,8 +292,8 @@ describe('ownedBytes', () => {
     const prototype = 'int own_report(size_t size, int64_t reported, _Out_ void **data, _Out_ int64_t *length)';
 
     it('throws ERR_CSLICE_RANGE, and has given the memory back', () => {
-      const report = ownedBytes(func(prototype), { pointer: 2, size: 3, destructor: release() });
-      for (const size of [-1, -(2 ** 40), 2 ** 53, (1n << 63n) - 1n, -(1n << 63n)]) {
+      const report = owned(prototype, { from: 'data', size: 'length' });
+      for (const size of [-1, -(2 ** 40), 2n ** 53n, (1n << 63n) - 1n, -(1n << 63n)]) {
         expectFreed(() => report(8, size), 1, 'ERR_CSLICE_RANGE');
       }
       using slice = report(8, 8);
@@ -328,7 +312,7 @@ describe('ownedBytes', () => {
         ['8', 'ERR_CSLICE_TYPE'],
         [{}, 'ERR_CSLICE_TYPE'],
       ] as const) {
-        expectFreed(() => readAll({ size: () => wrong(size) })(8, succeed), 1, code);
+        expectFreed(() => readAll({ size: () => wrong(size) })(8, succeed, [null]), 1, code);
       }
     });
 
@@ -340,7 +324,7 @@ describe('ownedBytes', () => {
         free(at);
       };
       for (const size of [-1, 0.5, Number.NaN, Infinity, '8', undefined]) {
-        expectFreed(() => readAll({ size: () => wrong(size), destructor: take })(8, succeed), 1);
+        expectFreed(() => readAll({ size: () => wrong(size), free: take })(8, succeed, [null]), 1);
       }
       for (const size of sizes)
         expect(Number.isSafeInteger(size) && (size as number) >= 0, String(size)).to.equal(true);
@@ -350,7 +334,7 @@ describe('ownedBytes', () => {
 
   describe('when memory is exhausted', () => {
     it('throws ERR_CSLICE_NOMEM at each allocation that fails, and has given back what C had handed over', () => {
-      for (const options of [{}, { destructor: releaseSized() }]) {
+      for (const options of [{}, { free: releaseSized() }]) {
         const read = readAll(options);
         const before = ownedCounts();
         const { failures, codes } = failEach(
@@ -368,7 +352,7 @@ describe('ownedBytes', () => {
       const free = func('void own_free(void *memory)');
       let calls = 0;
       const read = readAll({
-        destructor: (at) => {
+        free: (at: bigint) => {
           calls++;
           free(at);
         },
@@ -392,10 +376,8 @@ describe('ownedBytes', () => {
 
   describe('takes slices', () => {
     it('wherever a pointer is expected, as their first byte', () => {
-      const copyOf = ownedBytes(func('void *own_copy(const void *source, size_t size)'), {
-        pointer: 'result',
-        size: (_, size) => size as number,
-        destructor: release(),
+      const copyOf = owned('void *own_copy(const void *source, size_t size)', {
+        size: (_: unknown, size: number) => size,
       });
       using source = Slice.fromBytes(Uint8Array.of(9, 8, 7, 6));
       using middle = source.subslice(1, 3);
@@ -412,10 +394,8 @@ describe('ownedBytes', () => {
     });
 
     it('and refuses a released one before C is called', () => {
-      const copyOf = ownedBytes(func('void *own_copy(const void *source, size_t size)'), {
-        pointer: 'result',
-        size: (_, size) => size as number,
-        destructor: release(),
+      const copyOf = owned('void *own_copy(const void *source, size_t size)', {
+        size: (_: unknown, size: number) => size,
       });
       const released = Slice.alloc(8);
       released.release();
@@ -423,10 +403,8 @@ describe('ownedBytes', () => {
     });
 
     it('and shows them to a size function as they were given', () => {
-      const copyOf = ownedBytes(func('void *own_copy(const void *source, size_t size)'), {
-        pointer: 'result',
-        size: (source) => (source as Slice).byteLength,
-        destructor: release(),
+      const copyOf = owned('void *own_copy(const void *source, size_t size)', {
+        size: (source: Slice) => source.byteLength,
       });
       using source = Slice.fromBytes(Uint8Array.of(1, 2, 3));
       using copied = copyOf(source, 3);
@@ -455,79 +433,106 @@ describe('ownedBytes', () => {
       }
     });
 
-    it('what is no koffi function', () => {
-      for (const fn of [undefined, null, () => 0, 'own_read', {}, Math.max]) {
-        expectError(
-          () => ownedBytes(wrong(fn), { pointer: 'result', size: { bytes: 1 }, destructor: release() }),
-          'ERR_CSLICE_TYPE',
-          /fn/,
-        );
+    it('what is no library, and what is no prototype', () => {
+      for (const lib of [undefined, null, () => 0, 'own.so', {}, Math]) {
+        expectError(() => declare(wrong(lib), readPrototype), 'ERR_CSLICE_TYPE', /lib/);
       }
+      for (const prototype of [
+        undefined,
+        null,
+        5,
+        {},
+        '',
+        'own_read',
+        'int own_read',
+        'int own_read(',
+        'own_read()',
+        'int own_read() 5',
+      ]) {
+        expectError(() => declare(ownedLibrary(), wrong(prototype)), 'ERR_CSLICE_TYPE', /prototype/);
+      }
+      expectError(() => declare(ownedLibrary(), 'int own_nothing()'), 'ERR_CSLICE_RANGE', /own_nothing/);
+      expectError(() => declare(ownedLibrary(), 'own_unknown own_read()'), 'ERR_CSLICE_TYPE', /own_unknown/);
     });
 
-    it('no declaration at all', () => {
-      for (const ownership of [undefined, null, 5, 'result']) {
-        expectError(() => ownedBytes(func(readPrototype), wrong(ownership)), 'ERR_CSLICE_TYPE');
-        expectError(() => ownedString(func('void *own_text(const char *text)'), wrong(ownership)), 'ERR_CSLICE_TYPE');
+    it('what is no declaration, and names the keys that one has', () => {
+      for (const ownership of [null, 5, 'result', [1], () => {}]) {
+        expectError(() => declare(ownedLibrary(), readPrototype, wrong(ownership)), 'ERR_CSLICE_TYPE', /ownership/);
       }
-      for (const ownership of [null, 5]) {
-        expectError(() => ownedBlock(func('void *own_make(size_t size)'), wrong(ownership)), 'ERR_CSLICE_TYPE');
-      }
+      expectError(() => readAll({ pointer: 2 }), 'ERR_CSLICE_TYPE', /"pointer".*returns.*from.*size.*free.*keeps/);
+      expectError(() => readAll({ returns: 'slice' }), 'ERR_CSLICE_RANGE', /bytes, string, handle, block, view/);
+      expectError(() => readAll({ returns: 'toString' }), 'ERR_CSLICE_RANGE', /returns/);
+      expectError(() => readAll({ until: ['data'] }), 'ERR_CSLICE_TYPE', /until/);
+      expectError(
+        () => owned('void *own_make(size_t size)', { returns: 'string', size: 8 }),
+        'ERR_CSLICE_TYPE',
+        /size/,
+      );
     });
 
     it('a pointer that is at no such place, or that is none', () => {
-      for (const pointer of [4, -1, 0.5, Number.NaN, { argument: 9, member: 'data' }]) {
-        expectError(() => readAll({ pointer: wrong(pointer) }), 'ERR_CSLICE_RANGE');
+      for (const from of ['', 'none', 'Data', 'size', 'how', 'data.none', 'data.x.y']) {
+        expectError(() => readAll({ from }), 'ERR_CSLICE_RANGE', /from/);
       }
-      for (const pointer of [undefined, null, '2', {}, 2n]) {
-        expectError(() => readAll({ pointer: wrong(pointer) }), 'ERR_CSLICE_TYPE');
+      for (const from of [null, 2, {}, 2n]) expectError(() => readAll({ from }), 'ERR_CSLICE_TYPE', /from/);
+      expectError(() => readAll({ from: 'result' }), 'ERR_CSLICE_TYPE', /from/);
+      expectError(() => readAll({ from: 'length' }), 'ERR_CSLICE_TYPE', /from/);
+      for (const member of ['none', 'toString', '__proto__']) {
+        expectError(() => fillAll({ from: `buffer.${member}` }), 'ERR_CSLICE_RANGE', /from/);
       }
-      expectError(() => readAll({ pointer: 0 }), 'ERR_CSLICE_RANGE', /_Out_/);
-      expectError(() => readAll({ pointer: 'result' }), 'ERR_CSLICE_TYPE', /pointer/);
-      expectError(() => readAll({ pointer: 3 }), 'ERR_CSLICE_TYPE', /pointer/);
-      for (const member of ['none', 'tag', 'toString', '__proto__']) {
-        expectError(() => fillAll({ pointer: { argument: 0, member } }), 'ERR_CSLICE_TYPE', /pointer/);
-      }
-      expectError(() => fillAll({ pointer: { argument: 1, member: 'data' } }), 'ERR_CSLICE_RANGE');
-    });
-
-    it('a pointer to text that koffi would turn into a string and lose', () => {
-      const text = func('char *own_text(const char *text)');
-      const declaration = { pointer: 'result', destructor: release() } as const;
-      expectError(() => ownedBytes(text, { ...declaration, size: { bytes: 1 } }), 'ERR_CSLICE_TYPE', /void \*/);
-      expectError(() => ownedString(text, declaration), 'ERR_CSLICE_TYPE', /void \*/);
+      expectError(() => fillAll({ from: 'buffer.tag' }), 'ERR_CSLICE_TYPE', /from/);
+      expectError(() => fillAll({ from: 'size.data' }), 'ERR_CSLICE_RANGE', /from/);
     });
 
     it('a size that is at no such place, or that is none', () => {
-      for (const size of [7, -1, 0.5, 0, { bytes: -1 }, { bytes: 0.5 }, { bytes: 2 ** 60 }]) {
-        expectError(() => readAll({ size: wrong(size) }), 'ERR_CSLICE_RANGE');
+      for (const size of [-1, 0.5, 2 ** 60, 'none', 'buffer.none']) {
+        expectError(() => fillAll({ size }), 'ERR_CSLICE_RANGE', /size/);
       }
-      for (const size of [undefined, null, '3', { bytes: '8' }, { bytes: undefined }, {}, 2]) {
-        expectError(() => readAll({ size: wrong(size) }), 'ERR_CSLICE_TYPE');
-      }
-      expectError(() => fillAll({ size: { argument: 0, member: 'data' } }), 'ERR_CSLICE_TYPE', /integer/);
-      expectError(() => fillAll({ size: { argument: 0, member: 'none' } }), 'ERR_CSLICE_TYPE', /integer/);
+      for (const size of [undefined, null, {}, 3n]) expectError(() => readAll({ size }), 'ERR_CSLICE_TYPE', /size/);
+      expectError(() => fillAll({ size: 'buffer.data' }), 'ERR_CSLICE_TYPE', /integer/);
+      expectError(() => readAll({ size: 'data' }), 'ERR_CSLICE_TYPE', /integer/);
     });
 
-    it('a destructor that is none, and functions that are none', () => {
-      for (const value of [undefined, null, 'own_free', {}, 5n]) {
-        expectError(() => readAll({ destructor: wrong(value) }), 'ERR_CSLICE_TYPE', /destructor/);
-      }
-      for (const value of [null, 5, 'text', {}]) {
-        expectError(() => readAll({ failed: wrong(value) }), 'ERR_CSLICE_TYPE', /failed/);
-        expectError(() => readAll({ message: wrong(value) }), 'ERR_CSLICE_TYPE', /message/);
-      }
+    it('what gives nothing back, and functions that are none', () => {
+      for (const free of [undefined, null, {}, 5n])
+        expectError(() => readAll({ free }), 'ERR_CSLICE_TYPE', /free|destructor/);
+      expectError(() => readAll({ free: 'own_no_such' }), 'ERR_CSLICE_RANGE', /own_no_such/);
+      for (const value of [null, 5, 'text', {}])
+        expectError(() => readAll({ failed: value }), 'ERR_CSLICE_TYPE', /failed/);
+      for (const value of [null, 5, {}]) expectError(() => readAll({ message: value }), 'ERR_CSLICE_TYPE', /message/);
+      for (const keeps of [null, 5, 'data', {}]) expectError(() => readAll({ keeps }), 'ERR_CSLICE_TYPE', /keeps/);
+      expectError(() => readAll({ keeps: ['none'] }), 'ERR_CSLICE_RANGE', /keeps/);
+      expectError(() => readAll({ keeps: ['size'] }), 'ERR_CSLICE_TYPE', /keeps/);
+    });
+
+    it('nothing later for what a getter of the declaration says later: each is read once', () => {
+      let reads = 0;
+      const ownership = {
+        returns: 'bytes',
+        from: 'data',
+        free: 'own_free',
+        get size() {
+          return ++reads === 1 ? 'length' : 'none';
+        },
+      };
+      const read = wrong(declare(ownedLibrary(), readPrototype, wrong(ownership))) as AnyFunction;
+      read(8, succeed).release();
+      read(8, succeed).release();
+      expect(reads).to.equal(1);
     });
   });
 });
 
-describe('ownedString', () => {
-  function textOf(options: { destructor?: Destructor } = {}): (...args: unknown[]) => string {
-    return ownedString(func('void *own_text(const char *text)'), {
-      pointer: 'result',
-      destructor: release(),
-      ...options,
-    });
+describe('a function that returns a string', () => {
+  type Text = (...args: unknown[]) => string;
+
+  function textOf(options: Options = {}): Text {
+    return wrong(owned('char *own_text(const char *text)', { returns: 'string', ...options }));
+  }
+
+  function copiedOf(options: Options = {}): Text {
+    const prototype = 'int own_text_out(const char *text, int how, _Out_ char **copy)';
+    return wrong(owned(prototype, { returns: 'string', from: 'copy', ...options }));
   }
 
   it("returns C's string as a JavaScript string, with C's given back", () => {
@@ -540,10 +545,7 @@ describe('ownedString', () => {
   });
 
   it('takes it from an out parameter too', () => {
-    const copied = ownedString(func('int own_text_out(const char *text, int how, _Out_ void **copy)'), {
-      pointer: 2,
-      destructor: release(),
-    });
+    const copied = copiedOf();
     expect(copied('über', succeed)).to.equal('über');
     expectFreed(() => copied('text', failBefore), 0, 'ERR_CSLICE_CALL');
     expectFreed(() => copied('text', failAfter), 1, 'ERR_CSLICE_CALL');
@@ -554,22 +556,19 @@ describe('ownedString', () => {
   });
 
   it('tells a destructor the size that the string has in C, its NUL included', () => {
-    const sized = textOf({ destructor: releaseSized() });
+    const sized = textOf({ free: releaseSized() });
     expect(sized('grüße')).to.equal('grüße');
     expect(ownedCounts().size).to.equal(Buffer.byteLength('grüße') + 1);
   });
 
   it('tells a destructor the right size also of a string that is not UTF-8', () => {
-    const latin1 = ownedString(func('void *own_latin1()'), { pointer: 'result', destructor: releaseSized() });
+    const latin1 = owned('void *own_latin1()', { returns: 'string', free: releaseSized() });
     expect(latin1()).to.equal('caf\ufffd');
     expect(ownedCounts().size).to.equal(5);
   });
 
   it('tells a destructor the right size also when the call failed', () => {
-    const copied = ownedString(func('int own_text_out(const char *text, int how, _Out_ void **copy)'), {
-      pointer: 2,
-      destructor: releaseSized(),
-    });
+    const copied = copiedOf({ free: releaseSized() });
     expectFreed(() => copied('longer text', failAfter), 1, 'ERR_CSLICE_CALL');
     expect(ownedCounts().size).to.equal(12);
   });

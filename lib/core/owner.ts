@@ -1,0 +1,351 @@
+/**
+ * Objects of C libraries: what is known of each for as long as C has it. An object has no bytes for JavaScript, and it may
+ * need other objects, which then outlive it.
+ */
+import { types } from 'node:util';
+import { CSliceError } from '../errors.ts';
+import { host, type Integer } from '../native/host.ts';
+import { handlesTable } from '../native/symbols.ts';
+import { type Destructor, endLast, endLater, giveBackTo, isNative, putOff, runDestructors } from './destructor.ts';
+
+/** What ends by `release()`: a lease, a pin, a use of an object. */
+export interface Hold {
+  release(): void;
+  /** Makes it no newer than `limit`. Returns what it keeps, which must be older, if that may not be so any more. */
+  precede?(limit: number): readonly Hold[];
+}
+
+export const noHolds: readonly Hold[] = [];
+
+/** Destructors that become due by this run at the end of the public call. */
+export function releaseAll(holds: readonly Hold[]): void {
+  if (holds.length === 0) return;
+  putOff(() => {
+    for (const hold of holds) hold.release();
+  });
+}
+
+/** Objects are counted by the name of their type. */
+export interface Kind {
+  readonly name: string;
+  live: number;
+}
+
+/** Of leases, views and callbacks, which are no objects of C. */
+export const uncounted: Kind = { name: '', live: 0 };
+
+const kinds = new Map<string, Kind>();
+let lastKind: Kind = uncounted;
+
+export function kindOf(name: string): Kind {
+  if (name !== lastKind.name) lastKind = findKind(name);
+  return lastKind;
+}
+
+function findKind(name: string): Kind {
+  const kind = kinds.get(name) ?? { name, live: 0 };
+  kinds.set(name, kind);
+  return kind;
+}
+
+/** How many objects of each type this thread owns, those included whose handle is gone and that something keeps. */
+export function liveHandles(): Record<string, number> {
+  const live = [...kinds.values()].filter((kind) => kind.live > 0);
+  return Object.fromEntries(live.map((kind) => [kind.name, kind.live]));
+}
+
+// Objects with a native destructor are written into tables of C's, which C reads when the thread has ended, since
+// JavaScript does not run when its thread is terminated; a call for each would double what it costs. See csrc/handles.c.
+
+/** The doubles of an entry, as indices. */
+const atAddress = 0;
+const atOrder = 1;
+const atFunction = 2;
+const atSignature = 3;
+const atContext = 4;
+const width = 5;
+
+/** In place of a signature: the address is that of a block that an object needs. */
+const isBlock = 3;
+
+const entriesInTable = 256;
+
+/** A place in a table. */
+interface Entry {
+  readonly cells: Float64Array;
+  readonly at: number;
+}
+
+/** For what is in no table. */
+const noEntry: Entry = { cells: new Float64Array(width), at: 0 };
+
+let table = noEntry.cells;
+let nextEntry = entriesInTable;
+const spareEntries: Entry[] = [];
+
+/** What is newer may need what is older, and ends first. */
+let order = 0;
+
+/** @throws {CSliceError} `ERR_CSLICE_NOMEM` */
+function openTable(): void {
+  const address = handlesTable(entriesInTable);
+  const byteLength = width * entriesInTable * Float64Array.BYTES_PER_ELEMENT;
+  const memory = address < 0 ? undefined : host.borrow(address, byteLength);
+  if (memory === undefined) throw new CSliceError('ERR_CSLICE_NOMEM', 'Memory is exhausted: a table of handles');
+  if (types.isArrayBuffer(memory)) table = new Float64Array(memory); // else only scopes and collections end handles
+  nextEntry = 0;
+}
+
+function takeEntry(): Entry {
+  const spare = spareEntries.pop();
+  if (spare !== undefined) return spare;
+  if (nextEntry === entriesInTable) openTable();
+  return table === noEntry.cells ? noEntry : { cells: table, at: width * nextEntry++ };
+}
+
+function giveEntryBack(entry: Entry): void {
+  if (entry !== noEntry) spareEntries.push(entry);
+}
+
+/** As C reads it. 0 for what is not exact: C passes that over. */
+function asDouble(integer: Integer): number {
+  return typeof integer === 'number' ? integer : 0;
+}
+
+/** Keeps memory for objects: at the end of the thread C holds the block until they have ended. */
+export class KeptMemory implements Hold {
+  readonly #hold: Hold;
+  readonly #entry: Entry;
+
+  /** @throws {CSliceError} `ERR_CSLICE_NOMEM`, and the hold is still the caller's */
+  constructor(hold: Hold, block: number) {
+    this.#hold = hold;
+    this.#entry = block === 0 ? noEntry : takeEntry();
+    const { cells, at } = this.#entry;
+    cells[at + atSignature] = isBlock;
+    cells[at + atOrder] = ++order;
+    cells[at + atAddress] = block; // last, since the thread may end in between
+  }
+
+  precede(limit: number): readonly Hold[] {
+    const { cells, at } = this.#entry;
+    cells[at + atOrder] = Math.min(cells[at + atOrder] as number, limit);
+    return noHolds;
+  }
+
+  release(): void {
+    const { cells, at } = this.#entry;
+    cells[at + atAddress] = 0;
+    giveEntryBack(this.#entry);
+    this.#hold.release();
+  }
+}
+
+/** The next smaller order, or about. */
+function below(limit: number): number {
+  return limit - limit * Number.EPSILON;
+}
+
+/** What an {@link Owner} does at its end. Undefined: it only keeps other things. */
+export type Ending = Destructor | undefined;
+
+function doNothing(): void {}
+
+/**
+ * One object. Not its handle, which may be collected before: the registry holds this, and so do the owners of what needs
+ * the object.
+ *
+ * It ends once: when its handle is released or collected, and nothing that was counted by `use` is left.
+ */
+export class Owner implements Hold {
+  kind: Kind = uncounted;
+  address: Integer = 0;
+  /** What this needs, kept until after its own end. */
+  kept: readonly Hold[] = noHolds;
+  /** Views that die with the next call that gets the object. */
+  views: Hold[] | undefined;
+  /** Of views that keep the object: each ends its hold if the view has ended, and tells that. */
+  #viewers: (() => boolean)[] | undefined;
+  #users = 0;
+  #open = false;
+  /** Once released: to be used again at the end. While open it must not be reached from here. */
+  #token: Token | undefined;
+  /** Of now, or the native one from before. */
+  #ending: Ending;
+  #run: (address: Integer) => void = doNothing;
+  #entry = noEntry;
+  #order = 0;
+
+  begin(kind: Kind, address: Integer, ending: Ending, kept: readonly Hold[]): void {
+    if (ending !== this.#ending) this.#choose(ending);
+    kind.live++;
+    this.kind = kind;
+    this.address = address;
+    this.kept = kept;
+    this.#open = true;
+    this.#order = ++order;
+    const { cells, at } = this.#entry;
+    cells[at + atOrder] = order;
+    cells[at + atAddress] = asDouble(address); // last, since the thread may end in between
+  }
+
+  #choose(ending: Ending): void {
+    if (ending !== undefined && isNative(ending)) {
+      if (this.#entry === noEntry) this.#entry = takeEntry();
+      this.#run = ending.end;
+    } else this.#run = ending === undefined ? doNothing : (address) => giveBackTo(ending, BigInt(address), 0);
+    const { fn, signature, context } = isNative(ending) ? ending.fields : { fn: 0, signature: 0, context: 0 };
+    const isExact = typeof fn === 'number' && typeof context === 'number';
+    const { cells, at } = this.#entry;
+    cells[at + atFunction] = isExact ? fn : 0;
+    cells[at + atSignature] = signature;
+    cells[at + atContext] = isExact ? context : 0;
+    this.#ending = ending;
+  }
+
+  /** One more thing that needs the object. To be ended by `release`. */
+  use(): this {
+    this.#users++;
+    return this;
+  }
+
+  release(): void {
+    this.#users--;
+    if (this.#users === 0 && !this.#open) endLater(this);
+  }
+
+  /** Returns whether nothing is left that needs the object. */
+  #close(token: Token | undefined): boolean {
+    if (!this.#open) return false;
+    if (this.views !== undefined) this.endViews(); // while this is open: their holds must not end it
+    if (this.#viewers !== undefined) this.#forgetEndedViews();
+    this.#open = false;
+    this.#token = token;
+    return this.#users === 0;
+  }
+
+  /** The handle is gone. Its token, if it still exists, serves again. The last step of a public call. */
+  close(token: Token | undefined): void {
+    if (this.#close(token)) endLast(this);
+    else runDestructors();
+  }
+
+  /** The same where a public call has more to do. */
+  closeLater(): void {
+    if (this.#close(undefined)) endLater(this);
+  }
+
+  /** Runs the destructor. */
+  end(): void {
+    const { cells, at } = this.#entry;
+    cells[at + atAddress] = 0;
+    this.kind.live--;
+    this.#run(this.address);
+    if (this.kept !== noHolds) this.#letGo();
+    if (typeof this.#ending === 'function') this.#choose(undefined);
+    const token = this.#token;
+    this.#token = undefined;
+    this.#viewers = undefined;
+    if (token !== undefined && idle.length < mostIdle) idle.push(token);
+    else {
+      giveEntryBack(this.#entry);
+      this.#entry = noEntry;
+    }
+  }
+
+  precede(limit: number): readonly Hold[] {
+    if (this.#order <= limit) return noHolds;
+    this.#order = limit;
+    const { cells, at } = this.#entry;
+    cells[at + atOrder] = limit;
+    return this.kept;
+  }
+
+  #letGo(): void {
+    const { kept } = this;
+    this.kept = noHolds;
+    releaseAll(kept);
+  }
+
+  /** Ends without letting go what it keeps, which is the caller's again. */
+  forsake(): void {
+    this.kept = noHolds;
+    this.closeLater();
+  }
+
+  /** Keeps more, until the object's end. */
+  keepToo(holds: readonly Hold[]): void {
+    this.#putBefore(holds);
+    this.kept = [...this.kept, ...holds];
+  }
+
+  /** What is kept may be newer than this, and must end after it all the same. */
+  #putBefore(holds: readonly Hold[]): void {
+    const path = new Set<Hold>([this]);
+    const stack = [{ hold: this as Hold, holds, at: 0, limit: below(this.#order) }];
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const hold = top.holds[top.at++];
+      if (hold === undefined) {
+        path.delete(top.hold);
+        stack.pop();
+      } else if (!path.has(hold)) {
+        const kept = hold.precede?.(top.limit) ?? noHolds;
+        path.add(hold);
+        stack.push({ hold, holds: kept, at: 0, limit: below(top.limit) });
+      }
+    }
+  }
+
+  /** Ends the views that were promised only until the next use of the object. */
+  endViews(): void {
+    const { views } = this;
+    this.views = undefined;
+    if (views !== undefined) releaseAll(views);
+  }
+
+  addView(view: Hold): void {
+    this.views = [...(this.views ?? []), view];
+  }
+
+  addViewer(endIfEnded: () => boolean): void {
+    if (this.#viewers !== undefined && this.#viewers.length % 64 === 63) this.#forgetEndedViews(); // or they would pile up
+    this.#viewers = [...(this.#viewers ?? []), endIfEnded];
+  }
+
+  #forgetEndedViews(): void {
+    this.#viewers = this.#viewers?.filter((endIfEnded) => !endIfEnded());
+  }
+}
+
+/** Whether a value is a {@link Token}, and not a proxy of one or an object that imitates it. */
+export let isToken: (value: unknown) => value is Token;
+
+/** What the collector watches. A handle holds one; released ones serve again, since registering costs more than all else. */
+export class Token {
+  readonly #owner = new Owner();
+
+  constructor() {
+    registry.register(this, this.#owner);
+  }
+
+  static {
+    isToken = (value): value is Token => typeof value === 'object' && value !== null && #owner in value;
+  }
+
+  get owner(): Owner {
+    return this.#owner;
+  }
+}
+
+const registry = new FinalizationRegistry<Owner>((owner) => {
+  owner.close(undefined);
+});
+const idle: Token[] = [];
+const mostIdle = 1024;
+
+/** A token whose owner has begun. @throws {CSliceError} `ERR_CSLICE_NOMEM`, and nothing has begun then */
+export function own(kind: Kind, address: Integer, ending: Ending, kept: readonly Hold[]): Token {
+  const token = idle.pop() ?? new Token();
+  token.owner.begin(kind, address, ending, kept);
+  return token;
+}

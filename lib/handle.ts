@@ -1,0 +1,277 @@
+/** Objects of a C library as JavaScript holds them, and what can be kept for as long as an object lives. */
+import { inspect, types } from 'node:util';
+import { checkAddress, elementsOf, toInteger } from './core/check.ts';
+import { checkDestructor, type Destructor } from './core/destructor.ts';
+import { readOptions } from './core/options.ts';
+import {
+  type Ending,
+  type Hold,
+  isToken,
+  KeptMemory,
+  type Kind,
+  kindOf,
+  noHolds,
+  type Owner,
+  own,
+  releaseAll,
+  type Token,
+  uncounted,
+} from './core/owner.ts';
+import { CSliceError, rangeError, show, typeError } from './errors.ts';
+import type { Integer } from './native/host.ts';
+import { blockOfPin, type Pin, pin } from './pin.ts';
+import { isSlice, liveReference, type Slice, sliceLease } from './slice.ts';
+
+/** What a handle, a view or a callback may keep. */
+export type Keepable = Handle | Slice | ArrayBuffer | SharedArrayBuffer | ArrayBufferView | Tied;
+
+/** Whether a value is a {@link Tied}, and not a proxy of one or an object that imitates it. */
+export let isTied: (value: unknown) => value is Tied;
+
+let tokenIn: (tied: Tied) => Token;
+
+/** What has an address, and an owner that keeps it: a callback. */
+export abstract class Tied implements Disposable {
+  #token: Token | undefined;
+
+  constructor(token: Token) {
+    if (!isToken(token)) throw typeError('A Callback is made by callback()');
+    this.#token = token;
+  }
+
+  static {
+    isTied = (value): value is Tied => typeof value === 'object' && value !== null && #token in value;
+    tokenIn = (tied) => {
+      const token = tied.#token;
+      if (token === undefined) throw new CSliceError('ERR_CSLICE_RELEASED', 'This callback has been released');
+      return token;
+    };
+  }
+
+  /** What C calls. Valid until the release, and for as long as something keeps the callback. */
+  get address(): bigint {
+    return BigInt(tokenIn(this).owner.address);
+  }
+
+  get released(): boolean {
+    return this.#token === undefined;
+  }
+
+  /** Unregisters it, once nothing keeps it and it is not running. C must not call it then. */
+  release(): void {
+    const token = this.#token;
+    this.#token = undefined;
+    token?.owner.close(token);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}
+
+/** @throws {CSliceError} `ERR_CSLICE_RELEASED` */
+export function ownerOfTied(tied: Tied): Owner {
+  return tokenIn(tied).owner;
+}
+
+/** Keeps `value` until the release of what this returns. @throws {CSliceError} for what is released or cannot be kept */
+export function keep(name: string, value: unknown): Hold {
+  if (isHandle(value)) return ownerOf(value).use();
+  if (isSlice(value)) return keptMemory(sliceLease(value), liveReference(value).block);
+  if (isTied(value)) return ownerOfTied(value).use();
+  if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return keptPin(pin(value as ArrayBuffer));
+  throw typeError(`${name} must be a handle, a slice, a callback or a buffer to be kept, got ${show(value)}`);
+}
+
+function keptPin(held: Pin): Hold {
+  return keptMemory(held, blockOfPin(held));
+}
+
+function keptMemory(hold: Hold, block: number): Hold {
+  try {
+    return new KeptMemory(hold, block);
+  } catch (error) {
+    hold.release();
+    throw error;
+  }
+}
+
+/** Keeps all, or none. */
+export function keepAll(name: string, values: readonly unknown[]): readonly Hold[] {
+  if (values.length === 0) return noHolds;
+  const kept: Hold[] = [];
+  try {
+    for (const value of values) kept.push(keep(name, value));
+  } catch (error) {
+    releaseAll(kept);
+    throw error;
+  }
+  return kept;
+}
+
+/** For the modules beside this one. */
+export let ownerOf: (handle: Handle) => Owner;
+/** Whether a value is a handle, and not a proxy of one or an object that imitates it. */
+export let isHandle: (value: unknown) => value is Handle;
+/** Undefined for a released one, and for what is no handle. */
+export let ownerOrNone: (value: object) => Owner | undefined;
+let makeHandle: (name: string, token: Token) => Handle;
+
+export interface HandleOptions {
+  /** What the object needs: it lives until the object's destructor has run. */
+  keeps?: readonly Keepable[];
+}
+
+/**
+ * An object of a C library that JavaScript owns: a database, a context, a document.
+ *
+ * The destructor runs once: at the release, at the end of a `using` scope, or after a collection; in every case after
+ * everything that keeps the handle has gone, and in the thread that made it. Any use after the release throws a
+ * {@link CSliceError} with the code `ERR_CSLICE_RELEASED`.
+ */
+export class Handle<Name extends string = string> implements Disposable {
+  readonly #name: Name;
+  #token: Token | undefined;
+
+  private constructor(name: Name, token: Token) {
+    if (!isToken(token)) throw typeError('A Handle is made by func() or Handle.adopt()');
+    this.#name = name;
+    this.#token = token;
+  }
+
+  /**
+   * Takes ownership of an object that C made. If this throws, the object is still the caller's.
+   *
+   * @param name what its C type is called: functions whose prototype has a `name *` take it
+   * @param destructor a C function (see `destructor()`), or one of JavaScript, called with the address and 0; `null`:
+   *   the object goes with what it keeps
+   * @example
+   * using zip = Handle.adopt('zip_t', openFromElsewhere(), destructor(lib, 'zip_close'));
+   */
+  static adopt<Name extends string>(
+    name: Name,
+    address: bigint,
+    destructor: Destructor | null,
+    options?: HandleOptions,
+  ): Handle<Name> {
+    if (typeof name !== 'string') throw typeError(`name must be a string, got ${show(name)}`);
+    if (name === '') throw rangeError('name must not be empty');
+    const integer = exactly(address);
+    if (destructor !== null) checkDestructor(destructor);
+    const kept = options === undefined ? noHolds : keepAll('keeps', keepsOf(options));
+    return Handle.#own(name, integer, destructor ?? undefined, kept);
+  }
+
+  static #own<Name extends string>(name: Name, address: Integer, ending: Ending, kept: readonly Hold[]): Handle<Name> {
+    try {
+      return new Handle(name, own(kindOf(name), address, ending, kept));
+    } catch (error) {
+      releaseAll(kept);
+      throw error;
+    }
+  }
+
+  static {
+    ownerOf = (handle) => handle.#live().owner;
+    isHandle = (value): value is Handle => typeof value === 'object' && value !== null && #token in value;
+    ownerOrNone = (value) => (#token in value ? value.#token?.owner : undefined);
+    makeHandle = (name, token) => new Handle(name, token);
+    Object.defineProperty(Handle.prototype, inspect.custom, {
+      value(this: Handle) {
+        return this.#describe();
+      },
+    });
+  }
+
+  /** What the C type is called. */
+  get name(): Name {
+    return this.#name;
+  }
+
+  /** Where the object is. Valid for C until the release; it keeps nothing alive. */
+  get address(): bigint {
+    return BigInt(this.#live().owner.address);
+  }
+
+  get released(): boolean {
+    return this.#token === undefined;
+  }
+
+  /** Keeps the object while C works with it in the background: the destructor waits for the end of the lease. */
+  lease(): HandleLease {
+    return new HandleLease(this);
+  }
+
+  /** Lets the object go. Its destructor runs now, unless something still keeps it. Does nothing the second time. */
+  release(): void {
+    const token = this.#token;
+    this.#token = undefined;
+    token?.owner.close(token);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  #describe(): string {
+    const token = this.#token;
+    if (token === undefined) return `${this.#name} (released)`;
+    return `${this.#name} at 0x${token.owner.address.toString(16)} (open)`;
+  }
+
+  #live(): Token {
+    if (this.#token === undefined) throw new CSliceError('ERR_CSLICE_RELEASED', `This ${this.#name} has been released`);
+    return this.#token;
+  }
+}
+
+/** For functions whose result is a handle; `kept` is theirs again if this throws. */
+export function handleFor(kind: Kind, address: Integer, ending: Ending, kept: readonly Hold[]): Handle {
+  return makeHandle(kind.name, own(kind, address, ending, kept));
+}
+
+/** A hold on an object that delays its destructor. Made by `handle.lease()`; ends by collection if it is forgotten. */
+export class HandleLease implements Disposable {
+  #token: Token | undefined;
+
+  constructor(handle: Handle) {
+    if (!isHandle(handle)) throw typeError('A HandleLease is made by handle.lease()');
+    const owner = ownerOf(handle);
+    this.#token = own(uncounted, owner.address, undefined, [owner.use()]);
+  }
+
+  /** Where the object is, for as long as the lease lasts. @throws {CSliceError} `ERR_CSLICE_RELEASED` */
+  get address(): bigint {
+    if (this.#token === undefined) throw new CSliceError('ERR_CSLICE_RELEASED', 'This lease has ended');
+    return BigInt(this.#token.owner.address);
+  }
+
+  get released(): boolean {
+    return this.#token === undefined;
+  }
+
+  /** Ends the lease. Does nothing the second time. */
+  release(): void {
+    const token = this.#token;
+    this.#token = undefined;
+    token?.owner.close(token);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}
+
+/** An address as C gets it. Most are numbers, and one conversion tells it. */
+function exactly(address: bigint): Integer {
+  if (typeof address === 'bigint') {
+    const number = Number(address);
+    if (number > 0 && number < Number.MAX_SAFE_INTEGER) return number;
+  }
+  return toInteger(checkAddress('address', address));
+}
+
+function keepsOf(options: HandleOptions): readonly unknown[] {
+  const { keeps } = readOptions('options', options, ['keeps']);
+  return keeps === undefined ? noHolds : elementsOf('keeps', keeps);
+}
