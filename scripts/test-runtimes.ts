@@ -1,9 +1,16 @@
 // Runs the whole test suite on every supported Node, and the core of it on Bun and Deno as well. Their executables come
-// from npm. An argument or more chooses among the runtimes: `npm run test:runtimes -- node-22 bun`.
+// from npm. An argument or more chooses among the runtimes: `npm run test:runtimes -- node-22 bun`. Of those that
+// `--core` names, the core alone is run.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 
+const { positionals: chosen, values } = parseArgs({
+  allowPositionals: true,
+  options: { core: { type: 'string', multiple: true, default: [] } },
+});
+const coreOnly = values.core;
 const root = join(import.meta.dirname, '..');
 const directory = join(root, 'build/runtimes');
 const core = 'test/runtimes/core.ts';
@@ -152,10 +159,9 @@ if (built.status !== 0) {
   console.error(built.stdout, built.stderr);
   process.exit(1);
 }
-const chosen = process.argv.slice(2);
 let failed = 0;
 for (const runtime of runtimes) {
-  if (chosen.length > 0 && !chosen.includes(runtime.name)) continue;
+  if (chosen.length > 0 && !chosen.includes(runtime.name) && !coreOnly.includes(runtime.name)) continue;
   if (!(await test(runtime))) failed++;
 }
 process.exitCode = failed === 0 ? 0 : 1;
