@@ -42,7 +42,7 @@ describe('memory that is given back while Node works on it', function () {
       const part = all.filter((cell) => cell.group === group);
       const settings = { runtime: thisNode, freed: ['poison', 'unmap'] as const, jobs: 2 };
       const { failures } = await runAll(part, settings, lab);
-      expect(failures.map(show)).to.deep.equal([]);
+      expect(failures.map(show), failures.map(show).join('\n')).to.deep.equal([]);
     });
   }
 });
