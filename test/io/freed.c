@@ -9,7 +9,9 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <execinfo.h>
 #include <link.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -42,8 +44,9 @@ static struct entry *entries; /* one for each page; only those of first pages ar
 static atomic_size_t used;
 static int forbid;
 
+static pthread_mutex_t freed_mutex = PTHREAD_MUTEX_INITIALIZER; /* guards the list */
 static char **freed; /* the blocks that are poisoned now */
-static atomic_size_t freed_count;
+static size_t freed_count;
 
 /* The code of the library that is watched. */
 static struct {
@@ -107,9 +110,10 @@ static void give_back(char *memory) {
         return;
     }
     memset(memory, POISON, entry->size);
-    size_t index = atomic_fetch_add(&freed_count, 1);
-    if (index >= MOST_FREED) die("freed.c: too many poisoned blocks\n");
-    freed[index] = memory;
+    pthread_mutex_lock(&freed_mutex); /* V8 frees on threads of its own */
+    if (freed_count == MOST_FREED) die("freed.c: too many poisoned blocks\n");
+    freed[freed_count++] = memory;
+    pthread_mutex_unlock(&freed_mutex);
 }
 
 void *malloc(size_t size) {
@@ -171,13 +175,15 @@ int freed_owns(const void *memory) {
 /* How many blocks were written to after they had been given back. Forbids them from here on. */
 int freed_written(void) {
     int written = 0;
-    size_t count = atomic_exchange(&freed_count, 0);
-    for (size_t i = 0; i < count; i++) {
+    pthread_mutex_lock(&freed_mutex);
+    for (size_t i = 0; i < freed_count; i++) {
         const unsigned char *bytes = (const unsigned char *)freed[i];
         size_t size = entry_of(bytes)->size;
         if (size > 0 && (bytes[0] != POISON || memcmp(bytes, bytes + 1, size - 1) != 0)) written++;
         retire(freed[i]);
     }
+    freed_count = 0;
+    pthread_mutex_unlock(&freed_mutex);
     return written;
 }
 
@@ -186,7 +192,12 @@ static struct sigaction before;
 static void on_fault(int signal, siginfo_t *info, void *context) {
     (void)signal;
     (void)context;
-    if (ours(info->si_addr)) die("freed.c: freed memory was touched\n");
+    if (ours(info->si_addr)) {
+        void *frames[40];
+        int count = backtrace(frames, 40);
+        backtrace_symbols_fd(frames, count, 2);
+        die("freed.c: freed memory was touched\n");
+    }
     sigaction(SIGSEGV, &before, NULL); /* not ours: it happens once more */
 }
 

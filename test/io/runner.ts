@@ -134,13 +134,13 @@ async function runBatch(cells: readonly CellName[], freed: Freed, runtime: Runti
   rmSync(directory, { recursive: true, force: true });
   if (started === ended && ended === cells.length - 1 && status === 0) return { done: cells.length, failures };
   const at = started > ended ? started : Math.max(ended, 0);
-  const why = `the process ended with ${signal ?? status}: ${firstLine(errors)}`;
+  const why = `the process ended with ${signal ?? status}: ${/freed\.c/.test(errors) ? errors : firstLine(errors)}`;
   if (cells[at]?.event === 'thread ended' && nodesOwn.test(why)) return { done: at + 1, failures };
   return { done: at + 1, failures: [...failures, { ...(cells[at] as CellName), freed, faults: [why] }] };
 }
 
-/** Node's own fault: a thread that ends while HTTP/2 reads may abort the process, with plain Buffers as well. */
-const nodesOwn = /onread->IsFunction\(\)/;
+/** Node's own fault: a thread that ends while HTTP/2 or TLS reads may abort the process, with plain Buffers as well. */
+const nodesOwn = /onread->IsFunction\(\)|FromJust Maybe value is Nothing/;
 
 function firstLine(text: string): string {
   const lines = text.split('\n').filter((line) => /freed\.c|Error|assert|Assert|fatal|FATAL|panic/.test(line));
