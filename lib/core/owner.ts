@@ -224,7 +224,7 @@ export class Owner implements Hold {
     return this.#users === 0;
   }
 
-  /** The handle is gone. Its token, if it still exists, serves again. The last step of a public call. */
+  /** The handle was released or collected. A `token` that still exists is reused. The last step of a public call. */
   close(token: Token | undefined): void {
     if (this.#close(token)) endLast(this);
     else runDestructors();
@@ -320,7 +320,7 @@ export class Owner implements Hold {
 /** Whether a value is a {@link Token}, and not a proxy of one or an object that imitates it. */
 export let isToken: (value: unknown) => value is Token;
 
-/** What the collector watches. A handle holds one; released ones serve again, since registering costs more than all else. */
+/** Registered for finalization and held by a handle. Released tokens are reused, since registering is the costliest step. */
 export class Token {
   readonly #owner = new Owner();
 

@@ -166,7 +166,7 @@ describe('Handle', () => {
     expect(order).to.deep.equal(['one', 'other', 'slice']);
   });
 
-  it('serves again without mixing up names, destructors and what is kept', () => {
+  it('is made from a reused token without mixing up names, destructors and what is kept', () => {
     for (let i = 0; i < 3000; i++) {
       const parent = adopt('p');
       const other = Handle.adopt(`kind${i % 3}`, 1n, null, { keeps: [parent] });

@@ -73,7 +73,7 @@ describe('libxml2', () => {
     expect(stats().liveHandles).to.deep.equal({});
   });
 
-  it('keeps the document while only a child is in reach', async () => {
+  it('keeps the document while only a child is reachable', async () => {
     const item = (() => xml.firstChild(xml.root(read())))();
     await settle(stats);
     expect(xml.contentOf(item)).to.equal('grüße');
