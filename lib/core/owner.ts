@@ -320,7 +320,7 @@ export class Owner implements Hold {
 /** Whether a value is a {@link Token}, and not a proxy of one or an object that imitates it. */
 export let isToken: (value: unknown) => value is Token;
 
-/** Registered for finalization and held by a handle. Released tokens are reused, since registering is the costliest step. */
+/** Registered for finalization and held by a handle. Released ones are reused, since registering costs the most. */
 export class Token {
   readonly #owner = new Owner();
 
