@@ -103,8 +103,8 @@ int cslice__block_clone(const cslice_block *source, size_t size, cslice_block **
     return 0;
 }
 
-int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context,
-                        cslice__mailbox *mailbox, cslice_block **block) {
+int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t function,
+                        void *context, cslice__mailbox *mailbox, cslice_block **block) {
     if (size > PTRDIFF_MAX) return CSLICE_EINVAL;
     cslice_block *made = header_new(kind, data, size);
     if (made == NULL) return CSLICE_ENOMEM;
@@ -117,7 +117,8 @@ int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t fu
     return 0;
 }
 
-int cslice__block_wrap(void *data, size_t size, cslice_free_function *function, void *context, cslice_block **block) {
+int cslice__block_wrap(void *data, size_t size, cslice_free_function *function, void *context,
+                       cslice_block **block) {
     cslice_block *made = header_new(CSLICE__WRAPPED, data, size);
     if (made == NULL) return CSLICE_ENOMEM;
     made->destructor.function = (uintptr_t)function;
@@ -126,7 +127,8 @@ int cslice__block_wrap(void *data, size_t size, cslice_free_function *function, 
     return 0;
 }
 
-void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context) {
+void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr_t function,
+                             void *context) {
     switch (kind) {
     case CSLICE__HEAP: data_free(data, size); break;
     case CSLICE__PTR: ((free_ptr *)function)(data); break;
@@ -158,7 +160,8 @@ int64_t cslice__block_finish(cslice_block *block) {
     cslice_block ended = *block; /* a destructor may call back into this library */
     header_free(block);
     if (ended.kind == CSLICE__CALLBACK) return (int64_t)ended.destructor.function;
-    cslice__block_give_back((cslice__kind)ended.kind, ended.data, ended.size, ended.destructor.function, ended.context);
+    cslice__block_give_back((cslice__kind)ended.kind, ended.data, ended.size,
+                            ended.destructor.function, ended.context);
     return 0;
 }
 
@@ -167,7 +170,8 @@ static bool is_counted(const cslice_block *block) {
 }
 
 void cslice__block_drop(cslice_block *block, cslice__end end) {
-    /* Release, so that every thread's writes are done; acquire, so that the last one sees them before it frees. */
+    /* Release, so that every thread's writes are done; acquire, so that the last one sees them
+     * before it frees. */
     if (atomic_fetch_sub_explicit(&block->references, 1, memory_order_acq_rel) != 1) return;
     if (is_counted(block)) cslice__counts_ended(block->size, end);
     int saved = errno; /* a destructor, or a wake, may change it */
@@ -176,7 +180,8 @@ void cslice__block_drop(cslice_block *block, cslice__end end) {
         cslice__block_finish(block);
     } else {
         /* Its thread has ended: a native destructor runs here, a JavaScript one cannot. */
-        if (!cslice__mailbox_post(mailbox, block) && cslice__block_finish(block) != 0) cslice__counts_lost(1);
+        if (!cslice__mailbox_post(mailbox, block) && cslice__block_finish(block) != 0)
+            cslice__counts_lost(1);
         cslice__mailbox_unref(mailbox);
     }
     errno = saved;
@@ -235,7 +240,8 @@ int cslice_block_new(size_t size, cslice_block **block) {
 
 int cslice_block_adopt(void *data, size_t size, cslice_free_function *free_function, void *context,
                        cslice_block **block) {
-    return cslice__block_adopt(CSLICE__FREE_FUNCTION, data, size, (uintptr_t)free_function, context, NULL, block);
+    return cslice__block_adopt(CSLICE__FREE_FUNCTION, data, size, (uintptr_t)free_function, context,
+                               NULL, block);
 }
 
 cslice_block *cslice_block_ref(cslice_block *block) {
@@ -271,7 +277,8 @@ int cslice__block_kind_of(uint32_t signature, cslice__kind *kind) {
     return 0;
 }
 
-void cslice_give_back(uint64_t address, uint64_t size, uint64_t function, uint32_t signature, uint64_t context) {
+void cslice_give_back(uint64_t address, uint64_t size, uint64_t function, uint32_t signature,
+                      uint64_t context) {
     cslice__kind kind;
     if (function == 0 || cslice__block_kind_of(signature, &kind) != 0) return;
     int saved = errno; /* the destructor may change it */

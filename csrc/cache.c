@@ -1,8 +1,9 @@
 /*
- * Small blocks that have ended and wait for their next use, with their data and with what V8 has made to show it. Blocks
- * come and go with every slice, and in floods with a garbage collection, which leave malloc with lists that it searches
- * for long: a slice that was dropped cost 0.7 µs there. Each JavaScript thread keeps some by size, without a lock. V8 ends
- * what it has collected on threads of its own: they return it to the thread that made it, since free() beside that
+ * Small blocks that have ended and wait for their next use, with their data and with what V8 has
+ * made to show it. Blocks come and go with every slice, and in floods with a garbage collection,
+ * which leave malloc with lists that it searches for long: a slice that was dropped cost 0.7 µs
+ * there. Each JavaScript thread keeps some by size, without a lock. V8 ends what it has collected
+ * on threads of its own: they return it to the thread that made it, since free() beside that
  * thread's malloc() makes both slow.
  */
 #include "internal.h"
@@ -12,12 +13,15 @@
 #define CLASSES (CSLICE__SMALL / CSLICE__SMALL_UNIT + 1)
 
 struct cslice__cache {
-    cslice_block *first[CLASSES]; /* by the size of their data, in units; first the ones without data */
+    cslice_block
+        *first[CLASSES]; /* by the size of their data, in units; first the ones without data */
     size_t bytes;
-    _Atomic(cslice_block *) returned; /* by other threads; a stack that only the owner empties, all at once */
+    _Atomic(cslice_block *)
+        returned; /* by other threads; a stack that only the owner empties, all at once */
     atomic_size_t returned_bytes;
     atomic_bool open; /* other threads may return blocks */
-    bool owned;       /* a thread has it: until it has emptied it, nobody else may take it over. Guarded by the mutex */
+    bool owned; /* a thread has it: until it has emptied it, nobody else may take it over. Guarded
+                   by the mutex */
     cslice__cache *next;
 };
 
@@ -137,7 +141,8 @@ cslice_block *cslice__cache_take(size_t size) {
     cslice__cache *own = mine; /* looked up once */
     if (own == NULL) return NULL;
     cslice_block **first = list_for(own, size);
-    if (*first == NULL && atomic_load_explicit(&own->returned, memory_order_relaxed) != NULL) collect_returned(own);
+    if (*first == NULL && atomic_load_explicit(&own->returned, memory_order_relaxed) != NULL)
+        collect_returned(own);
     cslice_block *block = *first;
     if (block == NULL || must_fail(size)) return NULL;
     *first = block->link.next;
@@ -158,8 +163,8 @@ static bool return_block(cslice__cache *maker, cslice_block *block) {
     cslice_block *first = atomic_load_explicit(&maker->returned, memory_order_relaxed);
     do {
         block->link.next = first;
-    } while (!atomic_compare_exchange_weak_explicit(&maker->returned, &first, block, memory_order_release,
-                                                    memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&maker->returned, &first, block,
+                                                    memory_order_release, memory_order_relaxed));
     return true;
 }
 

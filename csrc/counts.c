@@ -1,15 +1,17 @@
 /*
- * What is allocated and what became of the rest. Each JavaScript thread counts in a place of its own, with plain loads
- * and stores: atomic additions to shared counters cost a fifth of a small allocation, and much more between threads.
+ * What is allocated and what became of the rest. Each JavaScript thread counts in a place of its
+ * own, with plain loads and stores: atomic additions to shared counters cost a fifth of a small
+ * allocation, and much more between threads.
  *
- * Live bytes are needed as a total, for the peak and the limit: a thread keeps what it has added since it last told the
- * others, and tells them at the latest after UNTOLD_BYTES.
+ * Live bytes are needed as a total, for the peak and the limit: a thread keeps what it has added
+ * since it last told the others, and tells them at the latest after UNTOLD_BYTES.
  */
 #include "internal.h"
 
 #define UNTOLD_BYTES ((int64_t)64 << 10)
 
-/* cslice_reuse_account. JavaScript writes all but the capacity: doubles, since those are what it reads and writes fast. */
+/* cslice_reuse_account. JavaScript writes all but the capacity: doubles, since those are what it
+ * reads and writes fast. */
 typedef struct account {
     _Atomic double released;
     _Atomic double taken;
@@ -30,8 +32,8 @@ typedef struct counters {
 } counters;
 
 static struct {
-    atomic_uint_fast64_t limit;         /* 0: none */
-    atomic_uint_fast64_t reuse;         /* bytes that each thread may put aside while there is no limit */
+    atomic_uint_fast64_t limit; /* 0: none */
+    atomic_uint_fast64_t reuse; /* bytes that each thread may put aside while there is no limit */
     atomic_uint_fast64_t claimed_bytes; /* allocations under way, where there is a limit */
     atomic_int_fast64_t live_bytes;
     atomic_uint_fast64_t peak_bytes;
@@ -40,7 +42,8 @@ static struct {
 } totals = {.reuse = CSLICE__REUSE_BYTES};
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards the list */
-static counters others; /* of threads without counters of their own, and of those that have ended; first of the list */
+static counters others; /* of threads without counters of their own, and of those that have ended;
+                           first of the list */
 static CSLICE__THREAD_LOCAL counters *mine;
 
 static uint64_t get(const atomic_uint_fast64_t *counter) {
@@ -58,15 +61,15 @@ static double read_double(const _Atomic double *number) {
 static void raise_peak(int64_t live) {
     uint_fast64_t peak = get(&totals.peak_bytes);
     while (live > 0 && (uint64_t)live > peak &&
-           !atomic_compare_exchange_weak_explicit(&totals.peak_bytes, &peak, (uint64_t)live, memory_order_relaxed,
-                                                  memory_order_relaxed)) {
-    }
+           !atomic_compare_exchange_weak_explicit(&totals.peak_bytes, &peak, (uint64_t)live,
+                                                  memory_order_relaxed, memory_order_relaxed)) {}
 }
 
 /* What the total of live bytes lacks of this thread's: blocks that lie aside are not live. */
 static int64_t untold_of(const counters *own) {
     return atomic_load_explicit(&own->untold, memory_order_relaxed) +
-           atomic_load_explicit(&own->told_aside, memory_order_relaxed) - (int64_t)read_double(&own->aside.bytes);
+        atomic_load_explicit(&own->told_aside, memory_order_relaxed) -
+        (int64_t)read_double(&own->aside.bytes);
 }
 
 static void tell(counters *own) {
@@ -75,11 +78,13 @@ static void tell(counters *own) {
     int64_t before = atomic_fetch_add_explicit(&totals.live_bytes, untold, memory_order_relaxed);
     raise_peak(before + own->most_untold);
     atomic_store_explicit(&own->untold, 0, memory_order_relaxed);
-    atomic_store_explicit(&own->told_aside, (int64_t)read_double(&own->aside.bytes), memory_order_relaxed);
+    atomic_store_explicit(&own->told_aside, (int64_t)read_double(&own->aside.bytes),
+                          memory_order_relaxed);
     own->most_untold = 0;
 }
 
-/* Thread-local variables are looked up by a call, so each function here asks once and hands the answer on. */
+/* Thread-local variables are looked up by a call, so each function here asks once and hands the
+ * answer on. */
 static void add_bytes(counters *own, int64_t bytes) {
     if (own == NULL) {
         int64_t before = atomic_fetch_add_explicit(&totals.live_bytes, bytes, memory_order_relaxed);
@@ -87,15 +92,18 @@ static void add_bytes(counters *own, int64_t bytes) {
         return;
     }
     int64_t before = untold_of(own), untold = before + bytes;
-    int64_t higher = bytes < 0 ? before : untold; /* before: JavaScript may have taken what lay aside */
+    int64_t higher =
+        bytes < 0 ? before : untold; /* before: JavaScript may have taken what lay aside */
     if (higher > own->most_untold) own->most_untold = higher;
-    atomic_store_explicit(&own->untold, atomic_load_explicit(&own->untold, memory_order_relaxed) + bytes,
+    atomic_store_explicit(&own->untold,
+                          atomic_load_explicit(&own->untold, memory_order_relaxed) + bytes,
                           memory_order_relaxed);
     if (untold > UNTOLD_BYTES || untold < -UNTOLD_BYTES || get(&totals.limit) != 0) tell(own);
 }
 
 static void add_own(atomic_uint_fast64_t *counter) {
-    atomic_store_explicit(counter, get(counter) + 1, memory_order_relaxed); /* nobody else writes it */
+    atomic_store_explicit(counter, get(counter) + 1,
+                          memory_order_relaxed); /* nobody else writes it */
 }
 
 static void set_capacity(counters *own) {
@@ -132,13 +140,15 @@ void cslice__counts_close(void) {
     uint64_t taken = (uint64_t)read_double(&own->aside.taken);
     pthread_mutex_lock(&mutex);
     tell(own);
-    /* What JavaScript has kept was released before; V8 ends it in a moment, with all else that the thread had. Until then
-       it is counted as live again, which is no peak. */
-    atomic_fetch_add_explicit(&totals.live_bytes, (int64_t)read_double(&own->aside.bytes), memory_order_relaxed);
+    /* What JavaScript has kept was released before; V8 ends it in a moment, with all else that the
+       thread had. Until then it is counted as live again, which is no peak. */
+    atomic_fetch_add_explicit(&totals.live_bytes, (int64_t)read_double(&own->aside.bytes),
+                              memory_order_relaxed);
     add(&others.allocated, get(&own->allocated) + taken);
     for (int end = 0; end < CSLICE__ENDS; end++) add(&others.ended[end], get(&own->ended[end]));
     add(&others.ended[CSLICE__BY_SCOPE], released);
-    add(&others.ended[CSLICE__BY_THREAD_END], taken - released); /* less: unsigned numbers wrap, until V8 has ended them */
+    add(&others.ended[CSLICE__BY_THREAD_END],
+        taken - released); /* less: unsigned numbers wrap, until V8 has ended them */
     unlink_from(&others, own);
     pthread_mutex_unlock(&mutex);
     cslice__mem_free(own);
@@ -185,7 +195,8 @@ int cslice__counts_claim(size_t size, size_t *claimed) {
 }
 
 void cslice__counts_unclaim(size_t claimed) {
-    if (claimed != 0) atomic_fetch_sub_explicit(&totals.claimed_bytes, claimed, memory_order_relaxed);
+    if (claimed != 0)
+        atomic_fetch_sub_explicit(&totals.claimed_bytes, claimed, memory_order_relaxed);
 }
 
 void cslice_limit_set(uint64_t bytes) {
@@ -235,7 +246,8 @@ void cslice_statistics_get(cslice_statistics *statistics) {
         .allocated_blocks = allocated,
         .released_by_scope = ended[CSLICE__BY_SCOPE],
         .released_by_collection = ended[CSLICE__BY_COLLECTION],
-        .released_by_thread_end = ended[CSLICE__BY_THREAD_END] > INT64_MAX ? 0 : ended[CSLICE__BY_THREAD_END],
+        .released_by_thread_end =
+            ended[CSLICE__BY_THREAD_END] > INT64_MAX ? 0 : ended[CSLICE__BY_THREAD_END],
         .released_by_c = ended[CSLICE__BY_C],
         .disowned_blocks = ended[CSLICE__DISOWNED],
         .lost_destructors = get(&totals.lost),

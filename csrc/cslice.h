@@ -4,11 +4,13 @@
  * Holds for every function below, unless its own contract says otherwise:
  *   - Sizes and offsets are in bytes.
  *   - A function that can fail returns 0 (or a non-negative result) or one of the negative codes of
- *     CSLICE_STATUS_MAP, and then has changed nothing. Outputs come last and are written on success only.
- *   - No function touches errno on success, and none keeps a pointer that it was given, except where it says so.
+ *     CSLICE_STATUS_MAP, and then has changed nothing. Outputs come last and are written on success
+ * only.
+ *   - No function touches errno on success, and none keeps a pointer that it was given, except
+ * where it says so.
  *   - Part 1 is for C and C++ programs and may be called from any thread.
- *   - Part 2 serves the JavaScript side. Addresses travel as integers there, since that is the cheapest form for a
- *     foreign function interface.
+ *   - Part 2 serves the JavaScript side. Addresses travel as integers there, since that is the
+ * cheapest form for a foreign function interface.
  */
 #ifndef CSLICE_H
 #define CSLICE_H
@@ -30,13 +32,14 @@ extern "C" {
 #define CSLICE_API __attribute__((visibility("default")))
 #endif
 
-/* Raised whenever a prototype or a meaning below changes: the JavaScript side refuses a library of another ABI. */
+/* Raised whenever a prototype or a meaning below changes: the JavaScript side refuses a library of
+ * another ABI. */
 #define CSLICE_ABI_VERSION 2
 
-#define CSLICE_STATUS_MAP(X)                                                            \
-    X(ENOMEM, -1, "the C allocator has no memory left")                                 \
-    X(ELIMIT, -2, "the allocation would exceed the limit set by cslice_limit_set")      \
-    X(EINVAL, -3, "an argument is out of its domain")                                   \
+#define CSLICE_STATUS_MAP(X)                                                                       \
+    X(ENOMEM, -1, "the C allocator has no memory left")                                            \
+    X(ELIMIT, -2, "the allocation would exceed the limit set by cslice_limit_set")                 \
+    X(EINVAL, -3, "an argument is out of its domain")                                              \
     X(ENOVIEW, -4, "this runtime has no ArrayBuffers over C memory")
 
 enum {
@@ -45,7 +48,7 @@ enum {
 #undef X
 };
 
-/* ---- Part 1: blocks, for C and C++ ------------------------------------------------------------------------ */
+/* ---- Part 1: blocks, for C and C++ ---- */
 
 /* A run of bytes with a size, a way to give it back, and an atomic count of references. */
 typedef struct cslice_block cslice_block;
@@ -53,15 +56,17 @@ typedef struct cslice_block cslice_block;
 /* Gives `data` back. Runs once, on the thread that dropped the last reference. */
 typedef void cslice_free_function(void *data, size_t size, void *context);
 
-/* Makes a block of `size` zeroed bytes, aligned to 16, with one reference that the caller owns. `size` may be 0. */
+/* Makes a block of `size` zeroed bytes, aligned to 16, with one reference that the caller owns.
+ * `size` may be 0. */
 CSLICE_API int cslice_block_new(size_t size, cslice_block **block);
 
 /*
- * Makes a block over memory that the caller owns, with one reference that the caller owns. When the last reference
- * goes, `free_function(data, size, context)` runs; NULL: nothing runs. On failure the memory stays the caller's.
+ * Makes a block over memory that the caller owns, with one reference that the caller owns. When the
+ * last reference goes, `free_function(data, size, context)` runs; NULL: nothing runs. On failure
+ * the memory stays the caller's.
  */
-CSLICE_API int cslice_block_adopt(void *data, size_t size, cslice_free_function *free_function, void *context,
-                                  cslice_block **block);
+CSLICE_API int cslice_block_adopt(void *data, size_t size, cslice_free_function *free_function,
+                                  void *context, cslice_block **block);
 
 /* Takes one more reference. Returns `block`. */
 CSLICE_API cslice_block *cslice_block_ref(cslice_block *block);
@@ -74,19 +79,20 @@ CSLICE_API void *cslice_block_data(const cslice_block *block);
 
 CSLICE_API size_t cslice_block_size(const cslice_block *block);
 
-/* Process-wide counts, each exact when no other thread is at work. Every allocated block is live or released. */
+/* Process-wide counts, each exact when no other thread is at work. Every allocated block is live or
+ * released. */
 typedef struct cslice_statistics {
     uint64_t live_blocks;
     uint64_t live_bytes;
-    uint64_t peak_bytes;            /* the highest live_bytes has been when C last saw it */
-    uint64_t allocated_blocks;      /* made or adopted since the process started */
-    uint64_t released_by_scope;     /* last reference dropped by JavaScript's release() */
+    uint64_t peak_bytes;             /* the highest live_bytes has been when C last saw it */
+    uint64_t allocated_blocks;       /* made or adopted since the process started */
+    uint64_t released_by_scope;      /* last reference dropped by JavaScript's release() */
     uint64_t released_by_collection; /* last reference dropped after a garbage collection */
     uint64_t released_by_thread_end; /* last reference dropped by the end of a JavaScript thread */
-    uint64_t released_by_c;         /* last reference dropped by cslice_block_unref */
-    uint64_t disowned_blocks;       /* handed to C with their memory */
-    uint64_t lost_destructors;      /* JavaScript destructors whose thread had ended */
-    uint64_t failed_destructors;    /* JavaScript destructors that threw */
+    uint64_t released_by_c;          /* last reference dropped by cslice_block_unref */
+    uint64_t disowned_blocks;        /* handed to C with their memory */
+    uint64_t lost_destructors;       /* JavaScript destructors whose thread had ended */
+    uint64_t failed_destructors;     /* JavaScript destructors that threw */
 } cslice_statistics;
 
 CSLICE_API void cslice_statistics_get(cslice_statistics *statistics);
@@ -96,7 +102,7 @@ CSLICE_API const char *cslice_status_message(int32_t status);
 
 CSLICE_API uint32_t cslice_abi_version(void);
 
-/* ---- Part 2: for the JavaScript side ----------------------------------------------------------------------- */
+/* ---- Part 2: for the JavaScript side ---- */
 
 /* How a native destructor wants to be called. */
 enum {
@@ -106,44 +112,49 @@ enum {
 };
 
 /* Gives memory back that no block holds, as a native destructor of that signature would. */
-CSLICE_API void cslice_give_back(uint64_t address, uint64_t size, uint64_t function, uint32_t signature,
-                                 uint64_t context);
+CSLICE_API void cslice_give_back(uint64_t address, uint64_t size, uint64_t function,
+                                 uint32_t signature, uint64_t context);
 
 /* cslice_block_unref. */
 CSLICE_API void cslice_block_drop(uint64_t block);
 
 /*
- * Small blocks that are released, and whose ArrayBuffer nobody has seen, may be kept by JavaScript for its next slices,
- * without a call into this library. The thread keeps account of them in four doubles, which every statistics reads:
+ * Small blocks that are released, and whose ArrayBuffer nobody has seen, may be kept by JavaScript
+ * for its next slices, without a call into this library. The thread keeps account of them in four
+ * doubles, which every statistics reads:
  *
  *   released   blocks kept since the thread started; each counts as released by scope
  *   taken      how many of these were taken again; each counts as allocated
  *   bytes      of the blocks that are kept now; not live
- *   capacity   the most that `bytes` may be; the library alone writes it, and sets it to 0 while there is a limit
+ *   capacity   the most that `bytes` may be; the library alone writes it, and sets it to 0 while
+ * there is a limit
  *
- * Whoever releases such a block for good takes it from `released`, ends its ArrayBuffer, and then takes it from
- * `bytes`: so it is never counted as ended twice, and its bytes are at no moment live, which might make a peak.
- * Returns the address of the four, or 0: nothing may be kept.
+ * Whoever releases such a block for good takes it from `released`, ends its ArrayBuffer, and then
+ * takes it from `bytes`: so it is never counted as ended twice, and its bytes are at no moment
+ * live, which might make a peak. Returns the address of the four, or 0: nothing may be kept.
  */
 CSLICE_API int64_t cslice_reuse_account(void);
 
-/* Sets the capacity of every thread, and how many bytes of small memory each keeps in C after its end; at the start
-   4 MiB of either. 0: every release gives its memory back at once. */
+/* Sets the capacity of every thread, and how many bytes of small memory each keeps in C after its
+   end; at the start 4 MiB of either. 0: every release gives its memory back at once. */
 CSLICE_API void cslice_reuse_set(uint64_t bytes);
 
-/* Zeroes these blocks, so that they can be taken: `blocks` holds their addresses as doubles. CSLICE_EINVAL, and nothing
-   is zeroed: one of them has other references, or is not of this library's memory. */
+/* Zeroes these blocks, so that they can be taken: `blocks` holds their addresses as doubles.
+   CSLICE_EINVAL, and nothing is zeroed: one of them has other references, or is not of this
+   library's memory. */
 CSLICE_API int32_t cslice_blocks_renew(const double *blocks, uint32_t count);
 
-/* Room for `count` handles of this thread, all zero, in the layout of csrc/handles.c. When the thread ends, the
-   destructors of those that are written there run, the newest first. CSLICE_ENOMEM. */
+/* Room for `count` handles of this thread, all zero, in the layout of csrc/handles.c. When the
+   thread ends, the destructors of those that are written there run, the newest first.
+   CSLICE_ENOMEM. */
 CSLICE_API int64_t cslice_handles_table(uint32_t count);
 
-/* For a block of this thread that needs handles: the context of cslice_keeper_function(), the CSLICE_CTX_PTR destructor
-   of the block. That gives the memory back by `function`, and lets cslice_due_next return `number`. While there is such
-   a block, the handles of the thread are kept, past its end too. CSLICE_ENOMEM. */
-CSLICE_API int64_t cslice_keeper_new(uint64_t number, uint64_t size, uint64_t function, uint32_t signature,
-                                     uint64_t context);
+/* For a block of this thread that needs handles: the context of cslice_keeper_function(), the
+   CSLICE_CTX_PTR destructor of the block. That gives the memory back by `function`, and lets
+   cslice_due_next return `number`. While there is such a block, the handles of the thread are kept,
+   past its end too. CSLICE_ENOMEM. */
+CSLICE_API int64_t cslice_keeper_new(uint64_t number, uint64_t size, uint64_t function,
+                                     uint32_t signature, uint64_t context);
 CSLICE_API int64_t cslice_keeper_function(void);
 
 /* For a keeper that no block has got. */
@@ -155,9 +166,9 @@ CSLICE_API int64_t cslice_errno_address(void);
 /* Counts a JavaScript destructor that threw. */
 CSLICE_API void cslice_count_failure(void);
 
-/* Runs the native destructors that are due in this mailbox up to the next JavaScript one, and returns the number of
-   that, which the caller must run; 0: nothing is due any more. A mailbox is what the Node-API module's listen()
-   returned to the calling thread. */
+/* Runs the native destructors that are due in this mailbox up to the next JavaScript one, and
+   returns the number of that, which the caller must run; 0: nothing is due any more. A mailbox is
+   what the Node-API module's listen() returned to the calling thread. */
 CSLICE_API int64_t cslice_due_next(uint64_t mailbox);
 
 /* Keeps the library that holds the function at `address` loaded for the life of the process. */
@@ -175,10 +186,12 @@ CSLICE_API void cslice_copy_in(uint64_t destination, const void *source, uint64_
 /* memmove out of C memory into the caller's buffer. */
 CSLICE_API void cslice_copy_out(void *destination, uint64_t source, uint64_t size);
 
-/* Writes a NUL-terminated string to C's stdout and flushes it. Returns 0, or the positive errno of the write. */
+/* Writes a NUL-terminated string to C's stdout and flushes it. Returns 0, or the positive errno of
+ * the write. */
 CSLICE_API int32_t cslice_print(uint64_t text);
 
-/* random() and srandom() of the C library; rand() and srand() where it has none. One generator for the process. */
+/* random() and srandom() of the C library; rand() and srand() where it has none. One generator for
+ * the process. */
 CSLICE_API int64_t cslice_random(void);
 CSLICE_API void cslice_srandom(uint32_t seed);
 
@@ -191,7 +204,8 @@ CSLICE_API int64_t cslice_string_size(uint64_t address, uint32_t width);
 /* The address as an integer. */
 CSLICE_API uint64_t cslice_address_of(const void *memory);
 
-/* For tests: the n-th allocation from here (1: the next) fails, and each one after it; 0: none fails. */
+/* For tests: the n-th allocation from here (1: the next) fails, and each one after it; 0: none
+ * fails. */
 CSLICE_API void cslice_test_fail_allocation(uint64_t n);
 
 #ifdef __cplusplus

@@ -1,5 +1,5 @@
-/* Runs the destructors that wait in a mailbox. It stands above the two files that it joins: a block posts itself to its
-   mailbox, and a mailbox calls nothing of blocks. */
+/* Runs the destructors that wait in a mailbox. It stands above the two files that it joins: a block
+   posts itself to its mailbox, and a mailbox calls nothing of blocks. */
 #include "internal.h"
 
 #include <errno.h>
@@ -8,7 +8,8 @@ int64_t cslice_due_next(uint64_t mailbox) {
     if (mailbox == 0) return 0;
     int64_t number = cslice__handles_told();
     int saved = errno; /* a destructor may change it */
-    for (cslice_block *block; number == 0 && (block = cslice__mailbox_take((void *)(uintptr_t)mailbox)) != NULL;) {
+    for (cslice_block *block;
+         number == 0 && (block = cslice__mailbox_take((void *)(uintptr_t)mailbox)) != NULL;) {
         number = cslice__block_finish(block);
         if (number == 0) number = cslice__handles_told();
     }

@@ -1,10 +1,12 @@
 /*
- * The objects of C libraries that JavaScript owns. JavaScript does not run when its thread is terminated, so C must know
- * which destructors are due; a call for each object would double what it costs. So JavaScript writes the objects into
- * tables of C's, and they are read when the thread has ended.
+ * The objects of C libraries that JavaScript owns. JavaScript does not run when its thread is
+ * terminated, so C must know which destructors are due; a call for each object would double what it
+ * costs. So JavaScript writes the objects into tables of C's, and they are read when the thread has
+ * ended.
  *
- * Memory may need an object: a buffer that a library allots from a context. Such memory is a block whose destructor is
- * `keeper_end`. The objects of an ended thread wait for the last of these blocks, which may be in another thread by then.
+ * Memory may need an object: a buffer that a library allots from a context. Such memory is a block
+ * whose destructor is `keeper_end`. The objects of an ended thread wait for the last of these
+ * blocks, which may be in another thread by then.
  */
 #include "internal.h"
 
@@ -13,9 +15,9 @@
 
 /* As JavaScript writes it, in doubles: an address of user space is exact in one. */
 struct entry {
-    double address;  /* 0: nothing */
-    double order;    /* counts up: what is newer may need what is older */
-    double function; /* 0: nothing to run */
+    double address;   /* 0: nothing */
+    double order;     /* counts up: what is newer may need what is older */
+    double function;  /* 0: nothing to run */
     double signature; /* or IS_BLOCK */
     double context;
 };
@@ -34,7 +36,8 @@ struct table {
 struct objects {
     atomic_size_t references; /* of the thread, and of each block that needs an object */
     struct table *tables;
-    bool holds_blocks; /* the thread has ended, and V8 may end its blocks before the objects that need them */
+    bool holds_blocks; /* the thread has ended, and V8 may end its blocks before the objects that
+                          need them */
 };
 
 /* Of a block that needs objects. */
@@ -71,7 +74,7 @@ int64_t cslice_handles_table(uint32_t count) {
     return (int64_t)(uintptr_t)table->entries;
 }
 
-/* ---- the end of a thread's objects ----------------------------------------------------------------------------- */
+/* ---- the end of a thread's objects ---- */
 
 static int newest_first(const void *a, const void *b) {
     double left = ((const struct entry *)a)->order;
@@ -83,7 +86,8 @@ static struct entry *take_newest(struct table *list) {
     struct table *newest = NULL;
     for (struct table *table = list; table != NULL; table = table->next) {
         if (table->at == table->count) continue;
-        if (newest == NULL || table->entries[table->at].order > newest->entries[newest->at].order) newest = table;
+        if (newest == NULL || table->entries[table->at].order > newest->entries[newest->at].order)
+            newest = table;
     }
     return newest == NULL ? NULL : &newest->entries[newest->at++];
 }
@@ -94,7 +98,8 @@ static void end(const struct entry *entry, bool holds_blocks) {
     if (entry->signature == IS_BLOCK) {
         if (holds_blocks) cslice_block_unref((cslice_block *)(uintptr_t)address);
     } else if (entry->function != 0) {
-        cslice_give_back(address, 0, (uint64_t)entry->function, (uint32_t)entry->signature, (uint64_t)entry->context);
+        cslice_give_back(address, 0, (uint64_t)entry->function, (uint32_t)entry->signature,
+                         (uint64_t)entry->context);
     }
 }
 
@@ -103,7 +108,8 @@ static void end_all(struct objects *objects) {
     for (struct table *table = list; table != NULL; table = table->next) {
         qsort(table->entries, table->count, sizeof *table->entries, newest_first);
     }
-    for (struct entry *entry; (entry = take_newest(list)) != NULL;) end(entry, objects->holds_blocks);
+    for (struct entry *entry; (entry = take_newest(list)) != NULL;)
+        end(entry, objects->holds_blocks);
     while (list != NULL) {
         struct table *next = list->next;
         cslice__mem_free(list);
@@ -113,7 +119,8 @@ static void end_all(struct objects *objects) {
 }
 
 static void drop(struct objects *objects) {
-    if (atomic_fetch_sub_explicit(&objects->references, 1, memory_order_acq_rel) == 1) end_all(objects);
+    if (atomic_fetch_sub_explicit(&objects->references, 1, memory_order_acq_rel) == 1)
+        end_all(objects);
 }
 
 static void hold_blocks(struct objects *objects) {
@@ -136,12 +143,13 @@ void cslice__handles_close(void) {
     drop(objects);
 }
 
-/* ---- memory that needs objects --------------------------------------------------------------------------------- */
+/* ---- memory that needs objects ---- */
 
 static void keeper_end(void *context, void *data) {
     struct keeper *keeper = context;
     struct objects *objects = keeper->objects;
-    cslice_give_back((uint64_t)(uintptr_t)data, keeper->size, keeper->function, keeper->signature, keeper->context);
+    cslice_give_back((uint64_t)(uintptr_t)data, keeper->size, keeper->function, keeper->signature,
+                     keeper->context);
     if (objects == mine) {
         keeper->next = ended;
         ended = keeper;
@@ -155,12 +163,14 @@ int64_t cslice_keeper_function(void) {
     return (int64_t)(uintptr_t)keeper_end;
 }
 
-int64_t cslice_keeper_new(uint64_t number, uint64_t size, uint64_t function, uint32_t signature, uint64_t context) {
+int64_t cslice_keeper_new(uint64_t number, uint64_t size, uint64_t function, uint32_t signature,
+                          uint64_t context) {
     struct objects *objects = open_objects();
     struct keeper *keeper = objects == NULL ? NULL : cslice__mem_alloc(sizeof *keeper, 16, false);
     if (keeper == NULL) return CSLICE_ENOMEM;
     atomic_fetch_add_explicit(&objects->references, 1, memory_order_relaxed);
-    *keeper = (struct keeper){objects, (int64_t)number, (size_t)size, function, signature, context, NULL};
+    *keeper =
+        (struct keeper){objects, (int64_t)number, (size_t)size, function, signature, context, NULL};
     return (int64_t)(uintptr_t)keeper;
 }
 

@@ -1,47 +1,45 @@
 /*
- * The library opened as a Node-API module: what needs JavaScript's own values, above all the ArrayBuffers that own
- * blocks. Each such buffer holds one reference to its block, and gives it back when it is detached, collected, or its
- * thread ends; where its bytes have moved to another buffer, when that one ends.
+ * The library opened as a Node-API module: what needs JavaScript's own values, above all the
+ * ArrayBuffers that own blocks. Each such buffer holds one reference to its block, and gives it
+ * back when it is detached, collected, or its thread ends; where its bytes have moved to another
+ * buffer, when that one ends.
  *
- *   open(cells, node, direct)   where results go, whether this is Node, and whether V8's own buffers are to be used.
- *                            Returns 1 where they are, else 0
- *   alloc(size)              a buffer over a new zeroed block, aligned to 16
- *   allocWith(size, alignment, zero)
- *   adopt(address, size, function, signature, context, anywhere)
- *   adoptCallback(address, size, number)    the same with a JavaScript destructor, known here by a number from 1
- *   take(block, longest)     a buffer over a block that C made: the caller's reference becomes the buffer's
- *   refer(block, address, size)     a buffer over a range of a block with a reference of its own
- *   borrow(address, size)    a buffer over memory that somebody else owns; cells[0] becomes 0
- *   share(block, address, size)     a SharedArrayBuffer over a range of a block with a reference of its own
- *   attach(buffer, isShared, address, size)     a buffer over the memory of any other ArrayBuffer or
- *                            SharedArrayBuffer, which it keeps. CSLICE_EINVAL: memory of WebAssembly, which may move
- *   resize(buffer, block, size)     ends the buffer, and returns one over the resized block; cells[3]: 0, or the
- *                            negative status with which that failed, and the block is as it was
- *   clone(block, size, mayBeShared)     a buffer over a new block with a copy of the bytes, of the given size
- *   disown(buffer, block)    ends the buffer; the memory is C's. cells[0]: the number of a JavaScript destructor that
- *                            will not run, or 0
- *   end(buffer, key)         detaches the buffer, counted as released by scope
- *   lock(buffer, key)        from here only `end` with the key detaches it
- *   requests()               a buffer over counts of the thread's event loop, as 32-bit integers: the first is that of
- *                            its active handles, the last that of the operations under way; undefined: nobody knows
- *   collect()                a full garbage collection
- *   listen(callback)         opens the mailbox; callback runs on the event loop when something is due in it
+ *   open(cells, node, direct)   where results go, whether this is Node, and whether V8's own
+ * buffers are to be used. Returns 1 where they are, else 0 alloc(size)              a buffer over a
+ * new zeroed block, aligned to 16 allocWith(size, alignment, zero) adopt(address, size, function,
+ * signature, context, anywhere) adoptCallback(address, size, number)    the same with a JavaScript
+ * destructor, known here by a number from 1 take(block, longest)     a buffer over a block that C
+ * made: the caller's reference becomes the buffer's refer(block, address, size)     a buffer over a
+ * range of a block with a reference of its own borrow(address, size)    a buffer over memory that
+ * somebody else owns; cells[0] becomes 0 share(block, address, size)     a SharedArrayBuffer over a
+ * range of a block with a reference of its own attach(buffer, isShared, address, size)     a buffer
+ * over the memory of any other ArrayBuffer or SharedArrayBuffer, which it keeps. CSLICE_EINVAL:
+ * memory of WebAssembly, which may move resize(buffer, block, size)     ends the buffer, and
+ * returns one over the resized block; cells[3]: 0, or the negative status with which that failed,
+ * and the block is as it was clone(block, size, mayBeShared)     a buffer over a new block with a
+ * copy of the bytes, of the given size disown(buffer, block)    ends the buffer; the memory is C's.
+ * cells[0]: the number of a JavaScript destructor that will not run, or 0 end(buffer, key) detaches
+ * the buffer, counted as released by scope lock(buffer, key)        from here only `end` with the
+ * key detaches it requests()               a buffer over counts of the thread's event loop, as
+ * 32-bit integers: the first is that of its active handles, the last that of the operations under
+ * way; undefined: nobody knows collect()                a full garbage collection listen(callback)
+ * opens the mailbox; callback runs on the event loop when something is due in it
  *
- * Every function that makes an ArrayBuffer writes the address of its block to cells[0] and the address of the bytes to
- * cells[1], and returns undefined where it fails, with the negative status in cells[0]. Plain results in memory that
- * JavaScript reads are the cheapest way back.
+ * Every function that makes an ArrayBuffer writes the address of its block to cells[0] and the
+ * address of the bytes to cells[1], and returns undefined where it fails, with the negative status
+ * in cells[0]. Plain results in memory that JavaScript reads are the cheapest way back.
  *
- * On the main thread every other call goes through koffi; in worker threads bindings.c takes koffi's place. A function
- * that koffi called must not call Node-API (V8 aborts where that allocates), and nothing here is called by one, but for
- * the wake, which allocates nothing.
+ * On the main thread every other call goes through koffi; in worker threads bindings.c takes
+ * koffi's place. A function that koffi called must not call Node-API (V8 aborts where that
+ * allocates), and nothing here is called by one, but for the wake, which allocates nothing.
  */
 #include "internal.h"
 #include "node_api.h"
 
 #include <stddef.h>
 
-/* The head of libuv's public uv_loop_t. The last field counts what is under way in this thread: file system, sockets,
-   zlib, crypto, asynchronous Node-API work. */
+/* The head of libuv's public uv_loop_t. The last field counts what is under way in this thread:
+   file system, sockets, zlib, crypto, asynchronous Node-API work. */
 typedef struct loop_head {
     void *data;
     unsigned int active_handles;
@@ -52,17 +50,18 @@ typedef struct loop_head {
     } active_reqs;
 } loop_head;
 
-/* One JavaScript environment that opened the library: a thread, or a second copy of the module in it. */
+/* One JavaScript environment that opened the library: a thread, or a second copy of the module in
+ * it. */
 typedef struct module_instance {
-    void *isolate;     /* V8's; NULL: buffers are made by Node-API */
-    loop_head *loop;   /* NULL: unknown */
-    double *cells;     /* JavaScript's memory, see the indices below */
+    void *isolate;   /* V8's; NULL: buffers are made by Node-API */
+    loop_head *loop; /* NULL: unknown */
+    double *cells;   /* JavaScript's memory, see the indices below */
     cslice__mailbox *mailbox;
 } module_instance;
 
 enum { RESULT = 0, ADDRESS = 1, DUE = 2, STATUS = 3, CELLS = 4 };
 
-/* ---- arguments ---------------------------------------------------------------------------------------------- */
+/* ---- arguments ---- */
 
 #define MOST_ARGUMENTS 6
 
@@ -76,7 +75,8 @@ static bool begin_first(invocation *call, napi_env env, napi_callback_info info,
     size_t count = expected;
     void *data = NULL;
     call->env = env;
-    if (cslice__napi.napi_get_cb_info(env, info, &count, call->values, NULL, &data) != 0) return false;
+    if (cslice__napi.napi_get_cb_info(env, info, &count, call->values, NULL, &data) != 0)
+        return false;
     call->instance = data;
     return count >= expected;
 }
@@ -110,7 +110,7 @@ static napi_value fail(const invocation *call, int64_t status) {
     return NULL;
 }
 
-/* ---- buffers that own a reference ----------------------------------------------------------------------------- */
+/* ---- buffers that own a reference ---- */
 
 /* V8 calls this from any thread and in the midst of a collection. */
 static void give_back(void *data, size_t length, void *block) {
@@ -124,13 +124,16 @@ static void give_back_by_node_api(napi_env env, void *data, void *block) {
     give_back(data, 0, block);
 }
 
-/* Some runtimes forbid ArrayBuffers over C memory. There another object owns the reference, and shows no bytes. */
+/* Some runtimes forbid ArrayBuffers over C memory. There another object owns the reference, and
+ * shows no bytes. */
 static napi_value make_by_node_api(napi_env env, void *data, size_t size, cslice_block *block) {
     napi_value owner = NULL;
-    if (cslice__napi.napi_create_external_arraybuffer(env, data, size, give_back_by_node_api, block, &owner) == 0) {
+    if (cslice__napi.napi_create_external_arraybuffer(env, data, size, give_back_by_node_api, block,
+                                                      &owner) == 0) {
         return owner;
     }
-    if (cslice__napi.napi_create_external(env, data, give_back_by_node_api, block, &owner) == 0) return owner;
+    if (cslice__napi.napi_create_external(env, data, give_back_by_node_api, block, &owner) == 0)
+        return owner;
     return NULL;
 }
 
@@ -138,7 +141,8 @@ static void give_back_store(cslice__store *store) {
     give_back(NULL, 0, (char *)store - offsetof(cslice_block, store));
 }
 
-/* Where the bytes of a buffer start: V8 runs no deleter for memory at NULL, which an empty block of C's may have. */
+/* Where the bytes of a buffer start: V8 runs no deleter for memory at NULL, which an empty block of
+ * C's may have. */
 static void *start_of(void *data) {
     static char nowhere;
     return data != NULL ? data : &nowhere;
@@ -154,7 +158,8 @@ static napi_value made(const invocation *call, napi_value buffer, void *data, cs
     return buffer;
 }
 
-/* A buffer that takes over the caller's reference to the block; NULL for memory that nobody counts. */
+/* A buffer that takes over the caller's reference to the block; NULL for memory that nobody counts.
+ */
 static napi_value make(const invocation *call, void *data, size_t size, cslice_block *block) {
     void *isolate = call->instance->isolate, *start = start_of(data);
     napi_value buffer = isolate != NULL ? cslice__v8_buffer(isolate, start, size, give_back, block)
@@ -165,8 +170,9 @@ static napi_value make(const invocation *call, void *data, size_t size, cslice_b
 /* The same over all of a block that was made in this call: nothing else shows its store. */
 static napi_value make_first(const invocation *call, cslice_block *block) {
     void *isolate = call->instance->isolate, *start = start_of(block->data);
-    napi_value buffer = isolate != NULL ? cslice__v8_show(isolate, &block->store, start, block->size)
-                                        : make_by_node_api(call->env, start, block->size, block);
+    napi_value buffer = isolate != NULL
+        ? cslice__v8_show(isolate, &block->store, start, block->size)
+        : make_by_node_api(call->env, start, block->size, block);
     return made(call, buffer, block->data, block);
 }
 
@@ -194,8 +200,8 @@ static napi_value alloc_with(napi_env env, napi_callback_info info) {
     invocation call;
     uint64_t size, alignment;
     bool zero;
-    if (!begin(&call, env, info, 3) || !get_uint64(&call, 0, &size) || !get_uint64(&call, 1, &alignment) ||
-        !get_bool(&call, 2, &zero)) {
+    if (!begin(&call, env, info, 3) || !get_uint64(&call, 0, &size) ||
+        !get_uint64(&call, 1, &alignment) || !get_bool(&call, 2, &zero)) {
         return NULL;
     }
     if (alignment == 0 || (alignment & (alignment - 1)) != 0) return fail(&call, CSLICE_EINVAL);
@@ -209,33 +215,36 @@ static napi_value adopt(napi_env env, napi_callback_info info) {
     uint64_t address, size, function, context;
     uint32_t signature;
     bool anywhere;
-    if (!begin(&call, env, info, 6) || !get_uint64(&call, 0, &address) || !get_uint64(&call, 1, &size) ||
-        !get_uint64(&call, 2, &function) || !get_uint32(&call, 3, &signature) || !get_uint64(&call, 4, &context) ||
+    if (!begin(&call, env, info, 6) || !get_uint64(&call, 0, &address) ||
+        !get_uint64(&call, 1, &size) || !get_uint64(&call, 2, &function) ||
+        !get_uint32(&call, 3, &signature) || !get_uint64(&call, 4, &context) ||
         !get_bool(&call, 5, &anywhere)) {
         return NULL;
     }
     cslice__kind kind;
-    if (address == 0 || function == 0 || cslice__block_kind_of(signature, &kind) != 0) return fail(&call, CSLICE_EINVAL);
+    if (address == 0 || function == 0 || cslice__block_kind_of(signature, &kind) != 0)
+        return fail(&call, CSLICE_EINVAL);
     cslice__mailbox *mailbox = anywhere ? NULL : call.instance->mailbox;
     if (!anywhere && mailbox == NULL) return fail(&call, CSLICE_ENOMEM);
     cslice_block *block;
-    int status = cslice__block_adopt(kind, (void *)(uintptr_t)address, (size_t)size, (uintptr_t)function,
-                                     (void *)(uintptr_t)context, mailbox, &block);
+    int status =
+        cslice__block_adopt(kind, (void *)(uintptr_t)address, (size_t)size, (uintptr_t)function,
+                            (void *)(uintptr_t)context, mailbox, &block);
     return status != 0 ? fail(&call, status) : make_first(&call, block);
 }
 
 static napi_value adopt_callback(napi_env env, napi_callback_info info) {
     invocation call;
     uint64_t address, size, number;
-    if (!begin(&call, env, info, 3) || !get_uint64(&call, 0, &address) || !get_uint64(&call, 1, &size) ||
-        !get_uint64(&call, 2, &number)) {
+    if (!begin(&call, env, info, 3) || !get_uint64(&call, 0, &address) ||
+        !get_uint64(&call, 1, &size) || !get_uint64(&call, 2, &number)) {
         return NULL;
     }
     if (address == 0 || number == 0) return fail(&call, CSLICE_EINVAL);
     if (call.instance->mailbox == NULL) return fail(&call, CSLICE_ENOMEM);
     cslice_block *block;
-    int status = cslice__block_adopt(CSLICE__CALLBACK, (void *)(uintptr_t)address, (size_t)size, (uintptr_t)number,
-                                     NULL, call.instance->mailbox, &block);
+    int status = cslice__block_adopt(CSLICE__CALLBACK, (void *)(uintptr_t)address, (size_t)size,
+                                     (uintptr_t)number, NULL, call.instance->mailbox, &block);
     return status != 0 ? fail(&call, status) : make_first(&call, block);
 }
 
@@ -243,14 +252,18 @@ static napi_value take(napi_env env, napi_callback_info info) {
     invocation call;
     uint64_t longest;
     cslice_block *block;
-    if (!begin(&call, env, info, 2) || !get_block(&call, 0, &block) || !get_uint64(&call, 1, &longest)) return NULL;
+    if (!begin(&call, env, info, 2) || !get_block(&call, 0, &block) ||
+        !get_uint64(&call, 1, &longest))
+        return NULL;
     if (!cslice__block_is_ours(block) || block->size > longest) return fail(&call, CSLICE_EINVAL);
     return make(&call, block->data, block->size, block); /* C may have handed it over before */
 }
 
 static bool get_range(const invocation *call, cslice_block **block, void **data, size_t *size) {
     uint64_t address, length;
-    if (!get_block(call, 0, block) || !get_uint64(call, 1, &address) || !get_uint64(call, 2, &length)) return false;
+    if (!get_block(call, 0, block) || !get_uint64(call, 1, &address) ||
+        !get_uint64(call, 2, &length))
+        return false;
     *data = (void *)(uintptr_t)address;
     *size = (size_t)length;
     return true;
@@ -268,7 +281,9 @@ static napi_value refer(napi_env env, napi_callback_info info) {
 static napi_value borrow(napi_env env, napi_callback_info info) {
     invocation call;
     uint64_t address, size;
-    if (!begin(&call, env, info, 2) || !get_uint64(&call, 0, &address) || !get_uint64(&call, 1, &size)) return NULL;
+    if (!begin(&call, env, info, 2) || !get_uint64(&call, 0, &address) ||
+        !get_uint64(&call, 1, &size))
+        return NULL;
     return make(&call, (void *)(uintptr_t)address, (size_t)size, NULL);
 }
 
@@ -279,7 +294,8 @@ static napi_value share(napi_env env, napi_callback_info info) {
     size_t size;
     if (!begin(&call, env, info, 3) || !get_range(&call, &block, &data, &size)) return NULL;
     if (call.instance->isolate == NULL) return fail(&call, CSLICE_ENOVIEW);
-    return cslice__v8_shared_buffer(call.instance->isolate, data, size, give_back, cslice_block_ref(block));
+    return cslice__v8_shared_buffer(call.instance->isolate, data, size, give_back,
+                                    cslice_block_ref(block));
 }
 
 static void drop_store(void *data, size_t size, void *store) {
@@ -292,15 +308,16 @@ static napi_value attach(napi_env env, napi_callback_info info) {
     invocation call;
     uint64_t address, size;
     bool is_shared;
-    if (!begin(&call, env, info, 4) || !get_bool(&call, 1, &is_shared) || !get_uint64(&call, 2, &address) ||
-        !get_uint64(&call, 3, &size)) {
+    if (!begin(&call, env, info, 4) || !get_bool(&call, 1, &is_shared) ||
+        !get_uint64(&call, 2, &address) || !get_uint64(&call, 3, &size)) {
         return NULL;
     }
     if (call.instance->isolate == NULL) return fail(&call, CSLICE_ENOVIEW);
     if (!is_shared && !cslice__v8_is_detachable(call.values[0])) return fail(&call, CSLICE_EINVAL);
     void *store = cslice__v8_store(call.values[0], is_shared);
     cslice_block *block;
-    int status = cslice__block_wrap((void *)(uintptr_t)address, (size_t)size, drop_store, store, &block);
+    int status =
+        cslice__block_wrap((void *)(uintptr_t)address, (size_t)size, drop_store, store, &block);
     if (status == 0) return make_first(&call, block);
     cslice__v8_drop_store(store);
     return fail(&call, status);
@@ -310,8 +327,10 @@ static napi_value resize(napi_env env, napi_callback_info info) {
     invocation call;
     uint64_t size;
     cslice_block *block;
-    if (!begin(&call, env, info, 3) || !get_block(&call, 1, &block) || !get_uint64(&call, 2, &size)) return NULL;
-    if (!cslice__block_is_renewable(block) || is_held(&call, call.values[0])) return fail(&call, CSLICE_EINVAL);
+    if (!begin(&call, env, info, 3) || !get_block(&call, 1, &block) || !get_uint64(&call, 2, &size))
+        return NULL;
+    if (!cslice__block_is_renewable(block) || is_held(&call, call.values[0]))
+        return fail(&call, CSLICE_EINVAL);
     cslice_block_ref(block); /* in place of the buffer's */
     if (!detach(&call, call.values[0], NULL)) {
         cslice__block_drop(block, CSLICE__BY_C);
@@ -327,8 +346,8 @@ static napi_value clone(napi_env env, napi_callback_info info) {
     uint64_t size;
     bool may_be_shared;
     cslice_block *block, *copy;
-    if (!begin(&call, env, info, 3) || !get_block(&call, 0, &block) || !get_uint64(&call, 1, &size) ||
-        !get_bool(&call, 2, &may_be_shared)) {
+    if (!begin(&call, env, info, 3) || !get_block(&call, 0, &block) ||
+        !get_uint64(&call, 1, &size) || !get_bool(&call, 2, &may_be_shared)) {
         return NULL;
     }
     if (block->kind != CSLICE__HEAP || !(may_be_shared || cslice__block_is_renewable(block))) {
@@ -342,14 +361,18 @@ static napi_value disown(napi_env env, napi_callback_info info) {
     invocation call;
     cslice_block *block;
     if (!begin(&call, env, info, 2) || !get_block(&call, 1, &block)) return NULL;
-    if (!cslice__block_is_disownable(block) || is_held(&call, call.values[0])) return fail(&call, CSLICE_EINVAL);
+    if (!cslice__block_is_disownable(block) || is_held(&call, call.values[0]))
+        return fail(&call, CSLICE_EINVAL);
     int64_t number = 0;
     int status = 0;
     bool direct = call.instance->isolate != NULL;
-    if (!direct) status = cslice__block_disown(block, &number); /* first: the finalizer may keep its reference */
+    if (!direct)
+        status =
+            cslice__block_disown(block, &number); /* first: the finalizer may keep its reference */
     cslice_block_ref(block);
     bool detached = status == 0 && detach(&call, call.values[0], NULL);
-    if (detached && direct) status = cslice__block_disown(block, &number); /* last: a detach may be refused */
+    if (detached && direct)
+        status = cslice__block_disown(block, &number); /* last: a detach may be refused */
     cslice__block_drop(block, CSLICE__BY_C);
     return detached || status != 0 ? fail(&call, status != 0 ? status : number) : NULL;
 }
@@ -365,22 +388,25 @@ static napi_value end(napi_env env, napi_callback_info info) {
 
 static napi_value lock(napi_env env, napi_callback_info info) {
     invocation call;
-    if (begin(&call, env, info, 2) && call.instance->isolate != NULL) cslice__v8_lock(call.values[0], call.values[1]);
+    if (begin(&call, env, info, 2) && call.instance->isolate != NULL)
+        cslice__v8_lock(call.values[0], call.values[1]);
     return NULL;
 }
 
-/* ---- the thread ------------------------------------------------------------------------------------------------ */
+/* ---- the thread ---- */
 
 static napi_value requests(napi_env env, napi_callback_info info) {
     invocation call;
     if (!begin(&call, env, info, 0) || call.instance->loop == NULL) return NULL;
-    unsigned int *first = &call.instance->loop->active_handles, *last = &call.instance->loop->active_reqs.count;
+    unsigned int *first = &call.instance->loop->active_handles,
+                 *last = &call.instance->loop->active_reqs.count;
     return make(&call, first, (size_t)((char *)(last + 1) - (char *)first), NULL);
 }
 
 static napi_value collect(napi_env env, napi_callback_info info) {
     invocation call;
-    if (begin(&call, env, info, 0) && call.instance->isolate != NULL) cslice__v8_collect(call.instance->isolate);
+    if (begin(&call, env, info, 0) && call.instance->isolate != NULL)
+        cslice__v8_collect(call.instance->isolate);
     return NULL;
 }
 
@@ -391,8 +417,11 @@ static napi_value open_instance(napi_env env, napi_callback_info info) {
     void *cells = NULL, *loop = NULL;
     napi_ref kept;
     napi_value result = NULL;
-    if (!begin_first(&call, env, info, 3) || !get_bool(&call, 1, &node) || !get_bool(&call, 2, &direct)) return NULL;
-    if (cslice__napi.napi_get_typedarray_info(env, call.values[0], NULL, &length, &cells, NULL, NULL) != 0 ||
+    if (!begin_first(&call, env, info, 3) || !get_bool(&call, 1, &node) ||
+        !get_bool(&call, 2, &direct))
+        return NULL;
+    if (cslice__napi.napi_get_typedarray_info(env, call.values[0], NULL, &length, &cells, NULL,
+                                              NULL) != 0 ||
         length < CELLS || cslice__napi.napi_create_reference(env, call.values[0], 1, &kept) != 0) {
         return NULL;
     }
@@ -407,7 +436,8 @@ static void wake(void *target) {
     cslice__napi.napi_call_threadsafe_function(target, NULL, NAPI_TSFN_NONBLOCKING);
 }
 
-/* The environment is about to destroy the function: from here a post waits for the next look into the mailbox. */
+/* The environment is about to destroy the function: from here a post waits for the next look into
+ * the mailbox. */
 static void stop_waking(napi_env env, void *data, void *hint) {
     (void)env;
     (void)hint;
@@ -425,12 +455,14 @@ static napi_value listen(napi_env env, napi_callback_info info) {
         if (mailbox == NULL) return NULL;
         napi_threadsafe_function function;
         if (cslice__napi.napi_create_string_utf8(env, "cslice", NAPI_AUTO_LENGTH, &name) != 0 ||
-            cslice__napi.napi_create_threadsafe_function(env, call.values[0], NULL, name, 0, 1, mailbox, stop_waking,
-                                                         NULL, NULL, &function) != 0) {
+            cslice__napi.napi_create_threadsafe_function(env, call.values[0], NULL, name, 0, 1,
+                                                         mailbox, stop_waking, NULL, NULL,
+                                                         &function) != 0) {
             cslice__mailbox_unref(mailbox);
             return NULL;
         }
-        cslice__napi.napi_unref_threadsafe_function(env, function); /* waiting for destructors keeps no process alive */
+        cslice__napi.napi_unref_threadsafe_function(
+            env, function);           /* waiting for destructors keeps no process alive */
         cslice__mailbox_ref(mailbox); /* one for the instance, one for the function */
         cslice__mailbox_set_wake(mailbox, wake, function);
         instance->mailbox = mailbox;
@@ -453,11 +485,24 @@ static void export_functions(napi_env env, napi_value exports, module_instance *
         const char *name;
         napi_callback *function;
     } functions[] = {
-        {"open", open_instance},     {"alloc", alloc},   {"allocWith", alloc_with}, {"adopt", adopt},
-        {"take", take},     {"refer", refer},   {"borrow", borrow},        {"adoptCallback", adopt_callback},
-        {"share", share},   {"attach", attach}, {"resize", resize},        {"clone", clone},
-        {"disown", disown}, {"end", end},       {"lock", lock},            {"requests", requests},
-        {"collect", collect}, {"listen", listen},
+        {"open", open_instance},
+        {"alloc", alloc},
+        {"allocWith", alloc_with},
+        {"adopt", adopt},
+        {"take", take},
+        {"refer", refer},
+        {"borrow", borrow},
+        {"adoptCallback", adopt_callback},
+        {"share", share},
+        {"attach", attach},
+        {"resize", resize},
+        {"clone", clone},
+        {"disown", disown},
+        {"end", end},
+        {"lock", lock},
+        {"requests", requests},
+        {"collect", collect},
+        {"listen", listen},
     };
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         cslice__node_api_export(env, exports, functions[i].name, functions[i].function, instance);
@@ -482,8 +527,9 @@ napi_value napi_register_module_v1(napi_env env, napi_value exports) {
     return exports;
 }
 
-/* Bun runs the finalizers of a module at once where it asks for Node-API's experimental version, and else waits for the
-   event loop, so that a job that never yields frees nothing. Ours call no Node-API, as that version demands. */
+/* Bun runs the finalizers of a module at once where it asks for Node-API's experimental version,
+   and else waits for the event loop, so that a job that never yields frees nothing. Ours call no
+   Node-API, as that version demands. */
 int32_t node_api_module_get_api_version_v1(void) {
     const int32_t stable = 8, experimental = INT32_MAX;
     return cslice__node_api_is_bun() ? experimental : stable;

@@ -9,9 +9,10 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* A thread-local variable at a fixed distance from the thread pointer. The usual model for a library calls a function
-   for each look-up, which doubled the cost of a small allocation. glibc keeps room for the few bytes that such variables
-   of a library loaded later take; other C libraries refuse to load them. */
+/* A thread-local variable at a fixed distance from the thread pointer. The usual model for a
+   library calls a function for each look-up, which doubled the cost of a small allocation. glibc
+   keeps room for the few bytes that such variables of a library loaded later take; other C
+   libraries refuse to load them. */
 #if defined(__GLIBC__)
 #define CSLICE__THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
 #else
@@ -29,22 +30,25 @@
 #define CSLICE__UNDER_ASAN 0
 #endif
 
-/* Asks the processor for memory that is about to be written, which thousands of blocks in a row leave cold. */
+/* Asks the processor for memory that is about to be written, which thousands of blocks in a row
+ * leave cold. */
 #if defined(__GNUC__)
 #define CSLICE__PREFETCH(address) __builtin_prefetch((address), 1)
 #else
 #define CSLICE__PREFETCH(address) ((void)(address))
 #endif
 
-/* ---- mem.c ------------------------------------------------------------------------------------------------- */
+/* ---- mem.c ---- */
 
 /* NULL when memory is exhausted, or when a test asked for that. Alignment is a power of two. */
 void *cslice__mem_alloc(size_t size, size_t alignment, bool zero);
-/* realloc that zeroes what is gained and keeps the alignment. On failure the memory stays as it is. */
+/* realloc that zeroes what is gained and keeps the alignment. On failure the memory stays as it is.
+ */
 void *cslice__mem_resize(void *memory, size_t old_size, size_t size, size_t alignment);
 void cslice__mem_free(void *memory);
 
-/* Up to this size memory comes in whole units, so that what is given back serves any size of as many. */
+/* Up to this size memory comes in whole units, so that what is given back serves any size of as
+ * many. */
 #define CSLICE__SMALL ((size_t)1024)
 #define CSLICE__SMALL_UNIT ((size_t)16)
 size_t cslice__mem_whole(size_t size);
@@ -53,7 +57,7 @@ bool cslice__mem_aligns(size_t alignment);
 /* Counts a request, and tells whether a test wants it to fail. */
 bool cslice__mem_must_fail(void);
 
-/* ---- cache.c ----------------------------------------------------------------------------------------------- */
+/* ---- cache.c ---- */
 
 /* What a thread keeps of small memory, in bytes, until cslice_reuse_set says otherwise. */
 #define CSLICE__REUSE_BYTES ((size_t)4 << 20)
@@ -61,23 +65,24 @@ bool cslice__mem_must_fail(void);
 /* The small blocks that one JavaScript thread keeps by size for its next ones. */
 typedef struct cslice__cache cslice__cache;
 
-/* The calling thread has a cache between open and close. A cache is never freed, since other threads return blocks to
-   it at any time: the next thread that opens takes over one that was closed. */
+/* The calling thread has a cache between open and close. A cache is never freed, since other
+   threads return blocks to it at any time: the next thread that opens takes over one that was
+   closed. */
 void cslice__cache_open(void);
 void cslice__cache_close(void);
 /* The calling thread's; NULL: it has none. */
 cslice__cache *cslice__cache_mine(void);
-/* A block that was kept, with room for `size` bytes, which have any content; 0: a header without data. NULL: none is kept,
-   or a test wants the request to fail. */
+/* A block that was kept, with room for `size` bytes, which have any content; 0: a header without
+   data. NULL: none is kept, or a test wants the request to fail. */
 cslice_block *cslice__cache_take(size_t size);
-/* From any thread: keeps a block that nobody refers to any more, for the thread that made it or for the calling one, or
-   frees it. Its data is up to CSLICE__SMALL bytes, or NULL. */
+/* From any thread: keeps a block that nobody refers to any more, for the thread that made it or for
+   the calling one, or frees it. Its data is up to CSLICE__SMALL bytes, or NULL. */
 void cslice__cache_give(cslice_block *block);
-/* How much each thread may keep; other threads may have returned as much again, until it looks for it. What others keep
-   already stays until its next use. */
+/* How much each thread may keep; other threads may have returned as much again, until it looks for
+   it. What others keep already stays until its next use. */
 void cslice__cache_set(size_t bytes);
 
-/* ---- reclaim.c --------------------------------------------------------------------------------------------- */
+/* ---- reclaim.c ---- */
 
 /* From this size on the kernel takes long enough over a block to be felt. */
 #define CSLICE__RECLAIM_THRESHOLD ((size_t)4 << 20)
@@ -87,7 +92,7 @@ void cslice__reclaim_free(void *memory, size_t size);
 /* Until nothing waits to be freed. For tests. */
 void cslice__reclaim_wait(void);
 
-/* ---- counts.c ---------------------------------------------------------------------------------------------- */
+/* ---- counts.c ---- */
 
 /* How a block ends: the counter that it goes to. */
 typedef enum cslice__end {
@@ -107,18 +112,19 @@ void cslice__counts_ended(size_t size, cslice__end end);
 void cslice__counts_resized(size_t before, size_t after);
 /* Destructors that nobody will run. */
 void cslice__counts_lost(uint64_t count);
-/* Under a limit, bytes are claimed before they are asked for, so that threads racing for the last of it cannot both win,
-   and apart from what is live, so that a claim that comes to nothing is in no statistics. CSLICE_ELIMIT. */
+/* Under a limit, bytes are claimed before they are asked for, so that threads racing for the last
+   of it cannot both win, and apart from what is live, so that a claim that comes to nothing is in
+   no statistics. CSLICE_ELIMIT. */
 int cslice__counts_claim(size_t size, size_t *claimed);
 void cslice__counts_unclaim(size_t claimed);
 
-/* ---- mailbox.c --------------------------------------------------------------------------------------------- */
+/* ---- mailbox.c ---- */
 
 typedef void cslice__wake_function(void *target);
 
 /*
- * Where blocks wait whose destructor must run in the thread that adopted them. Counted, since blocks outlive threads:
- * one reference belongs to the module that made it, one to each block.
+ * Where blocks wait whose destructor must run in the thread that adopted them. Counted, since
+ * blocks outlive threads: one reference belongs to the module that made it, one to each block.
  */
 typedef struct cslice__mailbox {
     atomic_uint references;
@@ -134,7 +140,8 @@ typedef struct cslice__mailbox {
 cslice__mailbox *cslice__mailbox_new(double *due);
 void cslice__mailbox_ref(cslice__mailbox *mailbox);
 void cslice__mailbox_unref(cslice__mailbox *mailbox);
-/* From any thread; wakes the reader. False: its thread has ended, and the block is still the caller's. */
+/* From any thread; wakes the reader. False: its thread has ended, and the block is still the
+ * caller's. */
 bool cslice__mailbox_post(cslice__mailbox *mailbox, cslice_block *block);
 /* The next block, or NULL. It is the caller's. */
 cslice_block *cslice__mailbox_take(cslice__mailbox *mailbox);
@@ -143,17 +150,18 @@ void cslice__mailbox_set_wake(cslice__mailbox *mailbox, cslice__wake_function *w
 /* No block is accepted from here. What waits can still be taken. */
 void cslice__mailbox_close(cslice__mailbox *mailbox);
 
-/* ---- block.c ----------------------------------------------------------------------------------------------- */
+/* ---- block.c ---- */
 
 typedef enum cslice__kind {
-    CSLICE__HEAP,          /* data came from cslice__mem_alloc */
-    CSLICE__PTR,           /* the three signatures of a native destructor */
+    CSLICE__HEAP, /* data came from cslice__mem_alloc */
+    CSLICE__PTR,  /* the three signatures of a native destructor */
     CSLICE__PTR_SIZE,
     CSLICE__CTX_PTR,
     CSLICE__FREE_FUNCTION, /* a cslice_free_function; NULL: nothing to run */
     CSLICE__CALLBACK,      /* a JavaScript function, reached through a mailbox */
-    CSLICE__WRAPPED,       /* a cslice_free_function, for memory that is in no statistics or there already */
-    CSLICE__GONE           /* C owns the data now: only the header is left */
+    CSLICE__WRAPPED, /* a cslice_free_function, for memory that is in no statistics or there already
+                      */
+    CSLICE__GONE     /* C owns the data now: only the header is left */
 } cslice__kind;
 
 struct cslice_block {
@@ -176,54 +184,62 @@ struct cslice_block {
 };
 
 int cslice__block_alloc(size_t size, size_t alignment, bool zero, cslice_block **block);
-/* A block of `size` bytes with the alignment of another one and a copy of its bytes; what is gained is zeroed. */
+/* A block of `size` bytes with the alignment of another one and a copy of its bytes; what is gained
+ * is zeroed. */
 int cslice__block_clone(const cslice_block *source, size_t size, cslice_block **block);
 /* `mailbox` may be NULL, but not for CSLICE__CALLBACK, whose `function` is a number from 1. */
-int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context,
-                        cslice__mailbox *mailbox, cslice_block **block);
+int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t function,
+                        void *context, cslice__mailbox *mailbox, cslice_block **block);
 /* A block over memory that is counted elsewhere, if at all. `function` runs in any thread. */
-int cslice__block_wrap(void *data, size_t size, cslice_free_function *function, void *context, cslice_block **block);
-/* Gives one reference back. The last one frees the memory, or runs the destructor, or posts the block to its mailbox. */
+int cslice__block_wrap(void *data, size_t size, cslice_free_function *function, void *context,
+                       cslice_block **block);
+/* Gives one reference back. The last one frees the memory, or runs the destructor, or posts the
+ * block to its mailbox. */
 void cslice__block_drop(cslice_block *block, cslice__end end);
-/* From here the data is C's: when the last reference goes, nothing runs. CSLICE_EINVAL: there are other references, or
-   the memory is counted elsewhere. `number` becomes that of the JavaScript destructor that will not run, or 0. */
+/* From here the data is C's: when the last reference goes, nothing runs. CSLICE_EINVAL: there are
+   other references, or the memory is counted elsewhere. `number` becomes that of the JavaScript
+   destructor that will not run, or 0. */
 int cslice__block_disown(cslice_block *block, int64_t *number);
 /* Whether cslice__block_disown would succeed. */
 bool cslice__block_is_disownable(const cslice_block *block);
 /* Whether its memory is our own and has one reference, so that nobody would see it change. */
 bool cslice__block_is_renewable(const cslice_block *block);
 void cslice__block_zero(cslice_block *block);
-/* The kind of a native destructor with one of the three signatures. CSLICE_EINVAL: there is no such signature. */
+/* The kind of a native destructor with one of the three signatures. CSLICE_EINVAL: there is no such
+ * signature. */
 int cslice__block_kind_of(uint32_t signature, cslice__kind *kind);
 /* Runs a native destructor. */
-void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr_t function, void *context);
-/* Runs the native destructor of a block that was taken from a mailbox, and frees the header. Returns 0, or the number
-   of a JavaScript destructor, which the caller must run. */
+void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr_t function,
+                             void *context);
+/* Runs the native destructor of a block that was taken from a mailbox, and frees the header.
+   Returns 0, or the number of a JavaScript destructor, which the caller must run. */
 int64_t cslice__block_finish(cslice_block *block);
 /* The new address of a resized block, or a negative code. */
 int64_t cslice__block_resize(cslice_block *block, size_t size);
 /* Whether this copy of the library made the block. */
 bool cslice__block_is_ours(const cslice_block *block);
 
-/* ---- due.c ------------------------------------------------------------------------------------------------- */
+/* ---- due.c ---- */
 
-/* The mailbox's thread ends. What waits is run, or counted as lost where it is JavaScript; then the caller's reference
-   goes. */
+/* The mailbox's thread ends. What waits is run, or counted as lost where it is JavaScript; then the
+   caller's reference goes. */
 void cslice__due_end(cslice__mailbox *mailbox);
 
-/* ---- thread.c ---------------------------------------------------------------------------------------------- */
+/* ---- thread.c ---- */
 
-/* The calling thread runs JavaScript that uses this library: it gets counters and a cache. Counted. */
+/* The calling thread runs JavaScript that uses this library: it gets counters and a cache. Counted.
+ */
 void cslice__thread_open(void);
 void cslice__thread_close(void);
-/* Why references go that the calling thread drops on JavaScript's behalf: by collection, unless `release` is under way
-   (see cslice__thread_releasing) or the thread's JavaScript has ended. */
+/* Why references go that the calling thread drops on JavaScript's behalf: by collection, unless
+   `release` is under way (see cslice__thread_releasing) or the thread's JavaScript has ended. */
 cslice__end cslice__thread_end_reason(void);
 void cslice__thread_releasing(bool releasing);
 
-/* ---- handles.c --------------------------------------------------------------------------------------------- */
+/* ---- handles.c ---- */
 
-/* The end of the thread: runs the destructors of its objects, or leaves that to the last block that needs one. */
+/* The end of the thread: runs the destructors of its objects, or leaves that to the last block that
+ * needs one. */
 void cslice__handles_close(void);
 
 /* The number of a keeper of this thread whose block has ended, once each; 0: there is none. */

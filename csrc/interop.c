@@ -1,4 +1,5 @@
-/* The C library and the dynamic loader, for what JavaScript cannot do as safely or as cheaply through them directly. */
+/* The C library and the dynamic loader, for what JavaScript cannot do as safely or as cheaply
+ * through them directly. */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE /* dladdr */
 #endif
@@ -13,8 +14,9 @@
 int32_t cslice_library_keep(uint64_t address) {
     Dl_info info;
     if (dladdr((void *)(uintptr_t)address, &info) == 0) return CSLICE_EINVAL;
-    /* Already loaded, so this only raises its count. It is never closed: a block may need it in any later moment, and
-       koffi unloads a library as soon as its own last reference goes. The executable itself has no such name. */
+    /* Already loaded, so this only raises its count. It is never closed: a block may need it in any
+       later moment, and koffi unloads a library as soon as its own last reference goes. The
+       executable itself has no such name. */
     (void)dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
     return 0;
 }

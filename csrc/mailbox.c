@@ -1,5 +1,5 @@
-/* A destructor of the user's runs in the thread that adopted the memory; this queue carries blocks there from wherever
-   they end. */
+/* A destructor of the user's runs in the thread that adopted the memory; this queue carries blocks
+   there from wherever they end. */
 #include "internal.h"
 
 cslice__mailbox *cslice__mailbox_new(double *due) {

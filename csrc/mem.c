@@ -10,8 +10,8 @@
 #include <unistd.h>
 #endif
 
-/* From this size on the kernel is asked for huge pages: first touch and unmapping then cost a tenth. Smaller blocks
-   gain little and would round their memory use up to 2 MiB. */
+/* From this size on the kernel is asked for huge pages: first touch and unmapping then cost a
+   tenth. Smaller blocks gain little and would round their memory use up to 2 MiB. */
 #define HUGE_PAGE_THRESHOLD ((size_t)16 << 20)
 
 static atomic_uint_fast64_t failure_countdown;
@@ -35,7 +35,8 @@ static void advise_huge_pages(void *memory, size_t size) {
     uintptr_t start = ((uintptr_t)memory + page - 1) & ~(page - 1);
     uintptr_t end = ((uintptr_t)memory + size) & ~(page - 1);
     int saved = errno;
-    madvise((void *)start, end - start, MADV_HUGEPAGE); /* advice: where it is refused, small pages serve */
+    madvise((void *)start, end - start,
+            MADV_HUGEPAGE); /* advice: where it is refused, small pages serve */
     errno = saved;
 #else
     (void)memory;
@@ -48,8 +49,8 @@ bool cslice__mem_aligns(size_t alignment) {
     return alignment <= (sizeof(void *) == 8 ? 16 : 8);
 }
 
-/* glibc's malloc has a fast path for small blocks that its calloc lacks; calloc knows which large memory is fresh from
-   the kernel, and does not touch it again. */
+/* glibc's malloc has a fast path for small blocks that its calloc lacks; calloc knows which large
+   memory is fresh from the kernel, and does not touch it again. */
 static void *alloc_zeroed(size_t size) {
     if (size > 1024) return calloc(1, size);
     void *memory = malloc(size);
@@ -63,7 +64,8 @@ size_t cslice__mem_whole(size_t size) {
 #if CSLICE__UNDER_ASAN
     return size;
 #else
-    return size > CSLICE__SMALL ? size : (size + CSLICE__SMALL_UNIT - 1) & ~(CSLICE__SMALL_UNIT - 1);
+    return size > CSLICE__SMALL ? size
+                                : (size + CSLICE__SMALL_UNIT - 1) & ~(CSLICE__SMALL_UNIT - 1);
 #endif
 }
 
@@ -99,8 +101,8 @@ static void *reallocate(void *memory, size_t size) {
 }
 
 void *cslice__mem_resize(void *memory, size_t old_size, size_t size, size_t alignment) {
-    void *resized =
-        cslice__mem_aligns(alignment) ? reallocate(memory, size) : move(memory, old_size, size, alignment);
+    void *resized = cslice__mem_aligns(alignment) ? reallocate(memory, size)
+                                                  : move(memory, old_size, size, alignment);
     if (resized != NULL && size > old_size) memset((char *)resized + old_size, 0, size - old_size);
     return resized;
 }

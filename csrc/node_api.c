@@ -12,8 +12,8 @@ cslice__node_api cslice__napi;
 static bool found = true;
 
 static void find(void) {
-#define X(name, parameters)                                                          \
-    *(void **)&cslice__napi.name = dlsym(RTLD_DEFAULT, #name); /* POSIX's own way */ \
+#define X(name, parameters)                                                                        \
+    *(void **)&cslice__napi.name = dlsym(RTLD_DEFAULT, #name); /* POSIX's own way */               \
     found = found && cslice__napi.name != NULL;
     CSLICE__NODE_API_MAP(X)
 #undef X
@@ -28,7 +28,7 @@ bool cslice__node_api_find(void) {
 bool cslice__node_api_is_bun(void) {
     /* It imitates the part of V8's interface that addons use most. */
     return dlsym(RTLD_DEFAULT, "_ZN2v87Isolate10GetCurrentEv") != NULL &&
-           dlsym(RTLD_DEFAULT, "_ZN2v82V810GetVersionEv") == NULL;
+        dlsym(RTLD_DEFAULT, "_ZN2v82V810GetVersionEv") == NULL;
 }
 
 bool cslice__node_api_get_uint64(napi_env env, napi_value value, uint64_t *out) {
@@ -41,9 +41,11 @@ bool cslice__node_api_get_uint64(napi_env env, napi_value value, uint64_t *out) 
     return cslice__napi.napi_get_value_bigint_uint64(env, value, out, &lossless) == 0;
 }
 
-void cslice__node_api_export(napi_env env, napi_value exports, const char *name, napi_callback *callback, void *data) {
+void cslice__node_api_export(napi_env env, napi_value exports, const char *name,
+                             napi_callback *callback, void *data) {
     napi_value function;
-    if (cslice__napi.napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, data, &function) == 0) {
+    if (cslice__napi.napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, data, &function) ==
+        0) {
         cslice__napi.napi_set_named_property(env, exports, name, function);
     }
 }

@@ -1,9 +1,10 @@
 /*
- * Frees large blocks on a thread of its own: the kernel takes milliseconds to unmap them, in which an event loop would
- * stand still. Only memory of this library's allocator comes here; a foreign destructor may count on its thread.
+ * Frees large blocks on a thread of its own: the kernel takes milliseconds to unmap them, in which
+ * an event loop would stand still. Only memory of this library's allocator comes here; a foreign
+ * destructor may count on its thread.
  *
- * The queue is bounded by number and by bytes. What does not fit is freed by the caller, so that a loop that makes and
- * releases large blocks never has more memory waiting than MOST_BYTES.
+ * The queue is bounded by number and by bytes. What does not fit is freed by the caller, so that a
+ * loop that makes and releases large blocks never has more memory waiting than MOST_BYTES.
  */
 #include "internal.h"
 
@@ -50,7 +51,8 @@ static void *run(void *unused) {
     return NULL;
 }
 
-/* A forked child has this file's state, and not its thread. It frees for itself; what waited is its parent's. */
+/* A forked child has this file's state, and not its thread. It frees for itself; what waited is its
+ * parent's. */
 static void after_fork(void) {
     pthread_mutex_init(&mutex, NULL);
     pthread_cond_init(&changed, NULL);

@@ -4,7 +4,7 @@
 const char *cslice_status_message(int32_t status) {
     switch (status) {
     case 0: return "success";
-#define X(name, value, message) \
+#define X(name, value, message)                                                                    \
     case CSLICE_##name: return message;
         CSLICE_STATUS_MAP(X)
 #undef X

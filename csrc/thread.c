@@ -1,4 +1,5 @@
-/* What each JavaScript thread has of its own: counters, a cache, and the reason for which its references go. */
+/* What each JavaScript thread has of its own: counters, a cache, and the reason for which its
+ * references go. */
 #include "internal.h"
 
 static CSLICE__THREAD_LOCAL struct {

@@ -8,16 +8,18 @@
 
 #define WEAK __attribute__((weak))
 
-/* Weak, so that a C program can load this library without the C++ runtime: only V8's functions lead to them. */
+/* Weak, so that a C program can load this library without the C++ runtime: only V8's functions lead
+ * to them. */
 WEAK void *operator new(std::size_t);
 WEAK void operator delete(void *) noexcept;
 WEAK void operator delete(void *, std::size_t) noexcept;
 
-/* Declarations as in V8's headers, reduced to what their mangled names and calling conventions need. */
+/* Declarations as in V8's headers, reduced to what their mangled names and calling conventions
+ * need. */
 namespace v8 {
 
 class Isolate {
-public:
+  public:
     WEAK static Isolate *GetCurrent();
     WEAK void LowMemoryNotification();
 };
@@ -25,18 +27,18 @@ public:
 class Value;
 
 template <class T> class Local {
-public:
+  public:
     T *slot;
 };
 
 template <class T> class Maybe {
-public:
+  public:
     bool has_value;
     T value;
 };
 
 class BackingStore {
-public:
+  public:
     WEAK ~BackingStore();
     /* As V8 frees it. */
     static void operator delete(void *store) { ::operator delete(store); }
@@ -45,9 +47,10 @@ public:
 class SharedArrayBuffer;
 
 class ArrayBuffer {
-public:
-    WEAK static std::unique_ptr<BackingStore> NewBackingStore(void *data, size_t length,
-                                                              void (*deleter)(void *, size_t, void *), void *context);
+  public:
+    WEAK static std::unique_ptr<BackingStore>
+    NewBackingStore(void *data, size_t length, void (*deleter)(void *, size_t, void *),
+                    void *context);
     WEAK static Local<ArrayBuffer> New(Isolate *, std::shared_ptr<BackingStore>);
     WEAK std::shared_ptr<BackingStore> GetBackingStore();
     WEAK bool IsDetachable() const;
@@ -56,9 +59,10 @@ public:
 };
 
 class SharedArrayBuffer {
-public:
-    WEAK static std::unique_ptr<BackingStore> NewBackingStore(void *data, size_t length,
-                                                              void (*deleter)(void *, size_t, void *), void *context);
+  public:
+    WEAK static std::unique_ptr<BackingStore>
+    NewBackingStore(void *data, size_t length, void (*deleter)(void *, size_t, void *),
+                    void *context);
     WEAK static Local<SharedArrayBuffer> New(Isolate *, std::shared_ptr<BackingStore>);
     WEAK std::shared_ptr<BackingStore> GetBackingStore();
 };
@@ -95,8 +99,8 @@ v8::Local<v8::Value> local(napi_value value) {
 
 std::atomic<cslice__ended *> store_ended;
 
-/* Keeps the control block of a shared pointer in the store itself. To deallocate is the last thing that the pointers do:
-   neither they nor V8 touch the store after it. */
+/* Keeps the control block of a shared pointer in the store itself. To deallocate is the last thing
+   that the pointers do: neither they nor V8 touch the store after it. */
 template <class T> struct Room {
     using value_type = T;
     cslice__store *store;
@@ -143,13 +147,15 @@ void *cslice__v8_isolate(void) {
     return v8::Isolate::GetCurrent();
 }
 
-napi_value cslice__v8_buffer(void *isolate, void *data, size_t length, cslice__deleter *deleter, void *context) {
+napi_value cslice__v8_buffer(void *isolate, void *data, size_t length, cslice__deleter *deleter,
+                             void *context) {
     return make<v8::ArrayBuffer>(isolate, data, length, deleter, context);
 }
 
 napi_value cslice__v8_show(void *isolate, cslice__store *store, void *data, size_t length) {
     if (store->backing == nullptr) {
-        store->backing = v8::ArrayBuffer::NewBackingStore(data, length, keep_memory, nullptr).release();
+        store->backing =
+            v8::ArrayBuffer::NewBackingStore(data, length, keep_memory, nullptr).release();
     }
     auto *backing = static_cast<v8::BackingStore *>(store->backing);
     std::shared_ptr<v8::BackingStore> pointer(backing, Keep(), Room<v8::BackingStore>(store));
@@ -162,8 +168,8 @@ void cslice__v8_forget(cslice__store *store) {
     store->backing = nullptr;
 }
 
-napi_value cslice__v8_shared_buffer(void *isolate, void *data, size_t length, cslice__deleter *deleter,
-                                    void *context) {
+napi_value cslice__v8_shared_buffer(void *isolate, void *data, size_t length,
+                                    cslice__deleter *deleter, void *context) {
     return make<v8::SharedArrayBuffer>(isolate, data, length, deleter, context);
 }
 

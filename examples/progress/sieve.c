@@ -1,8 +1,10 @@
 /*
- * A C library that fills cslice blocks from threads of its own. It finds primes: byte n of the table says whether n is
- * one. The block starts with a head of four int32, which JavaScript reads while the table grows behind it.
+ * A C library that fills cslice blocks from threads of its own. It finds primes: byte n of the
+ * table says whether n is one. The block starts with a head of four int32, which JavaScript reads
+ * while the table grows behind it.
  *
- * A job holds a reference to its block, so the block stays whatever JavaScript does with its handle.
+ * A job holds a reference to its block, so the block stays whatever JavaScript does with its
+ * handle.
  */
 #include <cslice.h>
 
@@ -16,7 +18,8 @@
 #define SIEVE_API __attribute__((visibility("default")))
 
 typedef struct sieve_head {
-    _Atomic int32_t done;   /* segments that are finished; written last, so what it counts may be read */
+    _Atomic int32_t
+        done; /* segments that are finished; written last, so what it counts may be read */
     int32_t segments;
     _Atomic int32_t primes; /* found so far */
     int32_t unused;
@@ -34,14 +37,16 @@ typedef struct sieve_job {
     int32_t allowed; /* segments that the caller has asked for */
 } sieve_job;
 
-/* A block for the numbers below `numbers`, with one reference that the caller owns; NULL: no memory. */
+/* A block for the numbers below `numbers`, with one reference that the caller owns; NULL: no
+ * memory. */
 SIEVE_API cslice_block *sieve_block(uint32_t numbers) {
     cslice_block *block;
     if (cslice_block_new(sizeof(sieve_head) + numbers, &block) != 0) return NULL;
     return block;
 }
 
-/* Fills table[from] to before table[to], given everything before it. Returns the number of primes there. */
+/* Fills table[from] to before table[to], given everything before it. Returns the number of primes
+ * there. */
 static int32_t fill(uint8_t *table, size_t from, size_t to) {
     memset(table + from, 1, to - from);
     for (size_t n = from; n < to && n < 2; n++) table[n] = 0;
@@ -66,7 +71,8 @@ static void *run(void *argument) {
     size_t segments = (size_t)job->head->segments;
     for (size_t i = 0; i < segments; i++) {
         wait_for_leave(job, (int32_t)i);
-        job->primes += fill(job->table, job->numbers * i / segments, job->numbers * (i + 1) / segments);
+        job->primes +=
+            fill(job->table, job->numbers * i / segments, job->numbers * (i + 1) / segments);
         atomic_store(&job->head->primes, job->primes);
         atomic_store(&job->head->done, (int32_t)i + 1);
     }
@@ -81,9 +87,10 @@ static void job_free(sieve_job *job) {
 }
 
 /*
- * Starts a thread that fills `block` in `segments` parts, none of them before sieve_allow. The caller's reference stays
- * the caller's, who may give it back at once. Returns the job, which sieve_join frees; NULL: the block is too small for
- * its head, `segments` is 0, or there is no memory or no thread.
+ * Starts a thread that fills `block` in `segments` parts, none of them before sieve_allow. The
+ * caller's reference stays the caller's, who may give it back at once. Returns the job, which
+ * sieve_join frees; NULL: the block is too small for its head, `segments` is 0, or there is no
+ * memory or no thread.
  */
 SIEVE_API sieve_job *sieve_start(cslice_block *block, uint32_t segments) {
     size_t size = cslice_block_size(block);
@@ -96,7 +103,8 @@ SIEVE_API sieve_job *sieve_start(cslice_block *block, uint32_t segments) {
     job->table = (uint8_t *)(job->head + 1);
     job->numbers = size - sizeof(sieve_head);
     job->head->segments = (int32_t)segments;
-    job->block = cslice_block_ref(block); /* before the thread starts: later the caller's may be gone */
+    job->block =
+        cslice_block_ref(block); /* before the thread starts: later the caller's may be gone */
     if (pthread_create(&job->thread, NULL, run, job) == 0) return job;
     cslice_block_unref(job->block);
     job_free(job);
@@ -111,7 +119,8 @@ SIEVE_API void sieve_allow(sieve_job *job, uint32_t segments) {
     pthread_mutex_unlock(&job->mutex);
 }
 
-/* Waits for the thread, which must be allowed all of its segments, and frees the job. Returns the number of primes. */
+/* Waits for the thread, which must be allowed all of its segments, and frees the job. Returns the
+ * number of primes. */
 SIEVE_API int32_t sieve_join(sieve_job *job) {
     pthread_join(job->thread, NULL);
     int32_t primes = job->primes;

@@ -1,4 +1,5 @@
-/* What the attack needs of a C library: memory that counts its endings, a destructor that calls back, and slow readers. */
+/* What the attack needs of a C library: memory that counts its endings, a destructor that calls
+ * back, and slow readers. */
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -8,7 +9,8 @@
 
 #define MOST 65536
 
-/* Before each block, so that a destructor knows whose it is. The size keeps what follows aligned to 16. */
+/* Before each block, so that a destructor knows whose it is. The size keeps what follows aligned
+ * to 16. */
 typedef struct {
     uint64_t id;
     uint64_t size;
@@ -28,7 +30,8 @@ void *attack_make(uint32_t id, size_t size) {
     return block + 1;
 }
 
-/* Gives the memory back and counts nothing: for JavaScript destructors, and for what was disowned. */
+/* Gives the memory back and counts nothing: for JavaScript destructors, and for what was disowned.
+ */
 void attack_discard(void *memory) {
     header *block = (header *)memory - 1;
     memset(block, 0xdd, sizeof *block + block->size);
@@ -68,7 +71,8 @@ uint32_t attack_ended(uint32_t id) {
 }
 
 /* Takes anything, and touches nothing. */
-int attack_ignore(const void *memory, const char *text, int8_t small, uint64_t wide, double real, _Bool flag) {
+int attack_ignore(const void *memory, const char *text, int8_t small, uint64_t wide, double real,
+                  _Bool flag) {
     return memory != 0 && text != 0 && small != 0 && wide != 0 && real != 0 && flag;
 }
 

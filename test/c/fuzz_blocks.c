@@ -1,7 +1,8 @@
 /*
- * A libFuzzer target: each input is a list of operations on blocks, as csrc/host.c and C programs make them. A model
- * foretells every result, and after each operation the statistics, the destructors that ran, what is due in the mailbox
- * and the bytes of live blocks are compared with it.
+ * A libFuzzer target: each input is a list of operations on blocks, as csrc/host.c and C programs
+ * make them. A model foretells every result, and after each operation the statistics, the
+ * destructors that ran, what is due in the mailbox and the bytes of live blocks are compared with
+ * it.
  *
  * Other threads work on request alone, so that an input means the same at each run.
  */
@@ -50,7 +51,8 @@ static uint32_t read_byte(void) {
 }
 
 static uint64_t read_size(void) {
-    static const uint64_t odd[] = {0, UINT64_MAX, (uint64_t)PTRDIFF_MAX + 1, 4096, MOST_SIZE, UINT32_MAX + (uint64_t)1,
+    static const uint64_t odd[] = {0,    UINT64_MAX, (uint64_t)PTRDIFF_MAX + 1,
+                                   4096, MOST_SIZE,  UINT32_MAX + (uint64_t)1,
                                    1024, 1025};
     uint32_t value = read_byte();
     uint64_t size = value < 8 ? odd[value] : value * (uint64_t)(value % 5 == 0 ? 20 : 1);
@@ -105,14 +107,19 @@ static void run_in(helper *other, job_function *job, void *argument) {
 /* ---- The model ---- */
 
 static void raise_peak(void) {
-    if (model.counts.live_bytes > model.counts.peak_bytes) model.counts.peak_bytes = model.counts.live_bytes;
+    if (model.counts.live_bytes > model.counts.peak_bytes)
+        model.counts.peak_bytes = model.counts.live_bytes;
 }
 
 static model_block *model_make(uint32_t place, cslice__kind kind, cslice_block *block) {
     int index = model.block_count++;
     model_block *made = &model.blocks[index];
-    *made = (model_block){.references = 1, .kind = kind, .size = cslice_block_size(block), .block = block,
-                          .data = cslice_block_data(block), .mailbox = NONE};
+    *made = (model_block){.references = 1,
+                          .kind = kind,
+                          .size = cslice_block_size(block),
+                          .block = block,
+                          .data = cslice_block_data(block),
+                          .mailbox = NONE};
     model.places[place] = index;
     model.counts.allocated_blocks++;
     model.counts.live_blocks++;
@@ -138,7 +145,8 @@ static uint64_t *counter_of(cslice__end end) {
 }
 
 static bool is_native(const model_block *block) {
-    return block->kind != CSLICE__HEAP && block->kind != CSLICE__CALLBACK && block->kind != CSLICE__GONE;
+    return block->kind != CSLICE__HEAP && block->kind != CSLICE__CALLBACK &&
+        block->kind != CSLICE__GONE;
 }
 
 static void model_drop(uint32_t place, cslice__end end) {
@@ -233,7 +241,8 @@ static void check_block(int index) {
     CHECK_EQUAL(atomic_load(&block->block->references), block->references);
     CHECK(cslice_block_data(block->block) == block->data);
     CHECK_EQUAL(cslice_block_size(block->block), block->size);
-    CHECK_EQUAL(cslice__block_is_renewable(block->block), block->kind == CSLICE__HEAP && block->references == 1);
+    CHECK_EQUAL(cslice__block_is_renewable(block->block),
+                block->kind == CSLICE__HEAP && block->references == 1);
     if (block->kind != CSLICE__HEAP || block->size == 0) return;
     CHECK_EQUAL(block->data[0], index & 0xff);
     CHECK_EQUAL(block->data[block->size - 1], index & 0xff);
@@ -294,22 +303,28 @@ static void op_alloc(uint64_t failing) {
 }
 
 /* Adopts the model's own next block, whose address the destructor then gets. */
-static void adopt(uint32_t place, uint64_t failing, cslice__kind kind, uintptr_t function, bool at_home) {
+static void adopt(uint32_t place, uint64_t failing, cslice__kind kind, uintptr_t function,
+                  bool at_home) {
     model_block *data = &model.blocks[model.block_count];
     size_t size = read_byte();
     if (size == 255) size = SIZE_MAX - read_byte();
     cslice_block *block = NULL;
     int expected = size > PTRDIFF_MAX ? CSLICE_EINVAL : failing == 1 ? CSLICE_ENOMEM : 0;
-    CHECK_EQUAL(cslice__block_adopt(kind, data, size, function, data, at_home ? model.mailbox : NULL, &block), expected);
-    if (expected == 0) model_make(place, kind, block)->mailbox = at_home ? model.mailbox_number : NONE;
+    CHECK_EQUAL(cslice__block_adopt(kind, data, size, function, data,
+                                    at_home ? model.mailbox : NULL, &block),
+                expected);
+    if (expected == 0)
+        model_make(place, kind, block)->mailbox = at_home ? model.mailbox_number : NONE;
 }
 
 static void op_adopt(uint64_t failing) {
-    uint64_t functions[] = {FUNCTION(end_block), FUNCTION(end_block_size), FUNCTION(end_block_context)};
+    uint64_t functions[] = {FUNCTION(end_block), FUNCTION(end_block_size),
+                            FUNCTION(end_block_context)};
     uint32_t place = read_empty_place(), options = read_byte(), signature = options % 4;
     cslice__kind kind;
     CHECK_EQUAL(cslice__block_kind_of(signature, &kind), signature < 3 ? 0 : CSLICE_EINVAL);
-    if (signature < 3) adopt(place, failing, kind, (uintptr_t)functions[signature], (options & 4) != 0);
+    if (signature < 3)
+        adopt(place, failing, kind, (uintptr_t)functions[signature], (options & 4) != 0);
 }
 
 static void op_adopt_in_c(uint64_t failing) {
@@ -342,7 +357,9 @@ static void op_end_buffer(uint64_t failing) {
     (void)failing;
     uint32_t place = read_place(), releasing = read_byte() & 1;
     if (block_in(place) == NULL) return;
-    cslice__end end = releasing ? CSLICE__BY_SCOPE : model.open ? CSLICE__BY_COLLECTION : CSLICE__BY_THREAD_END;
+    cslice__end end = releasing ? CSLICE__BY_SCOPE
+        : model.open            ? CSLICE__BY_COLLECTION
+                                : CSLICE__BY_THREAD_END;
     cslice__thread_releasing(releasing != 0);
     CHECK_EQUAL(cslice__thread_end_reason(), end);
     cslice__block_drop(block_in(place)->block, end);
@@ -396,7 +413,8 @@ static void op_drop_elsewhere(uint64_t failing) {
     };
     uint32_t place = read_place(), way = read_byte() % 3;
     if (block_in(place) == NULL) return;
-    (void)counts(); /* a block that is taken in one thread and ended in another makes no peak until the first one calls C */
+    (void)counts(); /* a block that is taken in one thread and ended in another makes no peak until
+                       the first one calls C */
     run_in(ways[way].thread, ways[way].job, block_in(place)->block);
     model_drop(place, ways[way].end);
 }
@@ -438,7 +456,8 @@ static void op_clone(uint64_t failing) {
     uint64_t kept = size < block->size ? size : block->size;
     const unsigned char *data = cslice_block_data(clone);
     CHECK_EQUAL((uintptr_t)data % block->block->destructor.alignment, 0);
-    CHECK(memcmp(data, block->data, (size_t)kept) == 0 && all_zero(data + kept, (size_t)(size - kept)));
+    CHECK(memcmp(data, block->data, (size_t)kept) == 0 &&
+          all_zero(data + kept, (size_t)(size - kept)));
     made_heap(to, clone, false);
 }
 
@@ -450,7 +469,10 @@ static void op_disown(uint64_t failing) {
     int64_t number = -1;
     int expected = block->references == 1 ? 0 : CSLICE_EINVAL;
     CHECK_EQUAL(cslice__block_disown(block->block, &number), expected);
-    CHECK_EQUAL(number, expected != 0 ? -1 : block->kind == CSLICE__CALLBACK ? block - model.blocks + 1 : 0);
+    CHECK_EQUAL(number,
+                expected != 0                         ? -1
+                    : block->kind == CSLICE__CALLBACK ? block - model.blocks + 1
+                                                      : 0);
     if (expected != 0) return;
     if (block->kind == CSLICE__HEAP) free(block->data); /* it is C's now */
     model_end(block, &model.counts.disowned_blocks);
@@ -476,8 +498,8 @@ static void op_renew(uint64_t failing) {
     for (uint32_t i = 0; i < found; i++) write_bytes(chosen[i]);
 }
 
-/* As JavaScript does with a block that nobody else can have. Not with one that is kept: C does not see the peak of a block
-   that is taken and kept again without a call. */
+/* As JavaScript does with a block that nobody else can have. Not with one that is kept: C does not
+   see the peak of a block that is taken and kept again without a call. */
 static void op_keep(uint64_t failing) {
     (void)failing;
     uint32_t place = read_any_place();
@@ -485,7 +507,8 @@ static void op_keep(uint64_t failing) {
     reuse_account *own = account();
     if (own == NULL) return; /* the thread is closed, or its allocation had failed */
     CHECK_EQUAL(own->capacity, model.limit == 0 ? (double)CSLICE__REUSE_BYTES : 0);
-    if (block == NULL || block->kept || block->kind != CSLICE__HEAP || block->references != 1) return;
+    if (block == NULL || block->kept || block->kind != CSLICE__HEAP || block->references != 1)
+        return;
     if (own->bytes + (double)block->size > own->capacity) return;
     own->released++;
     own->bytes += (double)block->size;
@@ -537,7 +560,8 @@ static void end_model_mailbox(void) {
     int users = 1;
     for (int i = 0; i < model.block_count; i++) {
         const model_block *block = &model.blocks[i];
-        users += block->references != 0 && block->kind != CSLICE__GONE && block->mailbox == model.mailbox_number;
+        users += block->references != 0 && block->kind != CSLICE__GONE &&
+            block->mailbox == model.mailbox_number;
     }
     CHECK_EQUAL(atomic_load(&model.mailbox->references), users);
     cslice__due_end(model.mailbox);
@@ -568,7 +592,8 @@ static void open_model_thread(void) {
     model.open = true;
 }
 
-/* V8 ends the buffers of kept blocks after the module has closed, and may leave others to another thread. */
+/* V8 ends the buffers of kept blocks after the module has closed, and may leave others to another
+ * thread. */
 static void close_model_thread(void) {
     cslice__thread_close();
     model.open = false;
@@ -597,9 +622,11 @@ static void op_end_thread(uint64_t failing) {
 
 /* ---- One input ---- */
 
-/* As many live bytes as ever: so the peak of each input is a new one, and seen. Nobody touches such bytes. */
+/* As many live bytes as ever: so the peak of each input is a new one, and seen. Nobody touches such
+ * bytes. */
 static void load_ballast(void) {
-    CHECK_EQUAL(cslice_block_adopt(NULL, (size_t)counts().peak_bytes, NULL, NULL, &model.ballast), 0);
+    CHECK_EQUAL(cslice_block_adopt(NULL, (size_t)counts().peak_bytes, NULL, NULL, &model.ballast),
+                0);
 }
 
 static void begin(const uint8_t *data, size_t size) {
@@ -632,9 +659,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static operation *const operations[] = {
-        op_new,        op_alloc, op_adopt,          op_adopt_in_c, op_adopt_callback, op_ref,
-        op_end_buffer, op_drop,  op_drop_elsewhere, op_resize,     op_clone,          op_disown,
-        op_renew,      op_keep,  op_release_kept,   op_limit,      op_due,            op_end_thread,
+        op_new,   op_alloc,      op_adopt,      op_adopt_in_c,     op_adopt_callback,
+        op_ref,   op_end_buffer, op_drop,       op_drop_elsewhere, op_resize,
+        op_clone, op_disown,     op_renew,      op_keep,           op_release_kept,
+        op_limit, op_due,        op_end_thread,
     };
     enum { OPERATIONS = sizeof operations / sizeof *operations };
     begin(data, size);

@@ -1,4 +1,5 @@
-/* Runs the fuzzer's model on the files named by the arguments, and then on inputs made at random. */
+/* Runs the fuzzer's model on the files named by the arguments, and then on inputs made at random.
+ */
 #include "check.h"
 
 #include <string.h>

@@ -74,14 +74,16 @@ cslice__mailbox *new_mailbox(double *due) {
 cslice_block *new_callback_block(cslice__mailbox *mailbox, int64_t number) {
     static char byte;
     cslice_block *block = NULL;
-    CHECK_EQUAL(cslice__block_adopt(CSLICE__CALLBACK, &byte, 1, (uintptr_t)number, NULL, mailbox, &block), 0);
+    CHECK_EQUAL(
+        cslice__block_adopt(CSLICE__CALLBACK, &byte, 1, (uintptr_t)number, NULL, mailbox, &block),
+        0);
     return block;
 }
 
 void check_invariant(void) {
     cslice_statistics now = counts();
-    uint64_t over = now.released_by_scope + now.released_by_collection + now.released_by_thread_end +
-                    now.released_by_c + now.disowned_blocks;
+    uint64_t over = now.released_by_scope + now.released_by_collection +
+        now.released_by_thread_end + now.released_by_c + now.disowned_blocks;
     CHECK_EQUAL(now.allocated_blocks, now.live_blocks + over);
     CHECK(now.peak_bytes >= now.live_bytes);
 }

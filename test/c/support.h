@@ -1,4 +1,5 @@
-/* What several tests share: counted destructors, statistics that must not move, and allocations that fail in turn. */
+/* What several tests share: counted destructors, statistics that must not move, and allocations
+ * that fail in turn. */
 #ifndef SUPPORT_H
 #define SUPPORT_H
 
@@ -21,7 +22,8 @@ void end_ptr_size(void *data, size_t size);
 void end_ctx_ptr(void *context, void *data);
 cslice_free_function end_free;
 
-/* The ways in which a native destructor may be called, each with one of the above, and what that is told. */
+/* The ways in which a native destructor may be called, each with one of the above, and what that is
+ * told. */
 #define NATIVE_SIGNATURES 4
 typedef struct native_signature {
     cslice__kind kind;
@@ -64,9 +66,9 @@ bool counts_equal(cslice_statistics a, cslice_statistics b);
 void check_nothing_live(void);
 
 /*
- * Runs `attempt` with its first allocation failing, then its second, and so on until it succeeds. Each failure must
- * be CSLICE_ENOMEM and leave the statistics alone. Returns how many allocations failed; the last result goes to
- * `result`, unless that is NULL.
+ * Runs `attempt` with its first allocation failing, then its second, and so on until it succeeds.
+ * Each failure must be CSLICE_ENOMEM and leave the statistics alone. Returns how many allocations
+ * failed; the last result goes to `result`, unless that is NULL.
  */
 typedef int64_t attempt_function(void *argument);
 int fail_each_allocation(attempt_function *attempt, void *argument, int64_t *result);

@@ -92,9 +92,11 @@ static void test_limit_and_failure(void) {
 
 /* What another file of the library may call is not what another program may call. */
 static void test_private_names(void) {
-    static const char *const names[] = {"cslice__block_alloc", "cslice__block_drop", "cslice__thread_open",
-                                        "cslice__mailbox_new", "cslice__mem_alloc",  "cslice__v8_buffer"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) CHECK(dlsym(RTLD_DEFAULT, names[i]) == NULL);
+    static const char *const names[] = {"cslice__block_alloc", "cslice__block_drop",
+                                        "cslice__thread_open", "cslice__mailbox_new",
+                                        "cslice__mem_alloc",   "cslice__v8_buffer"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        CHECK(dlsym(RTLD_DEFAULT, names[i]) == NULL);
     CHECK(dlsym(RTLD_DEFAULT, "cslice_block_new") != NULL);
     CHECK(dlsym(RTLD_DEFAULT, "napi_register_module_v1") != NULL);
 }

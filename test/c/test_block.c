@@ -25,7 +25,8 @@ static void test_new(void) {
 }
 
 static void test_new_too_large(void) {
-    static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 15, (size_t)PTRDIFF_MAX + 1, PTRDIFF_MAX, PTRDIFF_MAX - 64};
+    static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 15, (size_t)PTRDIFF_MAX + 1, PTRDIFF_MAX,
+                                   PTRDIFF_MAX - 64};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         cslice_statistics before = counts();
         cslice_block *block = (cslice_block *)&byte;
@@ -94,14 +95,16 @@ static void test_alignment(void) {
 }
 
 static void test_alloc_refused(void) {
-    static const size_t sizes[] = {SIZE_MAX, (size_t)PTRDIFF_MAX + 1, PTRDIFF_MAX, PTRDIFF_MAX - 4096};
+    static const size_t sizes[] = {SIZE_MAX, (size_t)PTRDIFF_MAX + 1, PTRDIFF_MAX,
+                                   PTRDIFF_MAX - 4096};
     cslice_statistics before = counts();
     cslice_block *block = NULL;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         CHECK_EQUAL(cslice__block_alloc(sizes[i], 1, false, &block), CSLICE_ENOMEM);
         CHECK_EQUAL(cslice__block_alloc(sizes[i], 4096, true, &block), CSLICE_ENOMEM);
     }
-    if (!under_valgrind()) CHECK_EQUAL(cslice__block_alloc(8, (size_t)1 << 62, true, &block), CSLICE_ENOMEM);
+    if (!under_valgrind())
+        CHECK_EQUAL(cslice__block_alloc(8, (size_t)1 << 62, true, &block), CSLICE_ENOMEM);
     CHECK(block == NULL);
     CHECK_COUNTS_KEPT(before);
 }
@@ -143,7 +146,9 @@ static void test_adopt_refused(void) {
     ended_reset();
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         CHECK_EQUAL(cslice_block_adopt(&byte, sizes[i], end_free, NULL, &block), CSLICE_EINVAL);
-        CHECK_EQUAL(cslice__block_adopt(CSLICE__CALLBACK, &byte, sizes[i], 1, NULL, mailbox, &block), CSLICE_EINVAL);
+        CHECK_EQUAL(
+            cslice__block_adopt(CSLICE__CALLBACK, &byte, sizes[i], 1, NULL, mailbox, &block),
+            CSLICE_EINVAL);
     }
     CHECK(block == NULL);
     CHECK_EQUAL(ended.times, 0);
@@ -172,8 +177,9 @@ static void test_native_signatures(void) {
         int context;
         ended_reset();
         cslice_block *block = NULL;
-        CHECK_EQUAL(cslice__block_adopt(signature->kind, &byte, 7, (uintptr_t)signature->function, &context,
-                                        NULL, &block), 0);
+        CHECK_EQUAL(cslice__block_adopt(signature->kind, &byte, 7, (uintptr_t)signature->function,
+                                        &context, NULL, &block),
+                    0);
         cslice_block_unref(block);
         CHECK_EQUAL(ended.times, 1);
         CHECK(ended.data == &byte);
@@ -230,7 +236,8 @@ static void test_limit(void) {
     CHECK(second == NULL);
     CHECK_COUNTS_KEPT(before);
     CHECK_EQUAL(cslice_block_new(400, &second), 0);
-    CHECK_EQUAL(cslice_block_adopt(&byte, 5000, NULL, NULL, &adopted), 0); /* memory that exists anyway */
+    CHECK_EQUAL(cslice_block_adopt(&byte, 5000, NULL, NULL, &adopted),
+                0); /* memory that exists anyway */
     CHECK_EQUAL(counts().live_bytes, 6000);
     cslice_block_unref(second);
     CHECK_EQUAL(cslice_block_new(1, &second), CSLICE_ELIMIT);
@@ -291,7 +298,8 @@ static void test_disown(void) {
     CHECK_EQUAL(ended.times, 0);
 }
 
-/* The buffer that is still over the bytes holds a reference, and who asked for it looks at the header. */
+/* The buffer that is still over the bytes holds a reference, and who asked for it looks at the
+ * header. */
 static void test_disowned_header_stays(void) {
     for (int reason = 0; reason <= CSLICE__BY_C; reason++) {
         ended_reset();
@@ -429,14 +437,17 @@ static void test_resize(void) {
 }
 
 static void test_resize_refused(void) {
-    static const size_t huge[] = {SIZE_MAX, (size_t)PTRDIFF_MAX + 1, PTRDIFF_MAX, PTRDIFF_MAX - 4096};
+    static const size_t huge[] = {SIZE_MAX, (size_t)PTRDIFF_MAX + 1, PTRDIFF_MAX,
+                                  PTRDIFF_MAX - 4096};
     for (size_t alignment = 16; alignment <= 4096; alignment *= 256) {
         cslice_block *block = new_aligned_block(10, alignment, true);
         void *data = cslice_block_data(block);
         cslice_statistics before = counts();
-        for (size_t i = 0; i < 4; i++) CHECK_EQUAL(cslice__block_resize(block, huge[i]), CSLICE_ENOMEM);
+        for (size_t i = 0; i < 4; i++)
+            CHECK_EQUAL(cslice__block_resize(block, huge[i]), CSLICE_ENOMEM);
         cslice_block_ref(block);
-        for (size_t size = 0; size < 100; size += 10) CHECK_EQUAL(cslice__block_resize(block, size), CSLICE_EINVAL);
+        for (size_t size = 0; size < 100; size += 10)
+            CHECK_EQUAL(cslice__block_resize(block, size), CSLICE_EINVAL);
         cslice_block_unref(block);
         cslice_limit_set(20);
         CHECK_EQUAL(cslice__block_resize(block, 21), CSLICE_ELIMIT);
@@ -479,7 +490,8 @@ static double address_of(const cslice_block *block) {
 }
 
 static void test_renew(void) {
-    cslice_block *blocks[] = {new_block(64), new_block(1), new_block(0), new_aligned_block(100, 4096, true)};
+    cslice_block *blocks[] = {new_block(64), new_block(1), new_block(0),
+                              new_aligned_block(100, 4096, true)};
     double addresses[4];
     for (int i = 0; i < 4; i++) {
         addresses[i] = address_of(blocks[i]);
@@ -497,7 +509,8 @@ static void test_renew(void) {
 /* All or nothing: a block that somebody else sees must not change, nor one before it. */
 static void test_renew_refuses(void) {
     static char foreign = 1;
-    cslice_block *own = new_block(8), *shared = cslice_block_ref(new_block(8)), *adopted = NULL, *gone = new_block(8);
+    cslice_block *own = new_block(8), *shared = cslice_block_ref(new_block(8)), *adopted = NULL,
+                 *gone = new_block(8);
     int64_t number;
     CHECK_EQUAL(cslice_block_adopt(&foreign, 1, NULL, NULL, &adopted), 0);
     memset(own->data, 1, 8);
@@ -506,8 +519,10 @@ static void test_renew_refuses(void) {
     CHECK_EQUAL(cslice__block_disown(gone, &number), 0);
     const cslice_block *refused[] = {shared, adopted, gone};
     for (int i = 0; i < 3; i++) {
-        CHECK_EQUAL(cslice_blocks_renew((double[]){address_of(own), address_of(refused[i])}, 2), CSLICE_EINVAL);
-        CHECK_EQUAL(cslice_blocks_renew((double[]){address_of(refused[i]), address_of(own)}, 2), CSLICE_EINVAL);
+        CHECK_EQUAL(cslice_blocks_renew((double[]){address_of(own), address_of(refused[i])}, 2),
+                    CSLICE_EINVAL);
+        CHECK_EQUAL(cslice_blocks_renew((double[]){address_of(refused[i]), address_of(own)}, 2),
+                    CSLICE_EINVAL);
         CHECK(!all_zero(own->data, 8) && !all_zero(refused[i]->data, refused[i]->size));
     }
     cslice_block_unref(shared);
@@ -522,7 +537,8 @@ static void test_renew_refuses(void) {
 static void test_give_back(void) {
     cslice_statistics before = counts();
     ended_reset();
-    cslice_test_fail_allocation(1); /* it is for memory that could not be adopted, so it must not need any */
+    cslice_test_fail_allocation(
+        1); /* it is for memory that could not be adopted, so it must not need any */
     cslice_give_back(ADDRESS(&byte), 7, FUNCTION(end_ptr), CSLICE_SIGNATURE_PTR, 0);
     CHECK(ended.times == 1 && ended.data == &byte);
     cslice_give_back(ADDRESS(&byte), 7, FUNCTION(end_ptr_size), CSLICE_SIGNATURE_PTR_SIZE, 0);
@@ -556,7 +572,8 @@ static void test_destructor_of_any_thread(void) {
     cslice_block *block = NULL;
     pthread_t thread;
     ended_reset();
-    CHECK_EQUAL(cslice__block_adopt(CSLICE__PTR, &byte, 1, (uintptr_t)end_ptr, NULL, NULL, &block), 0);
+    CHECK_EQUAL(cslice__block_adopt(CSLICE__PTR, &byte, 1, (uintptr_t)end_ptr, NULL, NULL, &block),
+                0);
     CHECK_EQUAL(pthread_create(&thread, NULL, drop_in_thread, block), 0);
     CHECK_EQUAL(pthread_join(thread, NULL), 0);
     CHECK_EQUAL(ended.times, 1);

@@ -50,10 +50,12 @@ static bool is_one_of(void *const *list, const void *address) {
     return false;
 }
 
-/* How many of the blocks that are held now have the data, or the header, of one that was held before. */
+/* How many of the blocks that are held now have the data, or the header, of one that was held
+ * before. */
 static int count_again(void *const *before, bool headers) {
     int again = 0;
-    for (int i = 0; i < MANY; i++) again += is_one_of(before, headers ? (void *)held[i] : held[i]->data);
+    for (int i = 0; i < MANY; i++)
+        again += is_one_of(before, headers ? (void *)held[i] : held[i]->data);
     return again;
 }
 
@@ -85,7 +87,8 @@ static void test_serves_again_zeroed(void) {
     cslice__cache_close();
 }
 
-/* Writes all that the next user of a block's room may ask for: valgrind would see too little room. */
+/* Writes all that the next user of a block's room may ask for: valgrind would see too little room.
+ */
 static void check_room(cslice_block *block) {
     size_t size = block->size, whole = cslice__mem_whole(size);
     memset(block->data, 1, size);
@@ -163,7 +166,8 @@ static int64_t alloc_attempt(void *unused) {
     return status;
 }
 
-/* What is kept fails too when a test asks for that, so that tests do not depend on what ran before. */
+/* What is kept fails too when a test asks for that, so that tests do not depend on what ran before.
+ */
 static void test_failing(void) {
     cslice__cache_open();
     CHECK_EQUAL(fail_each_allocation(alloc_attempt, NULL, NULL), 2);
@@ -237,7 +241,8 @@ static void test_every_origin_is_returned(void) {
     check_nothing_live();
 }
 
-/* The owner does not look for what was returned as long as it keeps enough, so others may return as much again. */
+/* The owner does not look for what was returned as long as it keeps enough, so others may return as
+ * much again. */
 static void test_return_capacity(void) {
     const size_t block = sizeof(cslice_block) + DATA;
     cslice__cache_open();
@@ -326,7 +331,8 @@ static void test_reopened(void) {
     check_nothing_live();
 }
 
-/* Several threads return what the owner makes, while it makes more, and closes and opens its cache. */
+/* Several threads return what the owner makes, while it makes more, and closes and opens its cache.
+ */
 enum { RETURNERS = 4, PLACES = 64, ROUNDS = 20000 };
 
 static _Atomic(cslice_block *) places[PLACES];
@@ -351,11 +357,13 @@ static void test_many_return_at_once(void) {
     pthread_t threads[RETURNERS];
     int rounds = under_valgrind() ? ROUNDS / 10 : ROUNDS;
     for (int t = 0; t < RETURNERS; t++) {
-        CHECK_EQUAL(pthread_create(&threads[t], NULL, return_blocks, (void *)(uintptr_t)(t * 7)), 0);
+        CHECK_EQUAL(pthread_create(&threads[t], NULL, return_blocks, (void *)(uintptr_t)(t * 7)),
+                    0);
     }
     cslice__cache_open();
     for (int i = 0; i < rounds; i++) {
-        size_t size = 1 + (size_t)i % 5 * 300; /* large ones too, of which the header alone is returned */
+        size_t size =
+            1 + (size_t)i % 5 * 300; /* large ones too, of which the header alone is returned */
         cslice_block *block = new_block(size);
         CHECK(all_zero(block->data, size));
         memset(block->data, i & 0xff, size);

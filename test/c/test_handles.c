@@ -20,7 +20,8 @@ static double *new_table(uint32_t count) {
     return table;
 }
 
-static void fill(double *entry, char *object, double order, uint64_t function, double signature, void *context) {
+static void fill(double *entry, char *object, double order, uint64_t function, double signature,
+                 void *context) {
     entry[ADDRESS_AT] = (double)ADDRESS(object);
     entry[ORDER_AT] = order;
     entry[FUNCTION_AT] = (double)function;
@@ -101,8 +102,8 @@ static void test_objects_wait_for_the_memory_that_needs_them(void) {
         bool is_told = moments[i] == 0;
         if (!is_told) cslice__handles_close();
         CHECK_EQUAL(strlen(freed), 0);
-        cslice_give_back(ADDRESS(&objects[1]), 5, (uint64_t)cslice_keeper_function(), CSLICE_SIGNATURE_CTX_PTR,
-                         (uint64_t)keeper);
+        cslice_give_back(ADDRESS(&objects[1]), 5, (uint64_t)cslice_keeper_function(),
+                         CSLICE_SIGNATURE_CTX_PTR, (uint64_t)keeper);
         CHECK_EQUAL(strcmp(freed, is_told ? "b" : "ba"), 0);
         CHECK_EQUAL(cslice__handles_told(), is_told ? 7 : 0);
         CHECK_EQUAL(cslice__handles_told(), 0);
@@ -114,7 +115,8 @@ static void test_objects_wait_for_the_memory_that_needs_them(void) {
 static void test_a_keeper_that_no_block_has_got_keeps_nothing(void) {
     memset(freed, 0, sizeof freed);
     fill(new_table(1), &objects[0], 1, FUNCTION(free_object), 0, NULL);
-    cslice_keeper_free((uint64_t)cslice_keeper_new(1, 0, FUNCTION(free_object), CSLICE_SIGNATURE_PTR, 0));
+    cslice_keeper_free(
+        (uint64_t)cslice_keeper_new(1, 0, FUNCTION(free_object), CSLICE_SIGNATURE_PTR, 0));
     cslice_keeper_free(0);
     cslice__handles_close();
     CHECK_EQUAL(strcmp(freed, "a"), 0);
@@ -131,8 +133,8 @@ static void test_blocks_that_objects_need_wait_with_them(void) {
     cslice__handles_close();
     cslice_block_unref(block); /* as V8 does */
     memset(cslice_block_data(block), 1, 64);
-    cslice_give_back(ADDRESS(&objects[1]), 5, (uint64_t)cslice_keeper_function(), CSLICE_SIGNATURE_CTX_PTR,
-                     (uint64_t)keeper);
+    cslice_give_back(ADDRESS(&objects[1]), 5, (uint64_t)cslice_keeper_function(),
+                     CSLICE_SIGNATURE_CTX_PTR, (uint64_t)keeper);
     CHECK_EQUAL(strcmp(freed, "ba"), 0);
 }
 

@@ -32,7 +32,8 @@ static void test_overlapping_copy(void) {
     CHECK(strcmp(text, "0123456767") == 0);
 }
 
-/* Runs `body` with stdout going to the file, in a process of its own, since stdout cannot be repaired afterwards. */
+/* Runs `body` with stdout going to the file, in a process of its own, since stdout cannot be
+ * repaired afterwards. */
 static int with_stdout(const char *path, int (*body)(void)) {
     fflush(NULL);
     pid_t child = fork();
@@ -58,7 +59,8 @@ static void test_print(void) {
     char path[] = "print-XXXXXX", text[64] = {0};
     int file = mkstemp(path);
     CHECK(file >= 0);
-    CHECK_EQUAL(with_stdout(path, print_twice), 0); /* no exit handler ran there: what is in the file was flushed */
+    CHECK_EQUAL(with_stdout(path, print_twice),
+                0); /* no exit handler ran there: what is in the file was flushed */
     CHECK(read(file, text, sizeof text - 1) >= 0);
     CHECK(strcmp(text, "hello w\xc3\xb6rld\n") == 0);
     close(file);

@@ -1,5 +1,5 @@
-/* A C program loads the shared library, whose path is the argument, with every symbol resolved at once, and uses it. It
-   gets no C++ runtime with it: only V8 needs one, and brings it. */
+/* A C program loads the shared library, whose path is the argument, with every symbol resolved at
+   once, and uses it. It gets no C++ runtime with it: only V8 needs one, and brings it. */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE /* dl_iterate_phdr, RTLD_DEFAULT */
 #endif
@@ -13,7 +13,7 @@
 #include <link.h>
 
 /* Some C libraries leave the addresses in the table as the file has them. */
-static const char *strings_of(const struct link_map *map, const ElfW(Dyn) *entry) {
+static const char *strings_of(const struct link_map *map, const ElfW(Dyn) * entry) {
     ElfW(Addr) address = entry->d_un.d_ptr;
     return (const char *)(address < map->l_addr ? map->l_addr + address : address);
 }
@@ -25,7 +25,8 @@ static bool is_needed(const struct link_map *map, const char *name) {
     }
     CHECK(strings != NULL);
     for (const ElfW(Dyn) *each = map->l_ld; each->d_tag != DT_NULL; each++) {
-        if (each->d_tag == DT_NEEDED && strstr(strings + each->d_un.d_val, name) != NULL) return true;
+        if (each->d_tag == DT_NEEDED && strstr(strings + each->d_un.d_val, name) != NULL)
+            return true;
     }
     return false;
 }

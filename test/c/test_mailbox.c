@@ -6,9 +6,12 @@ enum { POSTERS = 4, POSTS = 200 };
 
 static char byte;
 
-static cslice_block *native_block(cslice__mailbox *mailbox, void *data, cslice_free_function *function, void *context) {
+static cslice_block *native_block(cslice__mailbox *mailbox, void *data,
+                                  cslice_free_function *function, void *context) {
     cslice_block *block = NULL;
-    CHECK_EQUAL(cslice__block_adopt(CSLICE__FREE_FUNCTION, data, 1, (uintptr_t)function, context, mailbox, &block), 0);
+    CHECK_EQUAL(cslice__block_adopt(CSLICE__FREE_FUNCTION, data, 1, (uintptr_t)function, context,
+                                    mailbox, &block),
+                0);
     return block;
 }
 
@@ -38,7 +41,8 @@ static void test_order(void) {
 
 /* The number is JavaScript's own, and may be any integer that a double holds. */
 static void test_numbers(void) {
-    static const int64_t numbers[] = {1, 2, INT32_MAX, (int64_t)UINT32_MAX + 1, ((int64_t)1 << 53) - 1};
+    static const int64_t numbers[] = {1, 2, INT32_MAX, (int64_t)UINT32_MAX + 1,
+                                      ((int64_t)1 << 53) - 1};
     cslice__mailbox *mailbox = new_mailbox(NULL);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         cslice_block_unref(new_callback_block(mailbox, numbers[i]));
@@ -87,9 +91,11 @@ static void test_native_runs_up_to_callback(void) {
     cslice_block_unref(new_callback_block(mailbox, 9));
     cslice_block_unref(native_block(mailbox, &data[2], end_free, &data[2]));
     CHECK_EQUAL(ended.times, 0);
-    CHECK_EQUAL(counts().released_by_c, before.released_by_c + 4); /* each has ended, and is not live */
+    CHECK_EQUAL(counts().released_by_c,
+                before.released_by_c + 4); /* each has ended, and is not live */
     CHECK_EQUAL(due_next(mailbox), 9);
-    CHECK(ended.times == 2 && ended.data == &data[1] && ended.context == &data[1] && ended.size == 1);
+    CHECK(ended.times == 2 && ended.data == &data[1] && ended.context == &data[1] &&
+          ended.size == 1);
     CHECK_EQUAL(due_next(mailbox), 0);
     CHECK(ended.times == 3 && ended.data == &data[2]);
     cslice__due_end(mailbox);
@@ -105,8 +111,10 @@ static void test_native_signatures(void) {
             int context;
             cslice_block *block = NULL;
             ended_reset();
-            CHECK_EQUAL(cslice__block_adopt(signature->kind, &byte, 7, (uintptr_t)signature->function, &context,
-                                            mailbox, &block), 0);
+            CHECK_EQUAL(cslice__block_adopt(signature->kind, &byte, 7,
+                                            (uintptr_t)signature->function, &context, mailbox,
+                                            &block),
+                        0);
             cslice_block_unref(block);
             CHECK_EQUAL(ended.times, closed);
             CHECK_EQUAL(due_next(mailbox), 0);
@@ -129,7 +137,8 @@ static void test_destructor_posts(void) {
     cslice__mailbox *mailbox = new_mailbox(NULL);
     ended_reset();
     cslice_block *last = native_block(mailbox, &byte, end_free, NULL);
-    cslice_block_unref(native_block(mailbox, &byte, post_another, native_block(mailbox, &byte, post_another, last)));
+    cslice_block_unref(native_block(mailbox, &byte, post_another,
+                                    native_block(mailbox, &byte, post_another, last)));
     CHECK_EQUAL(due_next(mailbox), 0);
     CHECK_EQUAL(ended.times, 3);
     cslice__due_end(mailbox);
@@ -160,7 +169,8 @@ static void test_wake(void) {
     check_nothing_live();
 }
 
-/* The target is destroyed right after set_wake(NULL) or close has returned: no wake may be under way then. */
+/* The target is destroyed right after set_wake(NULL) or close has returned: no wake may be under
+ * way then. */
 typedef struct wake_target {
     cslice__mailbox *mailbox;
     int wakes;
@@ -184,7 +194,8 @@ static cslice_block *blocks[POSTERS][POSTS];
 static pthread_t threads[POSTERS];
 
 static void start_posters(void) {
-    for (int t = 0; t < POSTERS; t++) CHECK_EQUAL(pthread_create(&threads[t], NULL, drop_blocks, blocks[t]), 0);
+    for (int t = 0; t < POSTERS; t++)
+        CHECK_EQUAL(pthread_create(&threads[t], NULL, drop_blocks, blocks[t]), 0);
 }
 
 static void join_posters(void) {
@@ -193,7 +204,8 @@ static void join_posters(void) {
 
 static void fill_with_callbacks(cslice__mailbox *mailbox) {
     for (int t = 0; t < POSTERS; t++) {
-        for (int i = 0; i < POSTS; i++) blocks[t][i] = new_callback_block(mailbox, t * POSTS + i + 1);
+        for (int i = 0; i < POSTS; i++)
+            blocks[t][i] = new_callback_block(mailbox, t * POSTS + i + 1);
     }
 }
 
@@ -317,8 +329,8 @@ static void end_somewhere(void *data, size_t size, void *context) {
     atomic_fetch_add(is_reader ? &ended_by_reader : &ended_by_posters, 1);
 }
 
-/* The mailbox closes while others post: each block is taken, found waiting or lost, and none twice. A native destructor
-   runs in another thread only after the close. */
+/* The mailbox closes while others post: each block is taken, found waiting or lost, and none twice.
+   A native destructor runs in another thread only after the close. */
 static void test_close_among_posts(void) {
     is_reader = true;
     for (int round = 0; round < 10; round++) {
@@ -343,7 +355,8 @@ static void test_close_among_posts(void) {
         cslice__due_end(mailbox);
         join_posters();
         CHECK_EQUAL(counts().lost_destructors - lost + taken, POSTERS * POSTS / 2);
-        CHECK_EQUAL(atomic_load(&ended_by_reader) + atomic_load(&ended_by_posters), POSTERS * POSTS / 2);
+        CHECK_EQUAL(atomic_load(&ended_by_reader) + atomic_load(&ended_by_posters),
+                    POSTERS * POSTS / 2);
         check_nothing_live();
     }
     is_reader = false;

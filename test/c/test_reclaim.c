@@ -30,7 +30,8 @@ static void *release_some(void *unused) {
 
 static void test_threads_release_at_once(void) {
     pthread_t threads[4];
-    for (int i = 0; i < 4; i++) CHECK_EQUAL(pthread_create(&threads[i], NULL, release_some, NULL), 0);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQUAL(pthread_create(&threads[i], NULL, release_some, NULL), 0);
     for (int i = 0; i < 4; i++) CHECK_EQUAL(pthread_join(threads[i], NULL), 0);
     cslice__reclaim_wait();
 }

@@ -1,4 +1,5 @@
-/* Defects that were found in the library, one case each, named by the argument. CMakeLists.txt says which are open. */
+/* Defects that were found in the library, one case each, named by the argument. CMakeLists.txt says
+ * which are open. */
 #include "support.h"
 
 #include <errno.h>
@@ -16,7 +17,8 @@ static void *ask_too_much(void *argument) {
     return NULL;
 }
 
-/* Small blocks come and go beside a thread whose every request is refused. Returns how often one was refused too. */
+/* Small blocks come and go beside a thread whose every request is refused. Returns how often one
+ * was refused too. */
 static int refused_beside(size_t too_much, int rounds) {
     pthread_t thread;
     int refused = 0;
@@ -65,7 +67,9 @@ static void end_with_errno(void *data) {
 static void test_errno_after_due(void) {
     cslice__mailbox *mailbox = new_mailbox(NULL);
     cslice_block *block = NULL;
-    CHECK_EQUAL(cslice__block_adopt(CSLICE__PTR, &byte, 1, (uintptr_t)end_with_errno, NULL, mailbox, &block), 0);
+    CHECK_EQUAL(cslice__block_adopt(CSLICE__PTR, &byte, 1, (uintptr_t)end_with_errno, NULL, mailbox,
+                                    &block),
+                0);
     cslice_block_unref(block);
     errno = EDOM;
     CHECK_EQUAL(cslice_due_next(ADDRESS(mailbox)), 0);

@@ -25,7 +25,8 @@ static void release(cslice_block *block, cslice__end end) {
     cslice__block_drop(block, end);
 }
 
-/* As csrc/host.c ends a thread; then V8 ends the buffers that are left, those of kept blocks among them. */
+/* As csrc/host.c ends a thread; then V8 ends the buffers that are left, those of kept blocks among
+ * them. */
 static void close_account(void) {
     cslice__thread_close();
     for (int i = 0; i < buffer_count; i++) {
@@ -90,7 +91,8 @@ static void test_released_for_good(void) {
     close_account();
 }
 
-/* What is kept when the thread ends was released by scope, however long ago; V8 then ends its buffers all the same. */
+/* What is kept when the thread ends was released by scope, however long ago; V8 then ends its
+ * buffers all the same. */
 static void test_thread_end(void) {
     reuse_account *own = open_account();
     cslice_statistics before = counts();
@@ -124,7 +126,8 @@ static void test_peak(void) {
     close_last_account();
 }
 
-/* No call into C tells of a block that is taken, but the next one sees it, even if it ends that block. */
+/* No call into C tells of a block that is taken, but the next one sees it, even if it ends that
+ * block. */
 static void test_peak_before_an_end(void) {
     reuse_account *own = open_account();
     cslice_block *block = alloc(64), *other = alloc(64);

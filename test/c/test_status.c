@@ -5,8 +5,8 @@
 #include <string.h>
 
 static void test_messages(void) {
-#define X(name, value, message)           \
-    CHECK_EQUAL(CSLICE_##name, (value)); \
+#define X(name, value, message)                                                                    \
+    CHECK_EQUAL(CSLICE_##name, (value));                                                           \
     CHECK(strcmp(cslice_status_message(value), message) == 0);
     CSLICE_STATUS_MAP(X)
 #undef X

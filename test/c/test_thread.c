@@ -114,7 +114,8 @@ static void test_end_of_a_thread(void) {
     CHECK_EQUAL(after.released_by_thread_end, before.released_by_thread_end + 1);
     CHECK_EQUAL(after.live_blocks, before.live_blocks + 1);
     CHECK_EQUAL(after.live_bytes, before.live_bytes + 60);
-    CHECK_EQUAL(cslice__thread_end_reason(), CSLICE__BY_COLLECTION); /* another thread's end is not this one's */
+    CHECK_EQUAL(cslice__thread_end_reason(),
+                CSLICE__BY_COLLECTION); /* another thread's end is not this one's */
     cslice__block_drop(kept, cslice__thread_end_reason());
     CHECK_EQUAL(counts().released_by_collection, before.released_by_collection + 1);
     cslice__thread_close();

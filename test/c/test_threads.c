@@ -1,8 +1,8 @@
 /*
- * Threads that run JavaScript, each with its counters, cache and mailbox, work at random on buffers and on blocks that
- * they exchange, while threads of V8's drop what is collected. In the end no block lives and each destructor has run
- * once, in the right thread. The sanitizers watch: every thread writes to a block while it holds a reference, and the
- * destructor reads all of that.
+ * Threads that run JavaScript, each with its counters, cache and mailbox, work at random on buffers
+ * and on blocks that they exchange, while threads of V8's drop what is collected. In the end no
+ * block lives and each destructor has run once, in the right thread. The sanitizers watch: every
+ * thread writes to a block while it holds a reference, and the destructor reads all of that.
  *
  * Arguments: the seed and the steps in one life of a thread, both optional.
  */
@@ -11,13 +11,23 @@
 #include <sched.h>
 #include <time.h>
 
-enum { THREADS = 4, SWEEPERS = 2, LIVES = 4, BUFFERS = 16, SHARED = 32, DEAD = 64, MOST_STEPS = 20000, LIMIT = 60000 };
+enum {
+    THREADS = 4,
+    SWEEPERS = 2,
+    LIVES = 4,
+    BUFFERS = 16,
+    SHARED = 32,
+    DEAD = 64,
+    MOST_STEPS = 20000,
+    LIMIT = 60000
+};
 
 typedef struct worker worker;
 
 typedef struct payload {
     atomic_int ended;
-    worker *home; /* its destructor runs in this thread, in this life of it, or anywhere once that life is over */
+    worker *home; /* its destructor runs in this thread, in this life of it, or anywhere once that
+                     life is over */
     int life;
     int64_t number; /* of a JavaScript destructor */
     unsigned char marks[THREADS];
@@ -51,7 +61,8 @@ static uint32_t pick(worker *self, uint32_t below) {
 }
 
 static void end_payload(payload *owned) {
-    CHECK(owned->home == NULL || owned->home == mine || atomic_load(&owned->home->lives_ended) > owned->life);
+    CHECK(owned->home == NULL || owned->home == mine ||
+          atomic_load(&owned->home->lives_ended) > owned->life);
     unsigned sum = 0;
     for (int i = 0; i < THREADS; i++) sum += owned->marks[i];
     CHECK(sum <= THREADS * 255);
@@ -98,31 +109,35 @@ static void mark(const worker *self, const cslice_block *block) {
 static cslice_block *make_heap(worker *self) {
     cslice_block *block = NULL;
     size_t size = THREADS + pick(self, 8) * (size_t)(pick(self, 8) == 0 ? 900 : 70);
-    int status = pick(self, 3) == 0 ? cslice_block_new(size, &block)
-                                    : cslice__block_alloc(size, (size_t)1 << pick(self, 8), true, &block);
+    int status = pick(self, 3) == 0
+        ? cslice_block_new(size, &block)
+        : cslice__block_alloc(size, (size_t)1 << pick(self, 8), true, &block);
     CHECK(status == 0 || status == CSLICE_ELIMIT);
     if (block != NULL) CHECK(all_zero(block->data, size));
     return block;
 }
 
 static cslice_block *make_native(worker *self) {
-    static const cslice__kind kinds[] = {CSLICE__PTR, CSLICE__PTR_SIZE, CSLICE__CTX_PTR, CSLICE__FREE_FUNCTION};
-    uint64_t functions[] = {FUNCTION(end_ptr_payload), FUNCTION(end_ptr_size_payload), FUNCTION(end_ctx_ptr_payload),
-                            FUNCTION(end_free_payload)};
+    static const cslice__kind kinds[] = {CSLICE__PTR, CSLICE__PTR_SIZE, CSLICE__CTX_PTR,
+                                         CSLICE__FREE_FUNCTION};
+    uint64_t functions[] = {FUNCTION(end_ptr_payload), FUNCTION(end_ptr_size_payload),
+                            FUNCTION(end_ctx_ptr_payload), FUNCTION(end_free_payload)};
     uint32_t which = pick(self, 4);
     bool anywhere = pick(self, 3) == 0;
     payload *owned = next_payload(self, !anywhere);
     cslice_block *block = NULL;
-    CHECK_EQUAL(cslice__block_adopt(kinds[which], owned, sizeof *owned, (uintptr_t)functions[which], owned,
-                                    anywhere ? NULL : self->mailbox, &block), 0);
+    CHECK_EQUAL(cslice__block_adopt(kinds[which], owned, sizeof *owned, (uintptr_t)functions[which],
+                                    owned, anywhere ? NULL : self->mailbox, &block),
+                0);
     return block;
 }
 
 static cslice_block *make_callback(worker *self) {
     payload *owned = next_payload(self, true);
     cslice_block *block = NULL;
-    CHECK_EQUAL(cslice__block_adopt(CSLICE__CALLBACK, owned, sizeof *owned, (uintptr_t)owned->number, NULL,
-                                    self->mailbox, &block), 0);
+    CHECK_EQUAL(cslice__block_adopt(CSLICE__CALLBACK, owned, sizeof *owned,
+                                    (uintptr_t)owned->number, NULL, self->mailbox, &block),
+                0);
     self->callbacks_made++;
     return block;
 }
@@ -142,8 +157,8 @@ static cslice_block *make_reference(worker *self) {
 }
 
 static void fill(worker *self, uint32_t i) {
-    static cslice_block *(*const makers[])(worker *) = {make_heap, make_heap, make_native, make_callback, make_clone,
-                                                        make_reference};
+    static cslice_block *(*const makers[])(worker *) = {make_heap,     make_heap,  make_native,
+                                                        make_callback, make_clone, make_reference};
     self->buffers[i] = makers[pick(self, sizeof makers / sizeof *makers)](self);
     if (self->buffers[i] != NULL) mark(self, self->buffers[i]);
 }
@@ -212,7 +227,8 @@ static void resize_or_renew(worker *self) {
     mark(self, block);
 }
 
-/* One reference goes into the place; what was there comes out, and becomes a buffer, is left to others or dropped. */
+/* One reference goes into the place; what was there comes out, and becomes a buffer, is left to
+ * others or dropped. */
 static void exchange(worker *self) {
     uint32_t i = pick(self, BUFFERS);
     cslice_block *block = self->buffers[i] == NULL ? NULL : cslice_block_ref(self->buffers[i]);
@@ -220,7 +236,8 @@ static void exchange(worker *self) {
     if (block == NULL) return;
     mark(self, block);
     for (uint32_t more = pick(self, 3); more > 0; more--) {
-        cslice_block *pushed_out = atomic_exchange(&shared[pick(self, SHARED)], cslice_block_ref(block));
+        cslice_block *pushed_out =
+            atomic_exchange(&shared[pick(self, SHARED)], cslice_block_ref(block));
         cslice_block_unref(pushed_out);
     }
     mark(self, block);
@@ -281,7 +298,8 @@ static void live(worker *self) {
     cslice__due_end(self->mailbox);
     cslice__thread_close();
     for (uint32_t i = 0; i < BUFFERS; i++) {
-        if (self->buffers[i] != NULL) cslice__block_drop(self->buffers[i], cslice__thread_end_reason());
+        if (self->buffers[i] != NULL)
+            cslice__block_drop(self->buffers[i], cslice__thread_end_reason());
         self->buffers[i] = NULL;
     }
 }
@@ -311,7 +329,8 @@ static void start(worker *self, unsigned index, uint32_t seed) {
 
 static uint64_t count_unended(const worker *self) {
     uint64_t unended = 0;
-    for (uint32_t i = 0; i < self->payload_count; i++) unended += atomic_load(&self->payloads[i].ended) == 0;
+    for (uint32_t i = 0; i < self->payload_count; i++)
+        unended += atomic_load(&self->payloads[i].ended) == 0;
     return unended;
 }
 
@@ -320,7 +339,8 @@ static void check_ends(void) {
     uint64_t unended = 0, lost = 0, taken = 0;
     for (int i = 0; i < THREADS; i++) {
         unended += count_unended(&workers[i]);
-        lost += workers[i].callbacks_made - workers[i].callbacks_taken - atomic_load(&workers[i].disowned);
+        lost += workers[i].callbacks_made - workers[i].callbacks_taken -
+            atomic_load(&workers[i].disowned);
         taken += workers[i].callbacks_taken;
     }
     CHECK(steps < 1000 || (taken > 0 && lost > 0)); /* or the test would show little */
@@ -344,7 +364,8 @@ int main(int count, char **arguments) {
     for (int i = 0; i < SWEEPERS; i++) {
         CHECK_EQUAL(pthread_create(&sweepers[i], NULL, sweep, (void *)(uintptr_t)(i * 31)), 0);
     }
-    for (int i = 0; i < THREADS; i++) CHECK_EQUAL(pthread_create(&threads[i], NULL, run, &workers[i]), 0);
+    for (int i = 0; i < THREADS; i++)
+        CHECK_EQUAL(pthread_create(&threads[i], NULL, run, &workers[i]), 0);
     for (int i = 0; i < THREADS; i++) CHECK_EQUAL(pthread_join(threads[i], NULL), 0);
     atomic_store(&sweeping, false);
     for (int i = 0; i < SWEEPERS; i++) CHECK_EQUAL(pthread_join(sweepers[i], NULL), 0);

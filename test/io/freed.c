@@ -1,9 +1,10 @@
 /* Preloaded into a process: makes every use of memory that cslice gave back visible.
  *
- * What libcslice allocates comes from a region of its own, each block on pages of its own, and no page is used twice.
- * FREED=poison overwrites a block that is given back and keeps it, so that whoever reads it delivers the poison, and
- * whoever writes it leaves a trace. FREED=unmap forbids every access: a system call fails with EFAULT, and anything else
- * ends the process with a line that says so.
+ * What libcslice allocates comes from a region of its own, each block on pages of its own, and no
+ * page is used twice. FREED=poison overwrites a block that is given back and keeps it, so that
+ * whoever reads it delivers the poison, and whoever writes it leaves a trace. FREED=unmap forbids
+ * every access: a system call fails with EFAULT, and anything else ends the process with a line
+ * that says so.
  *
  * Linux with glibc, whose malloc is called by its other names.
  */
@@ -63,7 +64,8 @@ static int watches(const void *caller) {
 }
 
 static int ours(const void *memory) {
-    return region != NULL && (const char *)memory >= region && (const char *)memory < region + REGION;
+    return region != NULL && (const char *)memory >= region &&
+        (const char *)memory < region + REGION;
 }
 
 static struct entry *entry_of(const void *memory) {
@@ -128,13 +130,16 @@ void *calloc(size_t count, size_t size) {
 }
 
 void free(void *memory) {
-    if (ours(memory)) give_back(memory);
-    else __libc_free(memory);
+    if (ours(memory))
+        give_back(memory);
+    else
+        __libc_free(memory);
 }
 
 void *realloc(void *memory, size_t size) {
     int carved = ours(memory);
-    if (!carved && (memory != NULL || !watches(__builtin_return_address(0)))) return __libc_realloc(memory, size);
+    if (!carved && (memory != NULL || !watches(__builtin_return_address(0))))
+        return __libc_realloc(memory, size);
     char *moved = carve(16, size);
     if (moved == NULL || !carved) return moved;
     size_t before = entry_of(memory)->size;
@@ -144,16 +149,18 @@ void *realloc(void *memory, size_t size) {
 }
 
 void *memalign(size_t alignment, size_t size) {
-    return watches(__builtin_return_address(0)) ? carve(alignment, size) : __libc_memalign(alignment, size);
+    return watches(__builtin_return_address(0)) ? carve(alignment, size)
+                                                : __libc_memalign(alignment, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size) {
-    return watches(__builtin_return_address(0)) ? carve(alignment, size) : __libc_memalign(alignment, size);
+    return watches(__builtin_return_address(0)) ? carve(alignment, size)
+                                                : __libc_memalign(alignment, size);
 }
 
 int posix_memalign(void **result, size_t alignment, size_t size) {
-    void *memory =
-        watches(__builtin_return_address(0)) ? carve(alignment, size) : __libc_memalign(alignment, size);
+    void *memory = watches(__builtin_return_address(0)) ? carve(alignment, size)
+                                                        : __libc_memalign(alignment, size);
     if (memory == NULL) return ENOMEM;
     *result = memory;
     return 0;
@@ -218,7 +225,8 @@ static int watch(struct dl_phdr_info *info, size_t size, void *context) {
     return 0;
 }
 
-/* From here on. To be called once, when the library has been loaded. Returns what it found of it. */
+/* From here on. To be called once, when the library has been loaded. Returns what it found of it.
+ */
 int freed_watch(void) {
     const char *how = getenv("FREED");
     forbid = how != NULL && strcmp(how, "unmap") == 0;
@@ -226,7 +234,8 @@ int freed_watch(void) {
     region = mmap(NULL, REGION, PROT_NONE, flags, -1, 0);
     entries = mmap(NULL, REGION / PAGE * sizeof *entries, PROT_READ | PROT_WRITE, flags, -1, 0);
     freed = mmap(NULL, MOST_FREED * sizeof *freed, PROT_READ | PROT_WRITE, flags, -1, 0);
-    if (region == MAP_FAILED || entries == MAP_FAILED || freed == MAP_FAILED) die("freed.c: mmap failed\n");
+    if (region == MAP_FAILED || entries == MAP_FAILED || freed == MAP_FAILED)
+        die("freed.c: mmap failed\n");
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigaction(SIGSEGV, &action, &before);
     dl_iterate_phdr(watch, NULL);

@@ -1,4 +1,5 @@
-/* Counts how often each of a fixed set of addresses has been given back. Nothing is freed: an address is a name. */
+/* Counts how often each of a fixed set of addresses has been given back. Nothing is freed: an
+ * address is a name. */
 #include <stddef.h>
 #include <stdint.h>
 

@@ -30,7 +30,8 @@ int main() {
 
     cslice_statistics statistics;
     cslice_statistics_get(&statistics);
-    std::printf("%d given back, %d live, %d by C\n", given_back, static_cast<int>(statistics.live_blocks),
+    std::printf("%d given back, %d live, %d by C\n", given_back,
+                static_cast<int>(statistics.live_blocks),
                 static_cast<int>(statistics.released_by_c));
     std::printf("%s\n", cslice_status_message(CSLICE_ENOMEM));
     return cslice_abi_version() == CSLICE_ABI_VERSION ? 0 : 2;

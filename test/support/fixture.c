@@ -1,4 +1,5 @@
-/* What the tests need of a C library: memory to hand over, and destructors that say how they were called. */
+/* What the tests need of a C library: memory to hand over, and destructors that say how they were
+ * called. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* free() that counts its calls, in the shape of a deallocator that JavaScriptCore calls from whatever thread it likes. */
+/* free() that counts its calls, in the shape of a deallocator that JavaScriptCore calls from
+ * whatever thread it likes. */
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>

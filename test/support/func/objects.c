@@ -1,4 +1,5 @@
-/* A library with objects, callbacks and errors, for the tests of declared functions. What it frees is told in order. */
+/* A library with objects, callbacks and errors, for the tests of declared functions. What it frees
+ * is told in order. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>

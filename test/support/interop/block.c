@@ -1,4 +1,5 @@
-/* A C library that works with the blocks of cslice.h: it makes them, keeps them, and fills them from a thread. */
+/* A C library that works with the blocks of cslice.h: it makes them, keeps them, and fills them
+ * from a thread. */
 #include "cslice.h"
 
 #include <pthread.h>

@@ -1,4 +1,5 @@
-/* C functions that hand over memory in every way, well and badly. What they made and what came back is counted. */
+/* C functions that hand over memory in every way, well and badly. What they made and what came back
+ * is counted. */
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>

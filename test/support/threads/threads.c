@@ -1,5 +1,5 @@
-/* C functions that work on memory for a while, destructors that notice if memory goes in the meantime, and a block that
-   many threads use while one releases it. */
+/* C functions that work on memory for a while, destructors that notice if memory goes in the
+   meantime, and a block that many threads use while one releases it. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -39,7 +39,8 @@ static void wait_for(int milliseconds) {
     for (int i = 0; milliseconds < 0 && i < 20000 && !atomic_load(&gate_is_open); i++) usleep(1000);
 }
 
-/* Waits (where `milliseconds` is negative: for the gate), fills the memory, and returns the sum of its bytes. */
+/* Waits (where `milliseconds` is negative: for the gate), fills the memory, and returns the sum of
+ * its bytes. */
 uint64_t threads_fill_later(uint8_t *memory, size_t size, int byte, int milliseconds) {
     unsigned use = begin_use(memory);
     wait_for(milliseconds);
