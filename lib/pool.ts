@@ -1,6 +1,7 @@
 import { allocate } from './core/block.ts';
 import { checkIndex, checkLength } from './core/check.ts';
 import { runDestructors } from './core/destructor.ts';
+import { inspectAs } from './core/inspect.ts';
 import { readOptions } from './core/options.ts';
 import { Reference } from './core/reference.ts';
 import { tie } from './core/tie.ts';
@@ -175,6 +176,16 @@ export class Pool implements Disposable {
     return block;
   }
 
+  /** The size of every block, in bytes. */
+  get byteLength(): number {
+    return this.#home.byteLength;
+  }
+
+  get released(): boolean {
+    return this.#home.closed;
+  }
+
+  /** Counts of this pool, since it was made. */
   stats(): PoolStats {
     const { idle, blocks } = this.#home;
     return { hits: this.#hits, misses: this.#misses, idle: idle.length, blocks };
@@ -191,3 +202,8 @@ export class Pool implements Disposable {
     this.release();
   }
 }
+
+inspectAs(Pool, (pool) => {
+  const { blocks, idle } = pool.stats();
+  return { byteLength: pool.byteLength, blocks, idle, released: pool.released };
+});
