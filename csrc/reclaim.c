@@ -92,6 +92,13 @@ void cslice__reclaim_free(void *memory, size_t size) {
     if (!taken) cslice__mem_free(memory);
 }
 
+size_t cslice__reclaim_bytes(void) {
+    pthread_mutex_lock(&mutex);
+    size_t bytes = waiting_bytes;
+    pthread_mutex_unlock(&mutex);
+    return bytes;
+}
+
 void cslice__reclaim_wait(void) {
     pthread_mutex_lock(&mutex);
     while (state == RUNNING && waiting_bytes != 0) pthread_cond_wait(&changed, &mutex);

@@ -53,7 +53,7 @@ function hold(source: Uint8Array): Lease {
   const address = addressOfBytes(source);
   const ours = referenceOf(buffer);
   if (ours !== undefined) {
-    const reference = refer(ours, byteOffset, byteLength);
+    const reference = refer(ours, byteOffset, byteLength, 'pin');
     return newLease(new PinEnd(undefined, reference), address, byteLength, reference.block);
   }
   const reference = direct ? attach(buffer, address, byteLength) : undefined;

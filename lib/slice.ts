@@ -322,7 +322,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     const reference = this.#live();
     const [from, to] = rangeOf(reference, start, end);
     reference.buffered = true;
-    return Buffer.from(refer(reference, from, to - from).show(), 0, to - from);
+    return Buffer.from(refer(reference, from, to - from, 'Buffer').show(), 0, to - from);
   }
 
   /**
@@ -405,7 +405,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     const reference = this.#live();
     const [from, to] = rangeOf(reference, start, end);
     reference.divide();
-    return new Slice(refer(reference, from, to - from));
+    return new Slice(refer(reference, from, to - from, 'subslice'));
   }
 
   /**

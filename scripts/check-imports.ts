@@ -13,6 +13,7 @@ const layers = [
   ['slice.ts'],
   ['codec/'],
   ['core/'],
+  ['record/'],
   ['native/'],
   ['errors.ts'],
 ];
@@ -22,14 +23,15 @@ const isOneFile = ([first = '', ...rest]: string[]) => rest.length === 0 && firs
 /** The layers of csrc from the top, and what each file may call of the others, beside the C library. */
 const calls: Record<string, string[]> = {
   'host.c': ['bindings', 'handles', 'views', 'node_api', 'thread', 'due', 'block', 'mailbox', 'counts', 'mem'],
-  'bindings.c': ['node_api', 'handles', 'due', 'address', 'block', 'counts', 'mem', 'status'],
-  'due.c': ['handles', 'block', 'mailbox', 'counts'],
+  'bindings.c': ['node_api', 'record', 'handles', 'due', 'address', 'block', 'counts', 'mem', 'status'],
+  'due.c': ['handles', 'block', 'record', 'mailbox', 'counts'],
   'handles.c': ['block', 'mem'],
   'address.c': [],
   'thread.c': ['counts', 'cache'],
-  'block.c': ['mailbox', 'cache', 'reclaim', 'counts', 'mem', 'views'],
+  'block.c': ['record', 'mailbox', 'cache', 'reclaim', 'counts', 'mem', 'views'],
+  'record.c': ['mailbox', 'mem'],
   'mailbox.c': ['mem'],
-  'counts.c': ['cache', 'mem'],
+  'counts.c': ['cache', 'reclaim', 'mem'],
   'cache.c': ['mem', 'views'],
   'reclaim.c': ['mem'],
   'mem.c': [],

@@ -7,6 +7,7 @@
 import * as workerThreads from 'node:worker_threads';
 import { CSliceError, show } from '../errors.ts';
 import { cells, direct, hasViews, host, type Integer, isBun, result } from '../native/host.ts';
+import { noteEnd, noteMove, noteOver, noteResize, noteView } from '../record/record.ts';
 import { byteLengthOf } from './check.ts';
 import { noteEnded, noteMade } from './collect.ts';
 import { currentJob, mayBeInUse, underWay } from './in-use.ts';
@@ -52,6 +53,7 @@ const isPart = 4;
 const isBuffered = 8;
 const isDivided = 16;
 const isKeeping = 32;
+const isRecorded = 64;
 
 /** No code outside of this library can get at this class, or at an object of it. */
 export class Reference {
@@ -132,6 +134,20 @@ export class Reference {
     this.#set(isKeeping, keeping);
   }
 
+  /** Its end is of interest to who asks what holds the memory. */
+  get recorded(): boolean {
+    return (this.#flags & isRecorded) !== 0;
+  }
+
+  set recorded(recorded: boolean) {
+    this.#set(isRecorded, recorded);
+  }
+
+  /** The block may go to the free list: nobody else has seen it, and nobody waits for its end. */
+  get isKeepable(): boolean {
+    return this.#seenJob === unseen && (this.#flags & (isSole | isRecorded)) === isSole;
+  }
+
   /** Notes that others are given the block, who rely on its address. */
   divide(): void {
     this.sole = false;
@@ -187,6 +203,7 @@ export class Reference {
   show(): ArrayBuffer {
     const buffer = this.#viewable();
     if (this.#seenJob === unseen) {
+      if (this.recorded) noteView(this, buffer, 'ArrayBuffer');
       if (!direct) tie(buffer, this); // for pins
       this.#seenUnderWay = underWay();
       this.#seenJob = currentJob();
@@ -202,6 +219,7 @@ export class Reference {
    */
   tryResize(byteLength: number, mayMove: boolean): number {
     if (mayMove || !direct || this.mayBeInUse) return this.#moveTo(byteLength, mayMove);
+    const before = this.byteLength;
     const buffer = detaching(() => host.resize(this.buffer, this.block, byteLength));
     if (buffer === undefined) return result();
     // No call from here to the end: the old buffer is gone, and nothing may interrupt this.
@@ -213,6 +231,7 @@ export class Reference {
     this.#bytes = undefined;
     this.#cells = undefined;
     this.#seenJob = unseen;
+    if (failure === 0 && this.recorded) noteResize(this, before);
     return failure;
   }
 
@@ -231,6 +250,7 @@ export class Reference {
     this.#seenJob = unseen;
     this.sole = true;
     this.buffered = false;
+    if (this.recorded) noteMove(this, before);
     before.end();
     return 0;
   }
@@ -238,6 +258,7 @@ export class Reference {
   /** Gives the reference back. The views die; where Node may be using the memory, it goes when it is collected. */
   end(): void {
     if (this.isLive) endBuffer(this);
+    else if (this.recorded) noteOver(this);
   }
 
   /** The same where nobody can be using the memory any more. */
@@ -282,8 +303,10 @@ export const canLock: boolean = direct && Number(process.versions.modules) >= 13
 
 function endBuffer(reference: Reference): void {
   const { buffer, block, address, byteLength } = reference;
-  if (reference.mayBeInUse && block !== 0) {
-    const keeper = host.refer(block, address, byteLength);
+  const waits = reference.mayBeInUse && block !== 0;
+  if (reference.recorded) noteEnd(reference, waits);
+  if (waits) {
+    const keeper = host.wait(block, address, byteLength);
     if (keeper !== undefined) tie(buffer, keeper);
     noteMade(0); // the memory waits for a collection
   } else {
