@@ -21,6 +21,7 @@ import {
   atFunction,
   atOrder,
   atSignature,
+  type Entry,
   giveEntryBack,
   isBlock,
   noEntry,
