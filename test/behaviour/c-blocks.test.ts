@@ -182,8 +182,8 @@ describe('slice.block', () => {
   it('lets C hold back a resize and a disown', () => {
     using slice = Slice.alloc(8);
     keep(slice.block);
-    expectError(() => slice.resize(16), 'ERR_CSLICE_RANGE');
-    expectError(() => slice.disown(), 'ERR_CSLICE_RANGE');
+    expectError(() => slice.resize(16), 'ERR_CSLICE_STATE');
+    expectError(() => slice.disown(), 'ERR_CSLICE_STATE');
     forget();
     slice.resize(16);
     expect(slice.byteLength).to.equal(16);

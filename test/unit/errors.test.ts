@@ -32,7 +32,7 @@ describe('CSliceError', () => {
       .and.not.instanceOf(RangeError);
     for (const other of [new RangeError('c'), new Error('d'), {}, null, 5])
       expect(other instanceof CSliceError).to.equal(false);
-    expect(inspect(rangeError('a'))).to.match(/^CSliceRangeError: a\n.*code: 'ERR_CSLICE_RANGE'/s);
+    expect(inspect(rangeError('a'))).to.match(/^CSliceError: a\n.*code: 'ERR_CSLICE_RANGE'/s);
   });
 });
 

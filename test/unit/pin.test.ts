@@ -131,7 +131,7 @@ describe('pin', () => {
     held.release();
     held[Symbol.dispose]();
     expect([held.released, held.byteLength]).to.deep.equal([true, 8]);
-    expectError(() => held.address, 'ERR_CSLICE_RELEASED', /pin has been released/);
+    expectError(() => held.address, 'ERR_CSLICE_RELEASED', /lease has ended/);
   });
 
   it('refuses the memory of WebAssembly, which may move when it grows, and leaves it free to grow', function () {

@@ -113,7 +113,7 @@ function isWhole({ reference, start, length }: Handle): boolean {
   return start === 0 && length === reference.block.byteLength;
 }
 
-const ofOthers = ['ERR_CSLICE_RANGE', 'ERR_CSLICE_TYPE'];
+const ofOthers = ['ERR_CSLICE_STATE', 'ERR_CSLICE_TYPE'];
 
 function resize(world: World, random: Random): void {
   const handle = world.handle(random, ({ reference }) => reference.block.frozen === 0);

@@ -175,7 +175,7 @@ function act(box: Box, { consumer, source, event }: Cell, faults: string[]): voi
   try {
     box.held?.act(event);
   } catch (error) {
-    const refused = event === 'resized' && source.whole && codeOf(error) === 'ERR_CSLICE_RANGE'; // others hold the block
+    const refused = event === 'resized' && source.whole && codeOf(error) === 'ERR_CSLICE_STATE'; // others hold the block
     if (!consumer.moves && !refused) faults.push(`the event threw ${codeOf(error)}`);
   }
   box.held = undefined;

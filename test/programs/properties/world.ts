@@ -306,10 +306,10 @@ export class World {
       address = handle.slice.disown();
     });
     const isWhole = handle.start === 0 && handle.length === block.bytes.byteLength;
-    if (sure) equal(code, 'ERR_CSLICE_RANGE');
+    if (sure) equal(code, 'ERR_CSLICE_STATE');
     else if (others.length === 0 && isWhole) equal(code, undefined);
     if (code !== undefined) {
-      equal(code, 'ERR_CSLICE_RANGE');
+      equal(code, 'ERR_CSLICE_STATE');
       return;
     }
     equal(address, block.address, 'what C is to free is the block, not the part of it that a subslice sees');

@@ -100,8 +100,8 @@ describe('slice.lend', () => {
     using slice = Slice.alloc(16);
     const loan = deferred();
     const lent = slice.lend(() => loan.promise);
-    expectError(() => slice.resize(8), 'ERR_CSLICE_RANGE', /lent/);
-    expectError(() => slice.disown(), 'ERR_CSLICE_RANGE', /lent/);
+    expectError(() => slice.resize(8), 'ERR_CSLICE_STATE', /lent/);
+    expectError(() => slice.disown(), 'ERR_CSLICE_STATE', /lent/);
     loan.resolve();
     await lent;
     slice.resize(8);

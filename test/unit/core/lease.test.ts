@@ -193,7 +193,7 @@ describe('a lease', () => {
   it('forbids to disown the block, and a disown after its end works', () => {
     const slice = Slice.alloc(8);
     const lease = slice.lease();
-    expectError(() => slice.disown(), 'ERR_CSLICE_RANGE', /other references/);
+    expectError(() => slice.disown(), 'ERR_CSLICE_STATE', /others hold the block/);
     expect(slice.released).to.equal(false);
     lease.release();
     free(slice.disown());
