@@ -1,12 +1,10 @@
 // What is run before a commit, in a minute and a half: static checks, the C tests, the unit tests, those of the behaviour
 // that are quick, and the packed package. The long tests and the proofs are `npm run prove`.
-import { runTests, testFiles } from '../test/helpers/runner.ts';
+import { runTests } from '../test/helpers/runner.ts';
 import { start } from '../test/helpers/start.ts';
+import { knownHere } from '../test/runtimes/node.ts';
 import { buildPackage, buildPreset, Failure, must, Report, type Tally } from './prove/shared/report.ts';
-import { tallyOf } from './prove/shared/tests.ts';
-
-/** Behaviour whose tests take long. */
-const long = ['collection', 'io', 'install', 'docs', 'worker', 'libraries', 'arguments'];
+import { quick, tallyOf } from './prove/shared/tests.ts';
 
 async function checks(): Promise<Tally> {
   await must(['npm', 'run', '--silent', 'check']);
@@ -27,8 +25,9 @@ async function cTests(): Promise<Tally> {
 }
 
 function tests(files: readonly string[]): () => Promise<Tally> {
+  const tell = (line: string): void => console.log(`  ${line}`);
   return async () =>
-    tallyOf(await runTests({ files, together: 4, timeout: 20_000, tell: (line) => console.log(`  ${line}`) }));
+    tallyOf(await runTests({ files, known: knownHere, partial: true, together: 4, timeout: 20_000, tell }));
 }
 
 async function packed(): Promise<Tally> {
@@ -37,12 +36,11 @@ async function packed(): Promise<Tally> {
   return { passed: Number(passed), total: Number(total) };
 }
 
-const quick = testFiles('behaviour').filter((file) => !long.some((name) => file.startsWith(`test/behaviour/${name}`)));
 const report = new Report();
 await report.proof('build', build);
 await report.proof('types, format, lint, directions of imports, signatures', checks);
 await report.proof('C tests', cTests);
-await report.proof('unit tests', tests(testFiles('unit')));
-await report.proof('behaviour, the quick part', tests(quick));
+await report.proof('unit tests', tests(quick.unit));
+await report.proof('behaviour, the quick part', tests(quick.behaviour));
 await report.proof('the packed package', packed);
 process.exitCode = report.end() ? 0 : 1;

