@@ -60,19 +60,18 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
     if (!get_##type(env, values[i], &a##i)) return NULL;
 #define END }
 
+/* clang-format off */
 #define CALL1(put, name, T0) BEGIN(name, 1) GET(T0, 0) put(name(a0)) END
 #define CALL2(put, name, T0, T1) BEGIN(name, 2) GET(T0, 0) GET(T1, 1) put(name(a0, a1)) END
-#define CALL3(put, name, T0, T1, T2)                                                               \
-    BEGIN(name, 3) GET(T0, 0) GET(T1, 1) GET(T2, 2) put(name(a0, a1, a2)) END
-#define CALL4(put, name, T0, T1, T2, T3)                                                           \
+#define CALL3(put, name, T0, T1, T2) BEGIN(name, 3) GET(T0, 0) GET(T1, 1) GET(T2, 2) put(name(a0, a1, a2)) END
+#define CALL4(put, name, T0, T1, T2, T3) \
     BEGIN(name, 4) GET(T0, 0) GET(T1, 1) GET(T2, 2) GET(T3, 3) put(name(a0, a1, a2, a3)) END
-#define CALL5(put, name, T0, T1, T2, T3, T4)                                                       \
-    BEGIN(name, 5)                                                                                 \
-    GET(T0, 0) GET(T1, 1) GET(T2, 2) GET(T3, 3) GET(T4, 4) put(name(a0, a1, a2, a3, a4)) END
-#define CALL6(put, name, T0, T1, T2, T3, T4, T5)                                                   \
-    BEGIN(name, 6)                                                                                 \
-    GET(T0, 0)                                                                                     \
-    GET(T1, 1) GET(T2, 2) GET(T3, 3) GET(T4, 4) GET(T5, 5) put(name(a0, a1, a2, a3, a4, a5)) END
+#define CALL5(put, name, T0, T1, T2, T3, T4) \
+    BEGIN(name, 5) GET(T0, 0) GET(T1, 1) GET(T2, 2) GET(T3, 3) GET(T4, 4) put(name(a0, a1, a2, a3, a4)) END
+#define CALL6(put, name, T0, T1, T2, T3, T4, T5)                                   \
+    BEGIN(name, 6) GET(T0, 0) GET(T1, 1) GET(T2, 2) GET(T3, 3) GET(T4, 4) GET(T5, 5) \
+    put(name(a0, a1, a2, a3, a4, a5)) END
+/* clang-format on */
 
 #define RESULT(call) return put(env, call);
 #define TEXT(call) return put_text(env, call);
@@ -82,7 +81,7 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
 
 #define BINDINGS(CALL1, CALL2, CALL3, CALL4, CALL5, CALL6)                                         \
     CALL5(NOTHING, cslice_give_back, uint64_t, uint64_t, uint64_t, uint32_t, uint64_t)             \
-    CALL1(NOTHING, cslice_block_drop, uint64_t)                                                    \
+    CALL1(NOTHING, cslice_unref, uint64_t)                                                         \
     CALL2(RESULT, cslice_blocks_renew, pointer, uint32_t)                                          \
     CALL1(RESULT, cslice_due_next, uint64_t)                                                       \
     CALL1(NOTHING, cslice_reuse_set, uint64_t)                                                     \
@@ -94,23 +93,22 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
     CALL3(NOTHING, cslice_copy, uint64_t, uint64_t, uint64_t)                                      \
     CALL3(NOTHING, cslice_copy_in, uint64_t, pointer, uint64_t)                                    \
     CALL3(NOTHING, cslice_copy_out, pointer, uint64_t, uint64_t)                                   \
-    CALL1(RESULT, cslice_print, uint64_t)                                                          \
-    CALL1(NOTHING, cslice_srandom, uint32_t)                                                       \
     CALL1(TEXT, cslice_string_at, uint64_t)                                                        \
     CALL2(RESULT, cslice_string_size, uint64_t, uint32_t)                                          \
     CALL1(RESULT, cslice_address_of, pointer)                                                      \
     CALL1(NOTHING, cslice_statistics_get, pointer)                                                 \
-    CALL1(TEXT, cslice_status_message, uint32_t)                                                   \
     CALL1(NOTHING, cslice_test_fail_allocation, uint64_t)
 
 BINDINGS(CALL1, CALL2, CALL3, CALL4, CALL5, CALL6)
 
+/* clang-format off: macros that open and close functions. */
 BEGIN(cslice_reuse_account, 0)
-RESULT(cslice_reuse_account())
-END BEGIN(cslice_count_failure, 0) NOTHING(cslice_count_failure()) END
-    BEGIN(cslice_keeper_function, 0) RESULT(cslice_keeper_function()) END
-    BEGIN(cslice_errno_address, 0) RESULT(cslice_errno_address()) END BEGIN(cslice_random, 0)
-        RESULT(cslice_random()) END BEGIN(cslice_abi_version, 0) RESULT(cslice_abi_version()) END
+RESULT(cslice_reuse_account()) END BEGIN(cslice_count_failure, 0)
+    NOTHING(cslice_count_failure()) END BEGIN(cslice_keeper_function, 0)
+        RESULT(cslice_keeper_function()) END BEGIN(cslice_errno_address, 0)
+            RESULT(cslice_errno_address()) END BEGIN(cslice_abi_version, 0)
+                RESULT(cslice_abi_version()) END
+    /* clang-format on */
 
     void cslice__bindings_export(napi_env env, napi_value exports) {
 #define EXPORT(put, name, ...) cslice__node_api_export(env, exports, #name, call_##name, NULL);
@@ -119,7 +117,6 @@ END BEGIN(cslice_count_failure, 0) NOTHING(cslice_count_failure()) END
     EXPORT(NOTHING, cslice_count_failure, )
     EXPORT(RESULT, cslice_keeper_function, )
     EXPORT(RESULT, cslice_errno_address, )
-    EXPORT(RESULT, cslice_random, )
     EXPORT(RESULT, cslice_abi_version, )
 #undef EXPORT
 }

@@ -169,7 +169,7 @@ static bool is_counted(const cslice_block *block) {
     return block->kind != CSLICE__GONE && block->kind != CSLICE__WRAPPED;
 }
 
-void cslice__block_drop(cslice_block *block, cslice__end end) {
+void cslice__block_unref(cslice_block *block, cslice__end end) {
     /* Release, so that every thread's writes are done; acquire, so that the last one sees them
      * before it frees. */
     if (atomic_fetch_sub_explicit(&block->references, 1, memory_order_acq_rel) != 1) return;
@@ -250,7 +250,7 @@ cslice_block *cslice_block_ref(cslice_block *block) {
 }
 
 void cslice_block_unref(cslice_block *block) {
-    if (block != NULL) cslice__block_drop(block, CSLICE__BY_C);
+    if (block != NULL) cslice__block_unref(block, CSLICE__BY_C);
 }
 
 void *cslice_block_data(const cslice_block *block) {
@@ -261,7 +261,7 @@ size_t cslice_block_size(const cslice_block *block) {
     return block->size;
 }
 
-void cslice_block_drop(uint64_t block) {
+void cslice_unref(uint64_t block) {
     cslice_block_unref((cslice_block *)(uintptr_t)block);
 }
 

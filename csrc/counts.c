@@ -4,11 +4,11 @@
  * allocation, and much more between threads.
  *
  * Live bytes are needed as a total, for the peak and the limit: a thread keeps what it has added
- * since it last told the others, and tells them at the latest after UNTOLD_BYTES.
+ * that it has not published to the others, and publishes at the latest after PENDING_BYTES.
  */
 #include "internal.h"
 
-#define UNTOLD_BYTES ((int64_t)64 << 10)
+#define PENDING_BYTES ((int64_t)64 << 10)
 
 /* cslice_reuse_account. JavaScript writes all but the capacity: doubles, since those are what it
  * reads and writes fast. */
@@ -22,18 +22,18 @@ typedef struct account {
 _Static_assert(sizeof(account) == 4 * sizeof(double), "JavaScript sees an array of doubles");
 
 typedef struct counters {
-    account aside;
+    account reuse_account;
     atomic_uint_fast64_t allocated;
     atomic_uint_fast64_t ended[CSLICE__ENDS];
-    atomic_int_fast64_t untold;     /* bytes, those aside included */
-    atomic_int_fast64_t told_aside; /* bytes that lay aside when it last told */
-    int64_t most_untold;            /* the highest that the untold bytes have been since */
+    atomic_int_fast64_t pending;               /* bytes, those on the free list included */
+    atomic_int_fast64_t published_reuse_bytes; /* what the free list had at the last publication */
+    int64_t most_pending; /* the highest that the pending bytes have been since */
     struct counters *next;
 } counters;
 
 static struct {
     atomic_uint_fast64_t limit; /* 0: none */
-    atomic_uint_fast64_t reuse; /* bytes that each thread may put aside while there is no limit */
+    atomic_uint_fast64_t reuse; /* bytes that the free list of each thread may keep while there is no limit */
     atomic_uint_fast64_t claimed_bytes; /* allocations under way, where there is a limit */
     atomic_int_fast64_t live_bytes;
     atomic_uint_fast64_t peak_bytes;
@@ -65,22 +65,22 @@ static void raise_peak(int64_t live) {
                                                   memory_order_relaxed, memory_order_relaxed)) {}
 }
 
-/* What the total of live bytes lacks of this thread's: blocks that lie aside are not live. */
-static int64_t untold_of(const counters *own) {
-    return atomic_load_explicit(&own->untold, memory_order_relaxed) +
-        atomic_load_explicit(&own->told_aside, memory_order_relaxed) -
-        (int64_t)read_double(&own->aside.bytes);
+/* What the total of live bytes lacks of this thread: blocks on the free list are not live. */
+static int64_t pending_of(const counters *own) {
+    return atomic_load_explicit(&own->pending, memory_order_relaxed) +
+        atomic_load_explicit(&own->published_reuse_bytes, memory_order_relaxed) -
+        (int64_t)read_double(&own->reuse_account.bytes);
 }
 
-static void tell(counters *own) {
-    int64_t untold = untold_of(own);
-    if (untold > own->most_untold) own->most_untold = untold;
-    int64_t before = atomic_fetch_add_explicit(&totals.live_bytes, untold, memory_order_relaxed);
-    raise_peak(before + own->most_untold);
-    atomic_store_explicit(&own->untold, 0, memory_order_relaxed);
-    atomic_store_explicit(&own->told_aside, (int64_t)read_double(&own->aside.bytes),
-                          memory_order_relaxed);
-    own->most_untold = 0;
+static void publish(counters *own) {
+    int64_t pending = pending_of(own);
+    if (pending > own->most_pending) own->most_pending = pending;
+    int64_t before = atomic_fetch_add_explicit(&totals.live_bytes, pending, memory_order_relaxed);
+    raise_peak(before + own->most_pending);
+    atomic_store_explicit(&own->pending, 0, memory_order_relaxed);
+    atomic_store_explicit(&own->published_reuse_bytes,
+                          (int64_t)read_double(&own->reuse_account.bytes), memory_order_relaxed);
+    own->most_pending = 0;
 }
 
 /* Thread-local variables are looked up by a call, so each function here asks once and hands the
@@ -91,14 +91,15 @@ static void add_bytes(counters *own, int64_t bytes) {
         if (bytes > 0) raise_peak(before + bytes);
         return;
     }
-    int64_t before = untold_of(own), untold = before + bytes;
+    int64_t before = pending_of(own), pending = before + bytes;
     int64_t higher =
-        bytes < 0 ? before : untold; /* before: JavaScript may have taken what lay aside */
-    if (higher > own->most_untold) own->most_untold = higher;
-    atomic_store_explicit(&own->untold,
-                          atomic_load_explicit(&own->untold, memory_order_relaxed) + bytes,
+        bytes < 0 ? before : pending; /* before: JavaScript may have taken from the free list */
+    if (higher > own->most_pending) own->most_pending = higher;
+    atomic_store_explicit(&own->pending,
+                          atomic_load_explicit(&own->pending, memory_order_relaxed) + bytes,
                           memory_order_relaxed);
-    if (untold > UNTOLD_BYTES || untold < -UNTOLD_BYTES || get(&totals.limit) != 0) tell(own);
+    if (pending > PENDING_BYTES || pending < -PENDING_BYTES || get(&totals.limit) != 0)
+        publish(own);
 }
 
 static void add_own(atomic_uint_fast64_t *counter) {
@@ -108,7 +109,7 @@ static void add_own(atomic_uint_fast64_t *counter) {
 
 static void set_capacity(counters *own) {
     double capacity = get(&totals.limit) == 0 ? (double)get(&totals.reuse) : 0;
-    atomic_store_explicit(&own->aside.capacity, capacity, memory_order_relaxed);
+    atomic_store_explicit(&own->reuse_account.capacity, capacity, memory_order_relaxed);
 }
 
 static void set_capacities(void) {
@@ -136,13 +137,13 @@ void cslice__counts_close(void) {
     counters *own = mine;
     if (own == NULL) return;
     mine = NULL;
-    uint64_t released = (uint64_t)read_double(&own->aside.released);
-    uint64_t taken = (uint64_t)read_double(&own->aside.taken);
+    uint64_t released = (uint64_t)read_double(&own->reuse_account.released);
+    uint64_t taken = (uint64_t)read_double(&own->reuse_account.taken);
     pthread_mutex_lock(&mutex);
-    tell(own);
+    publish(own);
     /* What JavaScript has kept was released before; V8 ends it in a moment, with all else that the
        thread had. Until then it is counted as live again, which is no peak. */
-    atomic_fetch_add_explicit(&totals.live_bytes, (int64_t)read_double(&own->aside.bytes),
+    atomic_fetch_add_explicit(&totals.live_bytes, (int64_t)read_double(&own->reuse_account.bytes),
                               memory_order_relaxed);
     add(&others.allocated, get(&own->allocated) + taken);
     for (int end = 0; end < CSLICE__ENDS; end++) add(&others.ended[end], get(&own->ended[end]));
@@ -182,7 +183,7 @@ int cslice__counts_claim(size_t size, size_t *claimed) {
     *claimed = 0;
     uint64_t limit = get(&totals.limit);
     if (limit == 0) return 0;
-    if (mine != NULL) tell(mine);
+    if (mine != NULL) publish(mine);
     uint_fast64_t pending = get(&totals.claimed_bytes);
     do {
         int64_t live = atomic_load_explicit(&totals.live_bytes, memory_order_relaxed);
@@ -200,7 +201,7 @@ void cslice__counts_unclaim(size_t claimed) {
 }
 
 void cslice_limit_set(uint64_t bytes) {
-    if (mine != NULL) tell(mine);
+    if (mine != NULL) publish(mine);
     atomic_store_explicit(&totals.limit, bytes, memory_order_relaxed);
     set_capacities(); /* a block that is taken without a call into C cannot be refused */
 }
@@ -212,7 +213,7 @@ void cslice_reuse_set(uint64_t bytes) {
 }
 
 int64_t cslice_reuse_account(void) {
-    return (int64_t)(uintptr_t)(mine == NULL ? NULL : &mine->aside);
+    return (int64_t)(uintptr_t)(mine == NULL ? NULL : &mine->reuse_account);
 }
 
 void cslice_count_failure(void) {
@@ -225,17 +226,17 @@ void cslice__counts_lost(uint64_t count) {
 
 void cslice_statistics_get(cslice_statistics *statistics) {
     uint64_t ended[CSLICE__ENDS] = {0}, all_ended = 0, allocated = 0;
-    if (mine != NULL) tell(mine);
+    if (mine != NULL) publish(mine);
     pthread_mutex_lock(&mutex);
     /* What has ended before what is allocated, which so is never the smaller. */
     for (const counters *each = &others; each != NULL; each = each->next) {
         for (int end = 0; end < CSLICE__ENDS; end++) ended[end] += get(&each->ended[end]);
-        ended[CSLICE__BY_SCOPE] += (uint64_t)read_double(&each->aside.released);
+        ended[CSLICE__BY_SCOPE] += (uint64_t)read_double(&each->reuse_account.released);
     }
     int64_t live = atomic_load_explicit(&totals.live_bytes, memory_order_relaxed);
     for (const counters *each = &others; each != NULL; each = each->next) {
-        allocated += get(&each->allocated) + (uint64_t)read_double(&each->aside.taken);
-        live += untold_of(each);
+        allocated += get(&each->allocated) + (uint64_t)read_double(&each->reuse_account.taken);
+        live += pending_of(each);
     }
     pthread_mutex_unlock(&mutex);
     for (int end = 0; end < CSLICE__ENDS; end++) all_ended += ended[end];

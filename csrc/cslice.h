@@ -116,7 +116,7 @@ CSLICE_API void cslice_give_back(uint64_t address, uint64_t size, uint64_t funct
                                  uint32_t signature, uint64_t context);
 
 /* cslice_block_unref. */
-CSLICE_API void cslice_block_drop(uint64_t block);
+CSLICE_API void cslice_unref(uint64_t block);
 
 /*
  * Small blocks that are released, and whose ArrayBuffer nobody has seen, may be kept by JavaScript
@@ -185,15 +185,6 @@ CSLICE_API void cslice_copy_in(uint64_t destination, const void *source, uint64_
 
 /* memmove out of C memory into the caller's buffer. */
 CSLICE_API void cslice_copy_out(void *destination, uint64_t source, uint64_t size);
-
-/* Writes a NUL-terminated string to C's stdout and flushes it. Returns 0, or the positive errno of
- * the write. */
-CSLICE_API int32_t cslice_print(uint64_t text);
-
-/* random() and srandom() of the C library; rand() and srand() where it has none. One generator for
- * the process. */
-CSLICE_API int64_t cslice_random(void);
-CSLICE_API void cslice_srandom(uint32_t seed);
 
 /* The C string at an address that is not 0, which the caller vouches for. */
 CSLICE_API const char *cslice_string_at(uint64_t address);

@@ -6,12 +6,12 @@
 
 int64_t cslice_due_next(uint64_t mailbox) {
     if (mailbox == 0) return 0;
-    int64_t number = cslice__handles_told();
+    int64_t number = cslice__handles_next_ended();
     int saved = errno; /* a destructor may change it */
     for (cslice_block *block;
          number == 0 && (block = cslice__mailbox_take((void *)(uintptr_t)mailbox)) != NULL;) {
         number = cslice__block_finish(block);
-        if (number == 0) number = cslice__handles_told();
+        if (number == 0) number = cslice__handles_next_ended();
     }
     errno = saved;
     return number;

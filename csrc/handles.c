@@ -53,7 +53,7 @@ struct keeper {
 
 static CSLICE__THREAD_LOCAL struct objects *mine;
 
-/* Keepers of this thread whose block has ended, which JavaScript has not been told. */
+/* Keepers of this thread whose block has ended, which JavaScript has not been told about. */
 static CSLICE__THREAD_LOCAL struct keeper *ended;
 
 static struct objects *open_objects(void) {
@@ -137,7 +137,7 @@ static void hold_blocks(struct objects *objects) {
 void cslice__handles_close(void) {
     struct objects *objects = mine;
     mine = NULL;
-    while (cslice__handles_told() != 0) continue;
+    while (cslice__handles_next_ended() != 0) continue;
     if (objects == NULL) return;
     if (atomic_load_explicit(&objects->references, memory_order_acquire) > 1) hold_blocks(objects);
     drop(objects);
@@ -181,7 +181,7 @@ void cslice_keeper_free(uint64_t keeper) {
     drop(objects);
 }
 
-int64_t cslice__handles_told(void) {
+int64_t cslice__handles_next_ended(void) {
     struct keeper *keeper = ended;
     if (keeper == NULL) return 0;
     int64_t number = keeper->number;

@@ -116,7 +116,7 @@ static napi_value fail(const invocation *call, int64_t status) {
 static void give_back(void *data, size_t length, void *block) {
     (void)data;
     (void)length;
-    if (block != NULL) cslice__block_drop(block, cslice__thread_end_reason());
+    if (block != NULL) cslice__block_unref(block, cslice__thread_end_reason());
 }
 
 static void give_back_by_node_api(napi_env env, void *data, void *block) {
@@ -150,7 +150,7 @@ static void *start_of(void *data) {
 
 static napi_value made(const invocation *call, napi_value buffer, void *data, cslice_block *block) {
     if (buffer == NULL) {
-        if (block != NULL) cslice__block_drop(block, CSLICE__BY_C);
+        if (block != NULL) cslice__block_unref(block, CSLICE__BY_C);
         return fail(call, CSLICE_ENOVIEW);
     }
     call->instance->cells[RESULT] = (double)(uintptr_t)block;
@@ -333,7 +333,7 @@ static napi_value resize(napi_env env, napi_callback_info info) {
         return fail(&call, CSLICE_EINVAL);
     cslice_block_ref(block); /* in place of the buffer's */
     if (!detach(&call, call.values[0], NULL)) {
-        cslice__block_drop(block, CSLICE__BY_C);
+        cslice__block_unref(block, CSLICE__BY_C);
         return NULL;
     }
     int64_t status = cslice__block_resize(block, (size_t)size);
@@ -373,7 +373,7 @@ static napi_value disown(napi_env env, napi_callback_info info) {
     bool detached = status == 0 && detach(&call, call.values[0], NULL);
     if (detached && direct)
         status = cslice__block_disown(block, &number); /* last: a detach may be refused */
-    cslice__block_drop(block, CSLICE__BY_C);
+    cslice__block_unref(block, CSLICE__BY_C);
     return detached || status != 0 ? fail(&call, status != 0 ? status : number) : NULL;
 }
 

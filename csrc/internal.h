@@ -195,7 +195,7 @@ int cslice__block_wrap(void *data, size_t size, cslice_free_function *function, 
                        cslice_block **block);
 /* Gives one reference back. The last one frees the memory, or runs the destructor, or posts the
  * block to its mailbox. */
-void cslice__block_drop(cslice_block *block, cslice__end end);
+void cslice__block_unref(cslice_block *block, cslice__end end);
 /* From here the data is C's: when the last reference goes, nothing runs. CSLICE_EINVAL: there are
    other references, or the memory is counted elsewhere. `number` becomes that of the JavaScript
    destructor that will not run, or 0. */
@@ -243,6 +243,6 @@ void cslice__thread_releasing(bool releasing);
 void cslice__handles_close(void);
 
 /* The number of a keeper of this thread whose block has ended, once each; 0: there is none. */
-int64_t cslice__handles_told(void);
+int64_t cslice__handles_next_ended(void);
 
 #endif

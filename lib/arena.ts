@@ -1,4 +1,5 @@
-import { allocate, allocateWith } from './core/allocate.ts';
+import { codecOf, type Place, prepareValue } from './codec/codec.ts';
+import { allocate, allocateWith } from './core/block.ts';
 import {
   advance,
   bytesOf,
@@ -9,7 +10,6 @@ import {
   elementSizeOf,
   remainder,
 } from './core/check.ts';
-import { codecOf, type Place, prepareValue } from './core/codec.ts';
 import { runDestructors } from './core/destructor.ts';
 import { readOptions } from './core/options.ts';
 import { type Reference, viewOf } from './core/reference.ts';

@@ -14,7 +14,7 @@ import type { KoffiFunction } from './native/koffi.ts';
  * Copies what koffi copies (strings, structs). The promise rejects if koffi refuses the call, and all holds end.
  *
  * @throws {CSliceError} (as a rejection) `ERR_CSLICE_TYPE` for wrong or too few arguments, `ERR_CSLICE_RANGE` for numbers
- *   that their type cannot have, `ERR_CSLICE_RELEASED` for a released slice, `ERR_CSLICE_LIMIT` when koffi has too many
+ *   that their type cannot have, `ERR_CSLICE_RELEASED` for a released slice, `ERR_CSLICE_EXHAUSTED` when koffi has too many
  *   calls under way
  * @example
  * const n = await callAsync(read, fd, slice, slice.byteLength);

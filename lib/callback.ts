@@ -36,7 +36,7 @@ export type CallbackPointer = Callback;
  * What it throws surfaces from the call that ran it; C gets zero, and no callback runs until C has returned.
  *
  * @param prototype of the function that C expects, as C has it
- * @throws {CSliceError} `ERR_CSLICE_TYPE` or `ERR_CSLICE_RANGE` for a wrong argument, `ERR_CSLICE_LIMIT` when koffi has
+ * @throws {CSliceError} `ERR_CSLICE_TYPE` or `ERR_CSLICE_RANGE` for a wrong argument, `ERR_CSLICE_EXHAUSTED` when koffi has
  *   too many callbacks
  * @example
  * const write = callback('size_t write(char *data, size_t size, size_t n, void *user)', {
@@ -157,8 +157,12 @@ function registered(register: () => bigint): bigint {
   try {
     return register();
   } catch (cause) {
-    throw new CSliceError('ERR_CSLICE_LIMIT', `The callback was not registered: ${describeError(cause, 'message')}`, {
-      cause,
-    });
+    throw new CSliceError(
+      'ERR_CSLICE_EXHAUSTED',
+      `The callback was not registered: ${describeError(cause, 'message')}`,
+      {
+        cause,
+      },
+    );
   }
 }

@@ -1,7 +1,5 @@
+import { copyBetween, readBytesAt } from './core/block.ts';
 import { bytesOf, checkIndex, checkRegion, toInteger } from './core/check.ts';
-import { Reference } from './core/reference.ts';
-import { newBytes } from './core/text.ts';
-import { copyIn, copyMemory, copyOut } from './native/symbols.ts';
 import { isSlice, liveReference, type Slice } from './slice.ts';
 
 /** What {@link copy} reads or writes: a slice, or JavaScript memory. */
@@ -18,11 +16,7 @@ export function copy(destination: Bytes, source: Bytes, byteLength?: number): vo
   const to = isSlice(destination) ? liveReference(destination) : bytesOf('destination', destination);
   const from = isSlice(source) ? liveReference(source) : bytesOf('source', source);
   const length = checkLengthOfCopy(byteLength, to, from);
-  if (to instanceof Reference) {
-    if (from instanceof Reference) copyMemory(to.address, from.address, length);
-    else copyIn(to.address, from, length);
-  } else if (from instanceof Reference) copyOut(to, from.address, length);
-  else to.set(length === from.byteLength ? from : from.subarray(0, length));
+  copyBetween(to, from, length);
 }
 
 interface Sized {
@@ -42,7 +36,5 @@ function checkLengthOfCopy(byteLength: number | undefined, destination: Sized, s
  */
 export function copyBytes(address: bigint, byteLength: number): Uint8Array<ArrayBuffer> {
   checkRegion(address, byteLength);
-  const bytes = newBytes(byteLength);
-  copyOut(bytes, toInteger(address), byteLength);
-  return bytes;
+  return readBytesAt(toInteger(address), byteLength);
 }

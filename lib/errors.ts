@@ -1,31 +1,80 @@
 /** The stable codes by which a {@link CSliceError} is told apart. */
 export type ErrorCode =
-  | 'ERR_CSLICE_RELEASED'
+  /** A value is out of range. Such an error is a `RangeError` too. */
   | 'ERR_CSLICE_RANGE'
+  /** A value has the wrong type. Such an error is a `TypeError` too. */
   | 'ERR_CSLICE_TYPE'
+  /** A handle was used after its release, or after its bytes were moved. */
+  | 'ERR_CSLICE_RELEASED'
+  /** The handle cannot do that as long as others hold, share or lend its memory, or do not own it. */
+  | 'ERR_CSLICE_STATE'
+  /** Memory is exhausted. */
   | 'ERR_CSLICE_NOMEM'
+  /** The allocation would pass the limit that `configure()` has set. */
   | 'ERR_CSLICE_LIMIT'
+  /** All of a fixed number are in use: the blocks of a pool, the callbacks that koffi can register. */
+  | 'ERR_CSLICE_EXHAUSTED'
+  /** The runtime forbids ArrayBuffers over C memory, or the buffer is locked. */
   | 'ERR_CSLICE_NO_VIEW'
+  /** The C library of this package cannot be loaded. */
   | 'ERR_CSLICE_LIBRARY'
+  /** A stream was closed before it had taken all bytes. */
   | 'ERR_CSLICE_STREAM'
+  /** A C function reported a failure: see {@link CCallError}. */
   | 'ERR_CSLICE_CALL';
 
-/** What every function of this package throws. The code is stable; the message names the argument and its value. */
+const hasInstance = Function.prototype[Symbol.hasInstance];
+
+/**
+ * What every function of this package throws. The code is stable; the message names the argument and its value. An error
+ * with the code `ERR_CSLICE_RANGE` is a `RangeError`, and one with `ERR_CSLICE_TYPE` a `TypeError`; `instanceof
+ * CSliceError` is true for them too.
+ *
+ * @example
+ * try {
+ *   Slice.alloc(-1);
+ * } catch (error) {
+ *   if (error instanceof CSliceError && error.code === 'ERR_CSLICE_RANGE') console.error(error.message);
+ * }
+ */
 export class CSliceError extends Error {
-  override readonly name = 'CSliceError';
+  override readonly name: string = 'CSliceError';
   readonly code: ErrorCode;
 
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+  constructor(
+    code: Exclude<ErrorCode, 'ERR_CSLICE_RANGE' | 'ERR_CSLICE_TYPE'>,
+    message: string,
+    options?: ErrorOptions,
+  ) {
     super(message, options);
     this.code = code;
   }
+
+  static override [Symbol.hasInstance](value: unknown): value is CSliceError {
+    // biome-ignore-start lint/complexity/noThisInStatic: subclasses inherit this method
+    if (hasInstance.call(this, value)) return true;
+    return this === CSliceError && (value instanceof CSliceRangeError || value instanceof CSliceTypeError);
+    // biome-ignore-end lint/complexity/noThisInStatic: subclasses inherit this method
+  }
+}
+
+/** With the fields of a {@link CSliceError}, which cannot be its base too. */
+class CSliceRangeError extends RangeError {
+  override readonly name: string = 'CSliceRangeError';
+  readonly code: ErrorCode = 'ERR_CSLICE_RANGE';
+}
+
+/** The same for arguments of the wrong type. */
+class CSliceTypeError extends TypeError {
+  override readonly name: string = 'CSliceTypeError';
+  readonly code: ErrorCode = 'ERR_CSLICE_TYPE';
 }
 
 /** A C function said that it failed. */
 export class CCallError extends CSliceError {
   /** The name of the C function. */
   readonly function: string;
-  /** What the function returned. */
+  /** The value that it returned. */
   readonly result: unknown;
   /** C's errno right after the call; it means something only if the function sets it. */
   readonly errno: number;
@@ -38,12 +87,23 @@ export class CCallError extends CSliceError {
   }
 }
 
+/** An error of that code, of the right class. */
+export function errorOf(code: ErrorCode, message: string, options?: ErrorOptions): CSliceError {
+  if (code === 'ERR_CSLICE_RANGE') return rangeError(message, options);
+  return code === 'ERR_CSLICE_TYPE' ? typeError(message, options) : new CSliceError(code, message, options);
+}
+
 export function rangeError(message: string, options?: ErrorOptions): CSliceError {
-  return new CSliceError('ERR_CSLICE_RANGE', message, options);
+  return new CSliceRangeError(message, options);
+}
+
+/** What the state of a handle forbids: the message says what has to happen first. */
+export function stateError(message: string): CSliceError {
+  return new CSliceError('ERR_CSLICE_STATE', message);
 }
 
 export function typeError(message: string, options?: ErrorOptions): CSliceError {
-  return new CSliceError('ERR_CSLICE_TYPE', message, options);
+  return new CSliceTypeError(message, options);
 }
 
 /**

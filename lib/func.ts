@@ -1,5 +1,5 @@
 /** C functions, declared a line each: their types, and who owns what they hand over. */
-import { CSliceError, describeError, show, typeError, unreadable } from './errors.ts';
+import { describeError, errorOf, show, typeError, unreadable } from './errors.ts';
 import { parameterOf } from './func/arguments.ts';
 import { type Callee, callAsyncHeld, callHeld, wrap } from './func/calls.ts';
 import { type Options, readOwnership } from './func/options.ts';
@@ -110,7 +110,7 @@ function declarerOf(lib: KoffiLibrary): Declare {
     } catch (cause) {
       const reason = describeError(cause, 'message');
       const code = /cannot find/i.test(reason) ? 'ERR_CSLICE_RANGE' : 'ERR_CSLICE_TYPE';
-      throw new CSliceError(code, `${name} cannot be declared: ${reason}`, { cause });
+      throw errorOf(code, `${name} cannot be declared: ${reason}`, { cause });
     }
   };
 }

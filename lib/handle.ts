@@ -2,6 +2,7 @@
 import { inspect, types } from 'node:util';
 import { checkAddress, elementsOf, toInteger } from './core/check.ts';
 import { checkDestructor, type Destructor } from './core/destructor.ts';
+import { blockOf, type Lease, type LeaseEnd, leaseOf, newLease } from './core/lease.ts';
 import { readOptions } from './core/options.ts';
 import {
   type Ending,
@@ -19,8 +20,8 @@ import {
 } from './core/owner.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import type { Integer } from './native/host.ts';
-import { blockOfPin, type Pin, pin } from './pin.ts';
-import { isSlice, liveReference, type Slice, sliceLease } from './slice.ts';
+import { pin } from './pin.ts';
+import { isSlice, liveReference, type Slice } from './slice.ts';
 
 /** What a handle, a view or a callback may keep. */
 export type Keepable = Handle | Slice | ArrayBuffer | SharedArrayBuffer | ArrayBufferView | Tied;
@@ -77,21 +78,17 @@ export function ownerOfTied(tied: Tied): Owner {
 /** Keeps `value` until the release of what this returns. @throws {CSliceError} for what is released or cannot be kept */
 export function keep(name: string, value: unknown): Hold {
   if (isHandle(value)) return ownerOf(value).use();
-  if (isSlice(value)) return keptMemory(sliceLease(value), liveReference(value).block);
+  if (isSlice(value)) return keptMemory(leaseOf(liveReference(value)));
   if (isTied(value)) return ownerOfTied(value).use();
-  if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return keptPin(pin(value as ArrayBuffer));
+  if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return keptMemory(pin(value as ArrayBuffer));
   throw typeError(`${name} must be a handle, a slice, a callback or a buffer to be kept, got ${show(value)}`);
 }
 
-function keptPin(held: Pin): Hold {
-  return keptMemory(held, blockOfPin(held));
-}
-
-function keptMemory(hold: Hold, block: number): Hold {
+function keptMemory(lease: Lease): Hold {
   try {
-    return new KeptMemory(hold, block);
+    return new KeptMemory(lease, blockOf(lease));
   } catch (error) {
-    hold.release();
+    lease.release();
     throw error;
   }
 }
@@ -198,8 +195,9 @@ export class Handle<Name extends string = string> implements Disposable {
   }
 
   /** Keeps the object while C works with it in the background: the destructor waits for the end of the lease. */
-  lease(): HandleLease {
-    return new HandleLease(this);
+  lease(): Lease {
+    const { owner } = this.#live();
+    return newLease(new HandleLeaseEnd(owner), owner.address, 0, 0);
   }
 
   /** Lets the object go. Its destructor runs now, unless something still keeps it. Does nothing the second time. */
@@ -230,35 +228,16 @@ export function handleFor(kind: Kind, address: Integer, ending: Ending, kept: re
   return makeHandle(kind.name, own(kind, address, ending, kept));
 }
 
-/** A hold on an object that delays its destructor. Made by `handle.lease()`; ends by collection if it is forgotten. */
-export class HandleLease implements Disposable {
-  #token: Token | undefined;
+/** A use of an object, which ends with the lease, or once that has been collected. */
+class HandleLeaseEnd implements LeaseEnd {
+  readonly #token: Token;
 
-  constructor(handle: Handle) {
-    if (!isHandle(handle)) throw typeError('A HandleLease is made by handle.lease()');
-    const owner = ownerOf(handle);
+  constructor(owner: Owner) {
     this.#token = own(uncounted, owner.address, undefined, [owner.use()]);
   }
 
-  /** Where the object is, for as long as the lease lasts. @throws {CSliceError} `ERR_CSLICE_RELEASED` */
-  get address(): bigint {
-    if (this.#token === undefined) throw new CSliceError('ERR_CSLICE_RELEASED', 'This lease has ended');
-    return BigInt(this.#token.owner.address);
-  }
-
-  get released(): boolean {
-    return this.#token === undefined;
-  }
-
-  /** Ends the lease. Does nothing the second time. */
   release(): void {
-    const token = this.#token;
-    this.#token = undefined;
-    token?.owner.close(token);
-  }
-
-  [Symbol.dispose](): void {
-    this.release();
+    this.#token.owner.close(this.#token);
   }
 }
 

@@ -1,21 +1,12 @@
 import { types } from 'node:util';
 import * as workerThreads from 'node:worker_threads';
+import { addressOfBytes, attach, refer, referenceOf } from './core/block.ts';
 import { bytesOf } from './core/check.ts';
 import { runDestructors } from './core/destructor.ts';
-import { attach, canLock, key, type Reference, refer, referenceOf } from './core/reference.ts';
-import { CSliceError, typeError } from './errors.ts';
+import { type Lease, type LeaseEnd, newLease } from './core/lease.ts';
+import { canLock, key, type Reference } from './core/reference.ts';
+import { typeError } from './errors.ts';
 import { direct, host } from './native/host.ts';
-import { addressOf } from './native/symbols.ts';
-
-/** A hold on JavaScript memory that C uses in the background. Made by {@link pin}. */
-export interface Pin extends Disposable {
-  /** Where the source's bytes are until the release. `0n` for an empty source. */
-  readonly address: bigint;
-  readonly byteLength: number;
-  readonly released: boolean;
-  /** Lets the memory go. Does nothing the second time. */
-  release(): void;
-}
 
 /** How many pins a buffer has, and what its prototype was before the first. */
 interface Pinned {
@@ -36,62 +27,38 @@ function joinCopies(): WeakMap<ArrayBufferLike, Pinned> {
 }
 
 /** Reached from here until their release: C may use the memory even though JavaScript has forgotten it. */
-const livePins = new Set<BufferPin>();
+const livePins = new Set<PinEnd>();
 
-/** The block that holds the memory of a pin; 0: none does. */
-export let blockOfPin: (pin: Pin) => number;
+/** What holds the memory: a reference, which keeps it wherever its bytes move, and a lock on a buffer that is not ours. */
+class PinEnd implements LeaseEnd {
+  readonly #buffer: ArrayBufferLike | undefined;
+  readonly #reference: Reference | undefined;
 
-class BufferPin implements Pin {
-  #buffer: ArrayBufferLike | undefined;
-  /** Keeps the memory, wherever the bytes move and whatever becomes of the slice that they are of. */
-  #reference: Reference | undefined;
-  readonly #address: bigint;
-  #released = false;
-  readonly byteLength: number;
-
-  constructor(source: Uint8Array) {
-    const { buffer } = source; // asking for it moves a small typed array's bytes off the garbage-collected heap
-    const { byteLength } = source;
-    const address = addressOf(source);
-    const ours = referenceOf(buffer);
-    if (ours !== undefined) this.#reference = refer(ours, address, byteLength);
-    else {
-      if (direct) this.#reference = attach(buffer, address, byteLength);
-      holdInPlace(buffer);
-    }
-    this.#buffer = ours === undefined ? buffer : undefined;
-    this.#address = BigInt(address);
-    this.byteLength = byteLength;
+  constructor(buffer: ArrayBufferLike | undefined, reference: Reference | undefined) {
+    this.#buffer = buffer;
+    this.#reference = reference;
     livePins.add(this);
   }
 
-  static {
-    blockOfPin = (pin) => (#reference in pin ? (pin.#reference?.block ?? 0) : 0);
-  }
-
-  get address(): bigint {
-    if (this.#released) throw new CSliceError('ERR_CSLICE_RELEASED', 'This pin has been released');
-    return this.#address;
-  }
-
-  get released(): boolean {
-    return this.#released;
-  }
-
   release(): void {
-    if (this.#released) return;
-    this.#released = true;
     livePins.delete(this);
     if (this.#buffer !== undefined) letGo(this.#buffer);
     this.#reference?.end();
-    this.#reference = undefined;
-    this.#buffer = undefined;
     runDestructors();
   }
+}
 
-  [Symbol.dispose](): void {
-    this.release();
+function hold(source: Uint8Array): Lease {
+  const { buffer, byteLength, byteOffset } = source; // asking for the buffer moves a small typed array's bytes off the heap
+  const address = addressOfBytes(source);
+  const ours = referenceOf(buffer);
+  if (ours !== undefined) {
+    const reference = refer(ours, byteOffset, byteLength);
+    return newLease(new PinEnd(undefined, reference), address, byteLength, reference.block);
   }
+  const reference = direct ? attach(buffer, address, byteLength) : undefined;
+  holdInPlace(buffer);
+  return newLease(new PinEnd(buffer, reference), address, byteLength, reference?.block ?? 0);
 }
 
 /** The language's own getter, which no prototype of a buffer can hide; undefined before Node 20. */
@@ -157,11 +124,11 @@ function letGo(buffer: ArrayBufferLike): void {
  * using pinned = pin(new Uint8Array(64));
  * startInBackground(pinned.address);
  */
-export function pin(source: ArrayBuffer | ArrayBufferView): Pin {
-  return new BufferPin(bytesOf('source', source));
+export function pin(source: ArrayBuffer | ArrayBufferView): Lease {
+  return hold(bytesOf('source', source));
 }
 
-/** How many pins are live in this thread. */
+/** How many leases of {@link pin} are live in this thread. */
 export function countPins(): number {
   return livePins.size;
 }

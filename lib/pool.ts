@@ -1,11 +1,11 @@
-import { allocate } from './core/allocate.ts';
+import { allocate } from './core/block.ts';
 import { checkIndex, checkLength } from './core/check.ts';
 import { runDestructors } from './core/destructor.ts';
 import { readOptions } from './core/options.ts';
 import { Reference } from './core/reference.ts';
 import { tie } from './core/tie.ts';
 import { CSliceError } from './errors.ts';
-import { Slice } from './slice.ts';
+import { newSlice, type Slice } from './slice.ts';
 
 export interface PoolOptions {
   /** The size of every block. */
@@ -142,13 +142,13 @@ export class Pool implements Disposable {
   /**
    * A slice of the pool's size. No call into C where a block waits.
    *
-   * @throws {CSliceError} `ERR_CSLICE_LIMIT` when all blocks are rented, `ERR_CSLICE_RELEASED`, `ERR_CSLICE_NOMEM`
+   * @throws {CSliceError} `ERR_CSLICE_EXHAUSTED` when all blocks are rented, `ERR_CSLICE_RELEASED`, `ERR_CSLICE_NOMEM`
    */
   rent(): Slice {
     const waiting = this.#home.nextUsable();
     if (waiting !== undefined) this.#hits++;
     const block = waiting ?? this.#grow();
-    const slice = new Slice(block);
+    const slice = newSlice(block);
     runDestructors();
     return slice;
   }
@@ -165,7 +165,10 @@ export class Pool implements Disposable {
   #grow(): PooledBlock {
     if (this.#home.closed) throw new CSliceError('ERR_CSLICE_RELEASED', 'This pool has been released');
     if (this.#home.blocks >= this.#capacity) {
-      throw new CSliceError('ERR_CSLICE_LIMIT', `All ${this.#capacity} blocks of the pool are rented`);
+      throw new CSliceError(
+        'ERR_CSLICE_EXHAUSTED',
+        `All ${this.#capacity} blocks of the pool are rented: release one, or give the pool a larger capacity`,
+      );
     }
     const block = this.#home.make();
     this.#misses++;

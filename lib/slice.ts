@@ -1,8 +1,29 @@
 import type { Writable } from 'node:stream';
-import { types } from 'node:util';
-import { allocate, allocateWith, type Layout, reclaim } from './core/allocate.ts';
+import { inspect, types } from 'node:util';
+import type { Codec } from './codec/codec.ts';
+import { codecOf, prepareValue } from './codec/codec.ts';
+import { StructArray } from './codec/structs.ts';
 import {
-  advance,
+  addressOfBytes,
+  adopt,
+  allocate,
+  allocateCopy,
+  allocateUninitialized,
+  allocateWith,
+  attach,
+  borrow,
+  disown,
+  type Layout,
+  permanent,
+  readBytes,
+  refer,
+  release,
+  resize,
+  share,
+  take,
+  writeBytes,
+} from './core/block.ts';
+import {
   bytesOf,
   checkAddress,
   checkIndex,
@@ -14,40 +35,17 @@ import {
   remainder,
   toInteger,
 } from './core/check.ts';
-import { codecOf, prepareValue } from './core/codec.ts';
 import { Conversions } from './core/conversions.ts';
-import {
-  adoptWithCallback,
-  checkDestructor,
-  type Destructor,
-  forgetCallback,
-  isNative,
-  runDestructors,
-} from './core/destructor.ts';
-import { keep } from './core/free-list.ts';
-import { endsWithLoan, isHeld, isLent, lend, untilFree } from './core/holds.ts';
-import { Lease } from './core/lease.ts';
+import { checkDestructor, type Destructor, runDestructors } from './core/destructor.ts';
+import { isHeld, lend, untilFree } from './core/holds.ts';
+import { type Lease, leaseOf } from './core/lease.ts';
 import { readOptions } from './core/options.ts';
-import {
-  attach,
-  borrow,
-  disown,
-  isReference,
-  lasting,
-  type Reference,
-  refer,
-  share,
-  take,
-  viewOf,
-} from './core/reference.ts';
-import { statusError } from './core/status.ts';
-import { StructArray } from './core/structs.ts';
-import { decodeUtf8, newBytes } from './core/text.ts';
+import { Reference, viewOf } from './core/reference.ts';
+import { decodeUtf8 } from './core/text.ts';
 import { checkWritable, writeTo } from './core/write-to.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import { hasViews, type Integer } from './native/host.ts';
 import type { TypeSpec } from './native/koffi.ts';
-import { addressOf, copyIn, copyOut, reuseAccount, status } from './native/symbols.ts';
 
 export interface AllocOptions {
   /** Fill the block with zeros. Default true. Without it the bytes are whatever the C allocator had there. */
@@ -64,8 +62,6 @@ export interface ViewConstructor<T> {
 
 const encoder = new TextEncoder();
 
-const uninitialized: Layout = { zero: false, alignment: 16 };
-
 function layoutOf(options: AllocOptions): Layout {
   const { zero = true, alignment = 16 } = readOptions('options', options, ['zero', 'alignment']);
   if (typeof zero !== 'boolean') throw typeError(`zero must be a boolean, got ${show(zero)}`);
@@ -76,22 +72,29 @@ function layoutOf(options: AllocOptions): Layout {
   return { zero, alignment };
 }
 
-/** For calls into C alone: where the bytes of a live slice are, without a bigint; undefined for anything else. */
-export let integerOf: (value: object) => Integer | undefined;
-
 let referenceIn: (slice: Slice) => Reference;
+let addressIn: (value: object) => Integer | undefined;
+let isOne: (value: object) => value is Slice;
+let make: (reference: Reference) => Slice;
 
 /** Whether a value is a slice, and not a proxy of one or an object that imitates it. */
-export let isSlice: (value: unknown) => value is Slice;
+export function isSlice(value: unknown): value is Slice {
+  return typeof value === 'object' && value !== null && isOne(value);
+}
+
+/** The slice that owns a reference from here on. */
+export function newSlice(reference: Reference): Slice {
+  return make(reference);
+}
 
 /** What a slice refers to, for other modules of this package. @throws {CSliceError} `ERR_CSLICE_RELEASED` */
 export function liveReference(slice: Slice): Reference {
   return referenceIn(slice);
 }
 
-/** `slice.lease()`, whatever a program has put in its place. */
-export function sliceLease(slice: Slice): Lease {
-  return new Lease(referenceIn(slice));
+/** For calls into C alone: where the bytes of a live slice are, without a bigint; undefined for anything else. */
+export function addressOf(value: object): Integer | undefined {
+  return addressIn(value);
 }
 
 /**
@@ -111,10 +114,9 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   #reference: Reference | undefined;
   #byteLength: number;
 
-  /** @internal */
-  constructor(reference: Reference) {
+  private constructor(reference: Reference) {
     super();
-    if (!isReference(reference)) {
+    if (!(reference instanceof Reference)) {
       throw typeError('A Slice is made by Slice.alloc, adopt, borrow, fromBytes or fromString');
     }
     this.#reference = reference;
@@ -123,12 +125,18 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
 
   static {
     referenceIn = (slice) => slice.#live();
-    integerOf = (value) => {
+    addressIn = (value) => {
       const reference = #reference in value ? value.#reference : undefined;
       if (reference === undefined || (reference.seen && !reference.isLive)) return undefined; // unseen, nobody can move it
       return reference.address;
     };
-    isSlice = (value): value is Slice => typeof value === 'object' && value !== null && #reference in value;
+    isOne = (value): value is Slice => #reference in value;
+    make = (reference) => new Slice(reference);
+    Object.defineProperty(Slice.prototype, inspect.custom, {
+      value(this: Slice) {
+        return describe(this);
+      },
+    });
   }
 
   /**
@@ -154,7 +162,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * @throws {CSliceError} as {@link Slice.alloc}
    */
   static fromBytes(source: ArrayBuffer | ArrayBufferView): Slice {
-    const slice = Slice.#copyOf(bytesOf('source', source));
+    const slice = new Slice(allocateCopy(bytesOf('source', source)));
     runDestructors();
     return slice;
   }
@@ -166,8 +174,8 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    */
   static fromString(text: string): Slice {
     const byteLength = checkText(text);
-    const reference = allocateWith(byteLength, uninitialized);
-    copyIn(reference.address, encoder.encode(`${text}\0`), byteLength);
+    const reference = allocateUninitialized(byteLength);
+    writeBytes(reference, 0, encoder.encode(`${text}\0`), byteLength);
     const slice = new Slice(reference);
     runDestructors();
     return slice;
@@ -186,11 +194,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   static adopt(address: bigint, byteLength: number, destructor: Destructor): Slice {
     checkRegion(address, byteLength);
     checkDestructor(destructor);
-    const slice = new Slice(
-      isNative(destructor)
-        ? destructor.adopt(toInteger(address), byteLength)
-        : adoptWithCallback(address, byteLength, destructor),
-    );
+    const slice = new Slice(adopt(address, byteLength, destructor));
     runDestructors();
     return slice;
   }
@@ -232,7 +236,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     const bytes = bytesOf('shared', shared);
     const { byteLength } = bytes;
     if (byteLength === 0) return Slice.alloc(0);
-    return new Slice(attach(shared, addressOf(bytes), byteLength));
+    return new Slice(attach(shared, addressOfBytes(bytes), byteLength));
   }
 
   /**
@@ -247,24 +251,15 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
       return { source, byteLength: source.byteLength };
     });
     const total = sources.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    const whole = allocateWith(checkLength('the sum of the parts', total), uninitialized);
+    const whole = allocateUninitialized(checkLength('the sum of the parts', total));
     let at = 0;
     for (const { source, byteLength } of sources) {
-      if (source.byteLength !== byteLength) throw typeError('a part was released or shrank before it was copied');
-      copyIn(advance(whole.address, at), source, byteLength);
+      writeBytes(whole, at, source, byteLength);
       at += byteLength;
     }
     const slice = new Slice(whole);
     runDestructors();
     return slice;
-  }
-
-  static #copyOf(source: Uint8Array): Slice {
-    const { byteLength } = source;
-    const reference = allocateWith(byteLength, uninitialized);
-    if (source.byteLength !== byteLength) throw typeError('source was detached or shrank before it was copied');
-    copyIn(reference.address, source, byteLength);
-    return new Slice(reference);
   }
 
   /** Bytes; readable after the release too. */
@@ -331,7 +326,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     const reference = this.#live();
     const [from, to] = rangeOf(reference, start, end);
     reference.buffered = true;
-    return Buffer.from(refer(reference, advance(reference.address, from), to - from).show(), 0, to - from);
+    return Buffer.from(refer(reference, from, to - from).show(), 0, to - from);
   }
 
   /**
@@ -349,9 +344,25 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   copy(start?: number, end?: number): Uint8Array<ArrayBuffer> {
     const reference = this.#live();
     const [from, to] = rangeOf(reference, start, end);
-    const bytes = newBytes(to - from);
-    copyOut(bytes, advance(reference.address, from), to - from);
-    return bytes;
+    return readBytes(reference, from, to);
+  }
+
+  /**
+   * Copies bytes from JavaScript's memory or another slice to `byteOffset` (default 0) of this one: the counterpart of
+   * {@link copy}. The two may overlap. Makes no view.
+   *
+   * @throws {CSliceError} `ERR_CSLICE_RANGE` if they do not fit
+   * @example
+   * using slice = Slice.alloc(16);
+   * slice.copyFrom(new Uint8Array([1, 2, 3]), 8);
+   */
+  copyFrom(source: Slice | ArrayBuffer | ArrayBufferView, byteOffset?: number): void {
+    const from = isSlice(source) ? source.#live().ownView() : bytesOf('source', source);
+    const { byteLength } = from;
+    const reference = this.#live();
+    const most = reference.byteLength - byteLength;
+    if (most < 0) throw rangeError(`source has ${byteLength} bytes, and the slice ${reference.byteLength}`);
+    writeBytes(reference, checkIndex('byteOffset', byteOffset, 0, 0, most), from, byteLength);
   }
 
   /** The UTF-8 text from `start` to the first NUL, or to before `end` (Go: `C.GoString`). A copy. */
@@ -398,7 +409,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     const reference = this.#live();
     const [from, to] = rangeOf(reference, start, end);
     reference.divide();
-    return new Slice(refer(reference, advance(reference.address, from), to - from));
+    return new Slice(refer(reference, from, to - from));
   }
 
   /**
@@ -462,18 +473,12 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * change. Every view dies. While Node may be using a view, or a Buffer of {@link toBuffer} lives,
    * the bytes are copied to a new block instead.
    *
-   * @throws {CSliceError} `ERR_CSLICE_RANGE` for memory that `alloc` did not make, a part of it, or while others hold or
-   *   lend it, `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; the bytes are as they were then, and the views may be dead
+   * @throws {CSliceError} `ERR_CSLICE_STATE` for memory that `alloc` did not make, a part of it, or while others hold or
+   *   lend it, `ERR_CSLICE_TYPE` for a borrowed or rented slice, `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; the bytes are as they were then, and the views may be dead
    */
   resize(byteLength: number): void {
     this.#live();
-    checkLength('byteLength', byteLength);
-    let failure = this.#tryResize(byteLength);
-    if (failure === status.ENOMEM || failure === status.ELIMIT) {
-      reclaim();
-      failure = this.#tryResize(byteLength);
-    }
-    if (failure < 0) throw statusError(failure, `resizing to ${byteLength} bytes`);
+    resize(() => this.#live(), checkLength('byteLength', byteLength));
     this.#byteLength = byteLength;
     runDestructors();
   }
@@ -488,7 +493,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * startInBackground(lease.address);
    */
   lease(): Lease {
-    return new Lease(this.#live());
+    return leaseOf(this.#live());
   }
 
   /**
@@ -500,7 +505,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     const reference = this.#reference;
     if (reference === undefined) return;
     this.#reference = undefined;
-    if (!keep(reference) && !endsWithLoan(reference)) reference.end();
+    release(reference);
     runDestructors();
   }
 
@@ -522,13 +527,12 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    *
    * @returns the address
    * @throws {CSliceError} `ERR_CSLICE_TYPE` for a borrowed slice and for one that `keeps` something (see `func()`),
-   *   `ERR_CSLICE_RANGE` while others hold the block too
+   *   `ERR_CSLICE_STATE` while others hold the block too
    */
   disown(): bigint {
-    const reference = this.#whole('disown what it does not own');
-    if (reference.keeping) throw typeError('memory that keeps other objects cannot be disowned: they would never go');
+    const reference = this.#live();
     const { address } = reference;
-    forgetCallback(disown(reference));
+    disown(reference);
     this.#reference = undefined;
     return BigInt(address);
   }
@@ -547,20 +551,13 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     if (reference.block === 0) throw typeError(`a borrowed slice ${why}`);
     return reference;
   }
+}
 
-  /** The reference of a slice over a whole block that nobody has lent. */
-  #whole(what: string): Reference {
-    const reference = this.#live();
-    if (reference.block === 0 || reference.isPooled) throw typeError(`a borrowed or rented slice cannot ${what}`);
-    if (reference.isPart) throw rangeError(`these ${reference.byteLength} bytes are a part of a block`);
-    if (isLent(reference)) throw rangeError(`these ${reference.byteLength} bytes are lent`);
-    return reference;
-  }
-
-  #tryResize(byteLength: number): number {
-    const reference = this.#whole('be resized');
-    return reference.tryResize(byteLength, reference.buffered && !reference.divided && !isHeld(reference));
-  }
+/** For `console.log`. */
+function describe(slice: Slice): string {
+  const { byteLength, released } = slice;
+  if (released) return `Slice { byteLength: ${byteLength}, released: true }`;
+  return `Slice { byteLength: ${byteLength}, address: 0x${slice.address.toString(16)}, released: false }`;
 }
 
 function rangeOf({ byteLength }: Reference, start: number | undefined, end: number | undefined): [number, number] {
@@ -568,7 +565,7 @@ function rangeOf({ byteLength }: Reference, start: number | undefined, end: numb
   return [from, checkIndex('end', end, byteLength, from, byteLength)];
 }
 
-function offsetOf({ byteLength }: Reference, codec: { name: string; size: number }, byteOffset?: number): number {
+function offsetOf({ byteLength }: Reference, codec: Codec, byteOffset?: number): number {
   if (codec.size > byteLength) {
     throw rangeError(`type ${codec.name} has ${codec.size} bytes, and the slice ${byteLength}`);
   }
@@ -578,5 +575,5 @@ function offsetOf({ byteLength }: Reference, codec: { name: string; size: number
 // A handle and a view that never die. V8 forgets a hidden class once its last object is collected, and throws away every
 // function that was optimized for it: a service whose slices all die between two collections would never get warm.
 // It is over memory that lives as long as the thread, and is never read.
-export const immortal: Slice = new Slice(lasting(reuseAccount()));
+export const immortal: Slice = newSlice(permanent());
 if (hasViews) immortal.bytes;

@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module';
 import type { Readable, Writable } from 'node:stream';
-import { advance, bytesOf, checkIndex, longestView } from './core/check.ts';
+import { writeBytes } from './core/block.ts';
+import { bytesOf, checkIndex, longestView } from './core/check.ts';
 import { readOptions } from './core/options.ts';
 import { CSliceError, show, typeError } from './errors.ts';
-import { copyIn } from './native/symbols.ts';
 import { isSlice, liveReference, Slice } from './slice.ts';
 
 export interface SliceWriterOptions {
@@ -50,9 +50,7 @@ export class SliceWriter implements Disposable {
     const { byteLength } = bytes;
     const end = this.#length + byteLength;
     if (end > this.#capacity) this.#resize((slice, capacity) => grow(slice, capacity, end));
-    const { address } = liveReference(this.#open());
-    if (bytes.byteLength !== byteLength) throw typeError('chunk was detached or shrank before it was copied');
-    copyIn(advance(address, this.#length), bytes, byteLength);
+    writeBytes(liveReference(this.#open()), this.#length, bytes, byteLength);
     this.#length += byteLength;
   }
 
@@ -156,7 +154,8 @@ export interface ReadOptions {
 
 /**
  * A Node stream of the slice's own bytes: its chunks are Buffers with a reference of their own each, nothing is copied. It
- * takes the slice over, which is released at once; the memory goes when the last chunk has been collected.
+ * takes the slice over, which is released at once; the memory is freed when the last chunk has been collected. For a web
+ * stream: `Readable.toWeb(readable(slice))`.
  *
  * @throws {CSliceError} `ERR_CSLICE_RELEASED`, `ERR_CSLICE_TYPE`, `ERR_CSLICE_RANGE`
  */
@@ -177,22 +176,6 @@ export function readable(slice: Slice, options: ReadOptions = {}): Readable {
       done(error);
     },
   });
-}
-
-/** The same as a web stream. */
-export function webReadable(slice: Slice, options: ReadOptions = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const chunks = chunksOf(slice, options);
-  return new ReadableStream(
-    {
-      pull(controller) {
-        const chunk = chunks.next();
-        if (chunk === null) controller.close();
-        else controller.enqueue(chunk);
-      },
-      cancel: () => chunks.end(),
-    },
-    { highWaterMark: 0 },
-  );
 }
 
 interface Chunks {

@@ -364,7 +364,7 @@ describe('callAsync', function () {
       await expectFailure(() => callAsync(library.fillJobLater, cycle), 'ERR_CSLICE_TYPE');
     });
 
-    it('with ERR_CSLICE_LIMIT when koffi has too many calls under way, and works again after them', async () => {
+    it('with ERR_CSLICE_EXHAUSTED when koffi has too many calls under way, and works again after them', async () => {
       const calls: Promise<unknown>[] = [];
       const slices: Slice[] = [];
       const { max_async_calls: most } = koffi.config() as { max_async_calls: number };
@@ -378,7 +378,7 @@ describe('callAsync', function () {
       const outcomes = await Promise.allSettled(calls);
       const failed = outcomes.filter((outcome) => outcome.status === 'rejected');
       expect(outcomes.length - failed.length).to.be.within(most - 8, most + 8);
-      for (const { reason } of failed) expect(reason).to.include({ name: 'CSliceError', code: 'ERR_CSLICE_LIMIT' });
+      for (const { reason } of failed) expect(reason).to.include({ name: 'CSliceError', code: 'ERR_CSLICE_EXHAUSTED' });
       expect(library.counts().freedInUse).to.equal(before);
       expect(await callAsync(labs, -1)).to.equal(1);
     });

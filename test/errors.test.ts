@@ -1,12 +1,13 @@
+import { inspect } from 'node:util';
 import { expect } from 'chai';
 import { rangeError, show, typeError } from '../lib/errors.ts';
-import { CSliceError } from '../lib/index.ts';
+import { CCallError, CSliceError } from '../lib/index.ts';
 
 describe('CSliceError', () => {
   it('is an Error with a stable code, a message and a stack that points to the caller', () => {
-    const error = new CSliceError('ERR_CSLICE_RANGE', 'the message');
+    const error = new CSliceError('ERR_CSLICE_STREAM', 'the message');
     expect(error).to.be.instanceOf(Error);
-    expect([error.name, error.code, error.message]).to.deep.equal(['CSliceError', 'ERR_CSLICE_RANGE', 'the message']);
+    expect([error.name, error.code, error.message]).to.deep.equal(['CSliceError', 'ERR_CSLICE_STREAM', 'the message']);
     expect(error.stack).to.match(/^CSliceError: the message\n.*errors\.test\.ts/s);
     expect(String(error)).to.equal('CSliceError: the message');
   });
@@ -20,6 +21,18 @@ describe('CSliceError', () => {
   it('has one maker for values out of range and one for wrong types', () => {
     expect(rangeError('a').code).to.equal('ERR_CSLICE_RANGE');
     expect(typeError('b').code).to.equal('ERR_CSLICE_TYPE');
+  });
+
+  it('is a RangeError for values out of range and a TypeError for wrong types, by whatever name it is asked for', () => {
+    expect(rangeError('a')).to.be.instanceOf(RangeError).and.instanceOf(CSliceError);
+    expect(typeError('b')).to.be.instanceOf(TypeError).and.instanceOf(CSliceError);
+    expect(rangeError('a')).not.to.be.instanceOf(CCallError);
+    expect(new CCallError('f', 'why', 1, 2))
+      .to.be.instanceOf(CSliceError)
+      .and.not.instanceOf(RangeError);
+    for (const other of [new RangeError('c'), new Error('d'), {}, null, 5])
+      expect(other instanceof CSliceError).to.equal(false);
+    expect(inspect(rangeError('a'))).to.match(/^CSliceRangeError: a\n.*code: 'ERR_CSLICE_RANGE'/s);
   });
 });
 

@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, '..');
 
 /** Runs an example to its end, which must be a good one. Returns what it printed. */
 function example(program: string, ...args: string[]): string {
-  const command = ['--import=tsx', join(root, 'examples', program), ...args];
+  const command = ['--import=tsx', '--expose-gc', join(root, 'examples', program), ...args];
   const { status, stdout, stderr } = spawnSync(process.execPath, command, {
     cwd: root,
     encoding: 'utf8',
@@ -74,5 +74,39 @@ describe('the examples', function () {
     } finally {
       rmSync(directory, { recursive: true });
     }
+  });
+
+  describe('the programs of the article', () => {
+    const directory = join(root, 'examples/article');
+    const expected = {
+      random: /^random: \d+ \d+ \d+\n$/,
+      print: /^print: Hello from C\n$/,
+      copy: /^copy: hello world!\n$/,
+      'get-data-copied': /^copied: 9 bytes: data of C\ncopied: after free\(\): data of C\n$/,
+      'get-data-borrowed': /^borrowed: Data of C\n$/,
+      collected: /^collected: the C memory was freed\n$/,
+      whole: /^malloc: (0x[0-9a-f]+)\nhello world!\nprint: hello world!\ngc: \1\n$/,
+    };
+
+    for (const [program, printed] of Object.entries(expected)) {
+      it(`${program}.ts prints what the article's program prints`, () => {
+        expect(example(`article/${program}.ts`)).to.match(printed);
+      });
+    }
+
+    it('random.ts draws the same numbers from the same seed', () => {
+      expect(example('article/random.ts')).to.equal(example('article/random.ts'));
+    });
+
+    it('the README shows lines that stand in the programs', () => {
+      const sections = readFileSync(join(directory, 'README.md'), 'utf8').split(/^## /m).slice(1);
+      for (const section of sections) {
+        const [, file = ''] = /\]\((.+?\.ts)\)/.exec(section) ?? [];
+        const program = readFileSync(join(directory, file), 'utf8');
+        for (const [, code = ''] of section.matchAll(/```ts\n(.*?)```/gs)) {
+          for (const line of code.trimEnd().split('\n')) expect(program).to.include(line);
+        }
+      }
+    });
   });
 });

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { copy, copyBytes, destructor, libc, readString, Slice, stats } from '../lib/index.ts';
+import { copy, copyBytes, destructor, readString, Slice, stats } from '../lib/index.ts';
 import { testFailAllocation } from '../lib/native/symbols.ts';
 import { free, malloc } from './support/blocks.ts';
 import { settle } from './support/collect.ts';
@@ -32,10 +32,6 @@ describe('when memory is exhausted', () => {
     'Slice.alloc of 64 MiB': () => Slice.alloc(64 << 20, { zero: false }),
     'Slice.fromBytes': () => Slice.fromBytes(bytes),
     'Slice.fromString': () => Slice.fromString('text'),
-    'libc.print': () => {
-      libc.print('');
-      return undefined;
-    },
   };
 
   for (const [name, action] of Object.entries(allocating)) {

@@ -92,12 +92,12 @@ describe('Pool', () => {
       expect(pool.stats()).to.deep.equal({ hits: 2, misses: 2, idle: 3, blocks: 3 });
     });
 
-    it('throws ERR_CSLICE_LIMIT when all blocks are rented, and works again after a return', () => {
+    it('throws ERR_CSLICE_EXHAUSTED when all blocks are rented, and works again after a return', () => {
       using pool = new Pool({ byteLength: 8, capacity: 2 });
       const [first, second] = [pool.rent(), pool.rent()];
       const before = [stats(), pool.stats()];
-      expectError(() => pool.rent(), 'ERR_CSLICE_LIMIT', /2/);
-      expectError(() => pool.rent(), 'ERR_CSLICE_LIMIT');
+      expectError(() => pool.rent(), 'ERR_CSLICE_EXHAUSTED', /2/);
+      expectError(() => pool.rent(), 'ERR_CSLICE_EXHAUSTED');
       expect([stats(), pool.stats()]).to.deep.equal(before);
       first.release();
       using third = pool.rent();
@@ -235,7 +235,7 @@ describe('Pool', () => {
         pool.rent().bytes.fill(1);
         pool.rent().view(Int32Array);
       })();
-      expectError(() => pool.rent(), 'ERR_CSLICE_LIMIT');
+      expectError(() => pool.rent(), 'ERR_CSLICE_EXHAUSTED');
       await collectUntil(() => pool.stats().blocks === 0, 'the places are free again');
       await collectUntil(() => live() === before, 'the blocks have been given back');
       using rented = pool.rent();

@@ -4,7 +4,7 @@ import { PassThrough, Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { expect } from 'chai';
 import { releaseKept } from '../lib/core/free-list.ts';
-import { configure, readable, Slice, SliceWriter, stats, webReadable } from '../lib/index.ts';
+import { configure, readable, Slice, SliceWriter, stats } from '../lib/index.ts';
 import { addressOf, testFailAllocation } from '../lib/native/symbols.ts';
 import { watched } from './support/blocks.ts';
 import { collectManyTimes, collectUntil, settle } from './support/collect.ts';
@@ -263,7 +263,8 @@ describe('SliceWriter', () => {
 /** The two readers as one kind of thing. */
 const readers: Record<string, (slice: Slice, options?: { chunkBytes?: number }) => AsyncIterable<Uint8Array>> = {
   readable: (slice, options) => readable(slice, options),
-  webReadable: (slice, options) => webReadable(slice, options) as unknown as AsyncIterable<Uint8Array>,
+  'Readable.toWeb(readable())': (slice, options) =>
+    Readable.toWeb(readable(slice, options)) as unknown as AsyncIterable<Uint8Array>,
 };
 
 for (const [name, read] of Object.entries(readers)) {
@@ -402,15 +403,17 @@ describe('readable', () => {
   });
 });
 
-describe('webReadable', () => {
+describe('a readable() as a web stream', () => {
   it('releases the handle when it is cancelled', async () => {
     const slice = Slice.alloc(1000);
-    await webReadable(slice).cancel();
+    await Readable.toWeb(readable(slice)).cancel();
     expect(slice.released).to.equal(true);
   });
 
   it('is a body for a Response', async () => {
-    const response = new Response(webReadable(Slice.fromBytes(iota(100)), { chunkBytes: 7 }));
+    const response = new Response(
+      Readable.toWeb(readable(Slice.fromBytes(iota(100)), { chunkBytes: 7 })) as ReadableStream,
+    );
     expect(new Uint8Array(await response.arrayBuffer())).to.deep.equal(iota(100));
   });
 });

@@ -3,27 +3,16 @@ import { isMainThread } from 'node:worker_threads';
 import { describeError, rangeError, show, typeError, unreadable } from '../errors.ts';
 import { areDestructorsDue, host, type Integer } from '../native/host.ts';
 import type { KoffiLibrary } from '../native/koffi.ts';
-import {
-  countFailure,
-  dueNext,
-  endingAt,
-  giveBack,
-  keeperFree,
-  keeperFunction,
-  keeperNew,
-  libraryKeep,
-  status,
-} from '../native/symbols.ts';
+import { countFailure, dueNext, endingAt, giveBack, libraryKeep, status } from '../native/symbols.ts';
 import { checkAddress, toInteger } from './check.ts';
 import { currentJob } from './in-use.ts';
 import { readOptions } from './options.ts';
-import { adoptCallback, adoptNative, type Reference } from './reference.ts';
 import { statusError } from './status.ts';
 
 /** How a native destructor wants to be called: `f(ptr)`, `f(ptr, size)` or `f(context, ptr)`. */
 export type Signature = 'ptr' | 'ptr,size' | 'ctx,ptr';
 
-const signatures: Record<Signature, number> = { ptr: 0, 'ptr,size': 1, 'ctx,ptr': 2 };
+export const signatures: Record<Signature, number> = { ptr: 0, 'ptr,size': 1, 'ctx,ptr': 2 };
 
 export interface DestructorOptions {
   /** Default `'ptr'`. */
@@ -37,71 +26,59 @@ export interface DestructorOptions {
   threadSafe?: boolean;
 }
 
-/** Whether a value is a {@link NativeDestructor}, and not a proxy of one or an object that imitates it. */
-export let isNative: (value: unknown) => value is NativeDestructor;
+/** What C has to know of a native destructor. */
+interface Fields {
+  readonly fn: Integer;
+  readonly signature: number;
+  readonly context: Integer;
+  readonly threadSafe: boolean;
+  /** For an object, whose size is 0. Made on first use. */
+  end: ((address: Integer) => void) | undefined;
+}
 
-/** A C function that gives memory back. Made by {@link destructor}. */
+/** Only this module has it. */
+const ours = Symbol('made by destructor()');
+
+let fieldsIn: (destructor: NativeDestructor) => Fields;
+let isOne: (value: object) => value is NativeDestructor;
+let make: (fields: Fields) => NativeDestructor;
+
+/** A C function that gives memory back. Made by {@link destructor}; for the caller it has no members. */
 export class NativeDestructor {
-  readonly #function: Integer;
-  readonly #signature: number;
-  readonly #context: Integer;
-  readonly #threadSafe: boolean;
-  #end: ((address: Integer) => void) | undefined;
+  readonly #fields: Fields;
 
-  constructor(fn: Integer, signature: number, context: Integer, threadSafe: boolean) {
-    this.#function = fn;
-    this.#signature = signature;
-    this.#context = context;
-    this.#threadSafe = threadSafe;
+  private constructor(key: symbol, fields: Fields) {
+    if (key !== ours) throw typeError('A destructor is made by destructor()');
+    this.#fields = fields;
   }
 
   static {
-    isNative = (value): value is NativeDestructor => typeof value === 'object' && value !== null && #function in value;
+    fieldsIn = (destructor) => destructor.#fields;
+    isOne = (value): value is NativeDestructor => #fields in value;
+    make = (fields) => new NativeDestructor(ours, fields);
   }
+}
 
-  /**
-   * Calls the function for an object, whose size is 0. koffi is fastest at a call with one number; C's own way, which
-   * serves every signature and thread, costs twice as much.
-   */
-  get end(): (address: Integer) => void {
-    this.#end ??=
-      this.#signature === signatures.ptr && isMainThread ? endingAt(this.#function) : (address) => this.run(address, 0);
-    return this.#end;
-  }
+/** Whether a value is a {@link NativeDestructor}, and not a proxy of one or an object that imitates it. */
+export function isNative(value: unknown): value is NativeDestructor {
+  return typeof value === 'object' && value !== null && isOne(value);
+}
 
-  /** For a table that C reads when the thread has ended. */
-  get fields(): { fn: Integer; signature: number; context: Integer } {
-    return { fn: this.#function, signature: this.#signature, context: this.#context };
-  }
+export function fieldsOf(destructor: NativeDestructor): Readonly<Fields> {
+  return fieldsIn(destructor);
+}
 
-  adopt(address: Integer, byteLength: number): Reference {
-    if (!this.#threadSafe) openMailbox(byteLength);
-    return adoptNative(address, byteLength, this.#function, this.#signature, this.#context, this.#threadSafe);
-  }
-
-  /** Adopts memory that needs objects. Once it has been given back, `letGo` runs in this thread, if that still can. */
-  adoptKeeping(address: bigint, byteLength: number, letGo: () => void): Reference {
-    openMailbox(byteLength);
-    const number = ++lastNumber;
-    const keeper = keeperNew(number, byteLength, this.#function, this.#signature, this.#context);
-    if (keeper < 0) throw statusError(status.ENOMEM, `adopting ${byteLength} bytes`);
-    callbacks.set(number, { run: letGo, address, byteLength });
-    try {
-      const at = toInteger(address);
-      const reference = adoptNative(at, byteLength, keeperFunction(), signatures['ctx,ptr'], keeper, false);
-      reference.keeping = true;
-      return reference;
-    } catch (error) {
-      callbacks.delete(number);
-      keeperFree(keeper);
-      throw error;
-    }
-  }
-
-  /** Gives memory back that no block holds. */
-  run(address: Integer, byteLength: number): void {
-    giveBack(address, byteLength, this.#function, this.#signature, this.#context);
-  }
+/**
+ * Calls the function for an object, whose size is 0. koffi is fastest at a call with one number; C's own way, which
+ * serves every signature and thread, costs twice as much.
+ */
+export function endingOf(destructor: NativeDestructor): (address: Integer) => void {
+  const fields = fieldsIn(destructor);
+  fields.end ??=
+    fields.signature === signatures.ptr && isMainThread
+      ? endingAt(fields.fn)
+      : (address) => giveBack(address, 0, fields.fn, fields.signature, fields.context);
+  return fields.end;
 }
 
 /** What gives adopted memory back: a C function, or a JavaScript one called with the address and the size. */
@@ -160,7 +137,7 @@ function optionsOf(options: DestructorOptions = {}): { signature: Signature; con
 
 function fromAddress(address: Integer, { signature, context, threadSafe }: ReturnType<typeof optionsOf>): Destructor {
   libraryKeep(address);
-  return new NativeDestructor(address, signatures[signature], context, threadSafe);
+  return make({ fn: address, signature: signatures[signature], context, threadSafe, end: undefined });
 }
 
 function finderOf(lib: KoffiLibrary): KoffiLibrary['symbol'] {
@@ -194,25 +171,18 @@ let lastNumber = 0;
 /** Where C puts the blocks whose destructors must run in this thread. */
 let mailbox: Integer | undefined;
 
-function openMailbox(byteLength: number): void {
+export function openMailbox(byteLength: number): void {
   mailbox ??= host.listen(onWake);
-  if (mailbox === undefined) throw statusError(status.ENOMEM, `adopting ${byteLength} bytes`);
+  if (mailbox === undefined) throw statusError(status.ENOMEM, `adopt ${byteLength} bytes`);
 }
 
-/** Memory that a JavaScript function gives back. */
-export function adoptWithCallback(address: bigint, byteLength: number, run: Callback['run']): Reference {
-  openMailbox(byteLength);
-  const number = ++lastNumber;
-  callbacks.set(number, { run, address, byteLength }); // first: the destructor of what is adopted is never unknown
-  try {
-    return adoptCallback(toInteger(address), byteLength, number);
-  } catch (error) {
-    callbacks.delete(number);
-    throw error;
-  }
+/** Notes a JavaScript destructor that has not run yet. Returns the number that C is to know it by. */
+export function registerCallback(callback: Callback): number {
+  callbacks.set(++lastNumber, callback);
+  return lastNumber;
 }
 
-/** The block went to C, so this destructor will never run. */
+/** That destructor will never run: the block was not adopted, or went to C. */
 export function forgetCallback(number: number): void {
   callbacks.delete(number);
 }
@@ -328,8 +298,10 @@ function runOne({ run, address, byteLength }: Callback): void {
 
 /** Gives memory back that no block holds. Needs none itself, so it works for what could not be adopted too. */
 export function giveBackTo(destructor: Destructor, address: bigint, byteLength: number): void {
-  if (isNative(destructor)) destructor.run(toInteger(address), byteLength);
-  else runOne({ run: destructor, address, byteLength });
+  if (isNative(destructor)) {
+    const { fn, signature, context } = fieldsIn(destructor);
+    giveBack(toInteger(address), byteLength, fn, signature, context);
+  } else runOne({ run: destructor, address, byteLength });
 }
 
 export function checkDestructor(destructor: unknown): asserts destructor is Destructor {

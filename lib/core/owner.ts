@@ -6,7 +6,17 @@ import { types } from 'node:util';
 import { CSliceError } from '../errors.ts';
 import { host, type Integer } from '../native/host.ts';
 import { handlesTable } from '../native/symbols.ts';
-import { type Destructor, endLast, endLater, giveBackTo, isNative, putOff, runDestructors } from './destructor.ts';
+import {
+  type Destructor,
+  endingOf,
+  endLast,
+  endLater,
+  fieldsOf,
+  giveBackTo,
+  isNative,
+  putOff,
+  runDestructors,
+} from './destructor.ts';
 
 /** What ends by `release()`: a lease, a pin, a use of an object. */
 export interface Hold {
@@ -192,9 +202,9 @@ export class Owner implements Hold {
   #choose(ending: Ending): void {
     if (ending !== undefined && isNative(ending)) {
       if (this.#entry === noEntry) this.#entry = takeEntry();
-      this.#run = ending.end;
+      this.#run = endingOf(ending);
     } else this.#run = ending === undefined ? doNothing : (address) => giveBackTo(ending, BigInt(address), 0);
-    const { fn, signature, context } = isNative(ending) ? ending.fields : { fn: 0, signature: 0, context: 0 };
+    const { fn, signature, context } = isNative(ending) ? fieldsOf(ending) : { fn: 0, signature: 0, context: 0 };
     const isExact = typeof fn === 'number' && typeof context === 'number';
     const { cells, at } = this.#entry;
     cells[at + atFunction] = isExact ? fn : 0;

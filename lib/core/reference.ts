@@ -1,19 +1,16 @@
 /**
- * References to blocks of C memory. Each is held by an ArrayBuffer over the block's bytes: the runtime gives it back once
- * that buffer is detached or collected, or its thread has ended; where the bytes were moved to another buffer, with that
- * one. So nothing here has to watch for the end of anything.
+ * What an ArrayBuffer over a block's bytes holds: one reference to the block. The runtime gives it back once that buffer
+ * is detached or collected, or its thread has ended; where the bytes were moved to another buffer, with that one. So
+ * nothing here has to watch for the end of anything. `block.ts` makes them.
  */
 
-import { types } from 'node:util';
 import * as workerThreads from 'node:worker_threads';
-import { CSliceError, show, typeError } from '../errors.ts';
+import { CSliceError, show } from '../errors.ts';
 import { cells, direct, hasViews, host, type Integer, isBun, result } from '../native/host.ts';
-import { status } from '../native/symbols.ts';
-import { byteLengthOf, longestView } from './check.ts';
+import { byteLengthOf } from './check.ts';
 import { noteEnded, noteMade } from './collect.ts';
 import { currentJob, mayBeInUse, underWay } from './in-use.ts';
-import { statusError } from './status.ts';
-import { tie, tiedTo } from './tie.ts';
+import { tie } from './tie.ts';
 
 /** Absent in Node 20. */
 const { isMarkedAsUntransferable } = workerThreads as { isMarkedAsUntransferable?: (buffer: object) => boolean };
@@ -56,9 +53,7 @@ const isBuffered = 8;
 const isDivided = 16;
 const isKeeping = 32;
 
-/** Whether a value is a {@link Reference}, and not a proxy of one or an object that imitates it. */
-export let isReference: (value: unknown) => value is Reference;
-
+/** No code outside of this library can get at this class, or at an object of it. */
 export class Reference {
   /** What holds the reference. Where the runtime forbids ArrayBuffers over C memory, an object without bytes. */
   buffer: ArrayBuffer;
@@ -79,10 +74,6 @@ export class Reference {
     this.block = block;
     this.address = address;
     this.byteLength = byteLength;
-  }
-
-  static {
-    isReference = (value): value is Reference => typeof value === 'object' && value !== null && #flags in value;
   }
 
   /** Code outside of this library may have the buffer. */
@@ -211,7 +202,7 @@ export class Reference {
    */
   tryResize(byteLength: number, mayMove: boolean): number {
     if (mayMove || !direct || this.mayBeInUse) return this.#moveTo(byteLength, mayMove);
-    const buffer = lockedIfThrows(() => host.resize(this.buffer, this.block, byteLength));
+    const buffer = detaching(() => host.resize(this.buffer, this.block, byteLength));
     if (buffer === undefined) return result();
     // No call from here to the end: the old buffer is gone, and nothing may interrupt this.
     const failure = cells[3] as number;
@@ -323,8 +314,8 @@ function warnOfLock(byteLength: number): void {
   );
 }
 
-/** V8 throws where it must detach a buffer that somebody has locked; nothing has happened then. */
-function lockedIfThrows<T>(action: () => T): T {
+/** For what detaches a buffer: V8 throws if somebody has locked it, and nothing has happened then. */
+export function detaching<T>(action: () => T): T {
   try {
     return action();
   } catch (cause) {
@@ -336,90 +327,3 @@ function lockedIfThrows<T>(action: () => T): T {
 
 /** What a buffer is tied to that has ended. */
 const nothing: object = Object.freeze({});
-
-/** What a call of the C library has made, or the error that it met. */
-function made(buffer: ArrayBuffer | undefined, byteLength: number, what: string): Reference {
-  if (buffer === undefined) throw statusError(result(), what);
-  const reference = new Reference(buffer, result(), cells[1] as number, byteLength);
-  noteMade(byteLength);
-  return reference;
-}
-
-export function adoptNative(
-  address: Integer,
-  byteLength: number,
-  fn: Integer,
-  signature: number,
-  context: Integer,
-  anywhere: boolean,
-): Reference {
-  const buffer = host.adopt(address, byteLength, fn, signature, context, anywhere);
-  return made(buffer, byteLength, `adopting ${byteLength} bytes`);
-}
-
-export function adoptCallback(address: Integer, byteLength: number, number: number): Reference {
-  return made(host.adoptCallback(address, byteLength, number), byteLength, `adopting ${byteLength} bytes`);
-}
-
-/** Takes over a reference of C's. */
-export function take(block: Integer): Reference {
-  const buffer = host.take(block, longestView);
-  if (buffer === undefined) throw statusError(result(), 'taking a block');
-  return new Reference(buffer, result(), cells[1] as number, byteLengthOf.call(buffer));
-}
-
-export function borrow(address: Integer, byteLength: number, owner: object | undefined): Reference {
-  const buffer = host.borrow(address, byteLength);
-  if (buffer === undefined) throw statusError(result(), `borrowing ${byteLength} bytes`);
-  return new Borrowed(buffer, address, byteLength, owner);
-}
-
-/** A reference like those to blocks, over memory that nobody counts and that is there for good. */
-export function lasting(address: Integer): Reference {
-  return made(host.borrow(address, 1), 1, 'borrowing a byte');
-}
-
-/** A further reference to a range of what another one refers to, for a Buffer or a lease. */
-export function refer(reference: Reference, address: Integer, byteLength: number): Reference {
-  if (reference.block === 0) return borrow(address, byteLength, reference);
-  reference.sole = false;
-  const further = made(host.refer(reference.block, address, byteLength), byteLength, 'one more reference to a block');
-  further.isPart = reference.isPart || byteLength !== reference.byteLength;
-  if (reference.keeping) further.keeping = true;
-  return further;
-}
-
-/** The bytes as a SharedArrayBuffer with a reference of its own. */
-export function share(reference: Reference): SharedArrayBuffer {
-  reference.divide();
-  const buffer = host.share(reference.block, reference.address, reference.byteLength);
-  if (buffer !== undefined) return buffer;
-  throw new CSliceError('ERR_CSLICE_NO_VIEW', 'This runtime has no SharedArrayBuffers over C memory');
-}
-
-/**
- * A reference to the memory of a buffer that is not ours, which lives as long as that needs, wherever its bytes move.
- *
- * @throws {CSliceError} `ERR_CSLICE_TYPE` for memory of WebAssembly, which may move when it grows
- */
-export function attach(buffer: ArrayBufferLike, address: Integer, byteLength: number): Reference {
-  if (!direct) return borrow(address, byteLength, buffer);
-  const attached = host.attach(buffer, types.isSharedArrayBuffer(buffer), address, byteLength);
-  if (attached === undefined && result() === status.EINVAL) {
-    throw typeError('the memory of WebAssembly cannot be held for C: it may move when it grows');
-  }
-  return made(attached, byteLength, 'holding a buffer');
-}
-
-/** Hands the block to C. Returns the number of a JavaScript destructor that will not run, or 0. */
-export function disown({ buffer, block }: Reference): number {
-  lockedIfThrows(() => host.disown(buffer, block));
-  if (result() < 0) throw statusError(result(), 'disowning a block that has other references');
-  return result();
-}
-
-/** The reference whose bytes a buffer shows; undefined for every other buffer. */
-export function referenceOf(buffer: ArrayBufferLike): Reference | undefined {
-  const tied = tiedTo(buffer);
-  return tied instanceof Reference && tied.buffer === buffer && tied.isLive ? tied : undefined;
-}

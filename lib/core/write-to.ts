@@ -3,9 +3,10 @@
 import { createRequire } from 'node:module';
 import type { Writable } from 'node:stream';
 import { CSliceError, show, typeError, unreadable } from '../errors.ts';
+import { refer } from './block.ts';
 import { runDestructors } from './destructor.ts';
 import { lend } from './holds.ts';
-import { type Reference, refer } from './reference.ts';
+import type { Reference } from './reference.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -86,7 +87,7 @@ export async function writeTo(writable: Writable, live: () => Reference): Promis
     await lend(reference, Buffer.from(reference.show()), (chunk) => write(writable, chunk));
     return;
   }
-  const own = refer(reference, reference.address, reference.byteLength);
+  const own = refer(reference, 0, reference.byteLength);
   await write(writable, Buffer.from(own.show()));
   if (last) own.endNow();
   runDestructors();

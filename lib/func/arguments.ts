@@ -4,12 +4,13 @@
  */
 import { types } from 'node:util';
 import { bytesOf } from '../core/check.ts';
+import { leaseOf } from '../core/lease.ts';
 import { type Hold, type Kind, kindOf, type Owner, releaseAll } from '../core/owner.ts';
-import { CSliceError, describeError, isOurs, rangeError, show, typeError, unreadable } from '../errors.ts';
+import { CSliceError, describeError, errorOf, isOurs, rangeError, show, typeError, unreadable } from '../errors.ts';
 import { type Handle, isHandle, isTied, ownerOfTied, ownerOrNone, type Tied } from '../handle.ts';
 import type { Integer } from '../native/symbols.ts';
 import { pin } from '../pin.ts';
-import { integerOf, isSlice, type Slice, sliceLease } from '../slice.ts';
+import { addressOf, isSlice, liveReference, type Slice } from '../slice.ts';
 import type { DeclaredParameter, Direction } from './prototype.ts';
 import { kinds, type Member, type Shape } from './shape.ts';
 import { type Trap, throwAlone, trapOf } from './trap.ts';
@@ -89,7 +90,7 @@ export function numeric(parameter: Parameter, value: unknown): unknown {
   if (parameter.kind === kinds.struct) return unfit;
   if (value === null) return 0;
   if (typeof value === 'object') {
-    const address = integerOf(value) ?? addressOfHandle(parameter, value);
+    const address = addressOf(value) ?? addressOfHandle(parameter, value);
     return typeof address === 'number' ? address : unfit;
   }
   if (typeof value !== 'bigint') return unfit;
@@ -121,7 +122,7 @@ export function direct(parameter: Parameter, value: unknown): unknown {
   if (typeof value === 'bigint') return BigInt.asUintN(64, value) === value ? value : unfit;
   if (typeof value !== 'object') return unfit;
   if (types.isTypedArray(value)) return lengthOfArray.call(value) > 0 ? value : unfit; // none: empty, or detached
-  const address = integerOf(value) ?? addressOfHandle(parameter, value);
+  const address = addressOf(value) ?? addressOfHandle(parameter, value);
   return address === undefined ? unfit : BigInt(address);
 }
 
@@ -234,8 +235,8 @@ export class Preparation {
 
   #memory(parameter: Parameter, value: Slice | Memory): unknown {
     if (isSlice(value)) {
-      if (integerOf(value) === undefined) throw released(parameter);
-      const lease = sliceLease(value);
+      if (addressOf(value) === undefined) throw released(parameter);
+      const lease = leaseOf(liveReference(value));
       this.holds.push(lease);
       return lease.address;
     }
@@ -246,7 +247,7 @@ export class Preparation {
       if (bytes.byteLength === 0) return types.isArrayBuffer(bytes.buffer) ? value : bytes;
       return types.isSharedArrayBuffer(value) ? bytes : value;
     } catch (error) {
-      throw isOurs(error) ? new CSliceError(error.code, `${parameter.owner}: ${error.message}`) : error;
+      throw isOurs(error) ? errorOf(error.code, `${parameter.owner}: ${error.message}`) : error;
     }
   }
 
@@ -427,7 +428,7 @@ export function refusal(parameter: Parameter, value: unknown): CSliceError {
   const { owner, name, kind } = parameter;
   const isInteger = kind <= kinds.uint64;
   const isNumber = typeof value === 'number' || (typeof value === 'bigint' && kind >= kinds.int64);
-  if (isSlice(value) && integerOf(value) === undefined) return released(parameter);
+  if (isSlice(value) && addressOf(value) === undefined) return released(parameter);
   if (isHandle(value) && ownerOrNone(value) === undefined) return released(parameter);
   const message = `${owner}: ${name} must be ${wanted(parameter)}, got ${shown(value)}`;
   return (isInteger && isNumber) || typeof value === 'bigint' ? rangeError(message) : typeError(message);

@@ -3,7 +3,7 @@
  * and a rest array would double that; no code is generated, since some processes forbid `eval`.
  */
 import { runDestructors } from '../core/destructor.ts';
-import { CSliceError, describeError, typeError } from '../errors.ts';
+import { type CSliceError, describeError, errorOf, typeError } from '../errors.ts';
 import type { KoffiFunction } from '../native/koffi.ts';
 import { clearErrno } from '../native/symbols.ts';
 import { direct, numeric, type Parameter, Preparation, parameterOf, unfit } from './arguments.ts';
@@ -321,7 +321,7 @@ export function callC({ name, fn }: Callee, passed: unknown[], { trap }: Prepara
     try {
       return fn(...passed);
     } catch (cause) {
-      throw new CSliceError('ERR_CSLICE_TYPE', `${name} was not called: ${describeError(cause, 'message')}`, { cause });
+      throw typeError(`${name} was not called: ${describeError(cause, 'message')}`, { cause });
     }
   });
 }
@@ -381,6 +381,6 @@ export async function callAsyncHeld(callee: Callee, args: ArrayLike<unknown>): P
 
 function refusedByKoffi(name: string, cause: unknown): CSliceError {
   const reason = describeError(cause, 'message');
-  const code = /too many/i.test(reason) ? 'ERR_CSLICE_LIMIT' : 'ERR_CSLICE_TYPE';
-  return new CSliceError(code, `The asynchronous call of ${name} failed: ${reason}`, { cause });
+  const code = /too many/i.test(reason) ? 'ERR_CSLICE_EXHAUSTED' : 'ERR_CSLICE_TYPE';
+  return errorOf(code, `The asynchronous call of ${name} failed: ${reason}`, { cause });
 }

@@ -3,14 +3,15 @@
  * the caller with an owner or is given back: whatever the result says, and whatever the declaration's functions throw.
  */
 import { getSystemErrorName } from 'node:util';
+import { adoptKeeping } from '../core/block.ts';
 import { checkLength, checkRegion, toInteger } from '../core/check.ts';
 import { type Destructor, endLater, giveBackTo, isNative, runDestructors } from '../core/destructor.ts';
 import { type Hold, type Kind, kindOf, noHolds, Owner, own, releaseAll, type Token, uncounted } from '../core/owner.ts';
 import { textAt } from '../core/text.ts';
-import { CCallError, CSliceError, describeError, isOurs, show, typeError } from '../errors.ts';
+import { CCallError, type CSliceError, describeError, isOurs, show, typeError } from '../errors.ts';
 import { type Handle, handleFor, isHandle, keep, ownerOf } from '../handle.ts';
 import { blockUnref, clearErrno, lastErrno, stringSize } from '../native/symbols.ts';
-import { isSlice, liveReference, Slice } from '../slice.ts';
+import { isSlice, liveReference, newSlice, Slice } from '../slice.ts';
 import { direct, Preparation, unfit } from './arguments.ts';
 import { type Call, type Callee, callC, callInBackground, expand, mayRunJavaScript } from './calls.ts';
 import type { Options } from './options.ts';
@@ -293,7 +294,7 @@ export class OwningFunction {
     if (returns === 'block') blockUnref(toInteger(address));
     else if (free !== undefined) {
       const size = returns === 'string' ? stringSize(toInteger(address), widthOf((from as Place).shape)) : byteLength;
-      if (isNative(free)) free.run(toInteger(address), size);
+      if (isNative(free)) giveBackTo(free, address, size);
       else endLater({ end: () => giveBackTo(free, address, size) });
     }
   }
@@ -349,7 +350,7 @@ function adopted(address: bigint, byteLength: number, free: Destructor, kept: re
   const letGo = (): void => releaseAll(kept);
   if (isNative(free)) {
     checkRegion(address, byteLength);
-    return new Slice(free.adoptKeeping(address, byteLength, letGo));
+    return newSlice(adoptKeeping(address, byteLength, free, letGo));
   }
   const slice = Slice.adopt(address, byteLength, () => {
     giveBackTo(free, address, byteLength);
@@ -406,7 +407,7 @@ function errorName(errno: number): string {
 function asOurs(name: string, error: unknown): CSliceError {
   if (isOurs(error)) return error;
   const reason = describeError(error, 'message');
-  return new CSliceError('ERR_CSLICE_TYPE', `${name}: a function of the declaration threw: ${reason}`, {
+  return typeError(`${name}: a function of the declaration threw: ${reason}`, {
     cause: error,
   });
 }

@@ -51,7 +51,7 @@ export const stringSize: (address: Integer, width: number) => number = bind(
   'int64_t cslice_string_size(uint64_t address, uint32_t width)',
 );
 
-export const blockUnref: (block: Integer) => void = bind('void cslice_block_drop(uint64_t block)');
+export const blockUnref: (block: Integer) => void = bind('void cslice_unref(uint64_t block)');
 
 export const giveBack: (address: Integer, size: number, fn: Integer, signature: number, context: Integer) => void =
   bind(
@@ -97,15 +97,7 @@ export const copyOut: (destination: Uint8Array, source: Integer, size: number) =
   'void cslice_copy_out(void *destination, uint64_t source, uint64_t size)',
 );
 
-export const print: (text: Integer) => number = bind('int32_t cslice_print(uint64_t text)');
-
 export const statisticsGet: (statistics: BigUint64Array) => void = bind('void cslice_statistics_get(void *statistics)');
-
-export const statusMessage: (status: number) => string = bind('const char *cslice_status_message(int32_t status)');
-
-export const random: () => number = bind('int64_t cslice_random()');
-
-export const srandom: (seed: number) => void = bind('void cslice_srandom(uint32_t seed)');
 
 /** The UTF-8 text at an address. */
 export const stringAt: (address: Integer) => string = bind('const char *cslice_string_at(uint64_t address)');

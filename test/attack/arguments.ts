@@ -215,12 +215,6 @@ const functions: readonly Function[] = [
     call: (_, a, b) => readable(a, b),
     options: { 1: ['chunkBytes'] },
   },
-  {
-    name: 'webReadable',
-    args: ({ slice }) => [slice, { chunkBytes: 8 }],
-    call: (_, a, b) => subject.webReadable(a, b),
-    options: { 1: ['chunkBytes'] },
-  },
   { name: 'pin', args: () => [new Uint8Array(8)], call: (_, a) => pin(a) },
   { name: 'callAsync', args: () => [fn, 5], call: (_, a, b) => callAsync(a, b) },
   {

@@ -817,7 +817,7 @@ const table: Readonly<Record<string, Operation>> = {
       const state = world.one(world.pools, random);
       if (state === undefined || world.full) return;
       world.vague += 1;
-      const causes = ['ERR_CSLICE_LIMIT', 'ERR_CSLICE_RELEASED'];
+      const causes = ['ERR_CSLICE_LIMIT', 'ERR_CSLICE_EXHAUSTED', 'ERR_CSLICE_RELEASED'];
       ifDone(
         world.call('rent', [state], () => state.pool.rent(), causes),
         (slice) => {

@@ -7,7 +7,6 @@ export type Arena = import('../../lib/index.ts').Arena;
 export type Pool = import('../../lib/index.ts').Pool;
 export type SliceWriter = import('../../lib/index.ts').SliceWriter;
 export type Lease = import('../../lib/index.ts').Lease;
-export type Pin = import('../../lib/index.ts').Pin;
 export type Destructor = import('../../lib/index.ts').Destructor;
 export type Stats = import('../../lib/index.ts').Stats;
 

@@ -10,7 +10,6 @@ import type { Native } from './native.ts';
 import {
   type Arena,
   type Lease,
-  type Pin,
   type Pool,
   type Slice,
   type SliceWriter,
@@ -72,7 +71,7 @@ export interface View {
 }
 
 export interface Hold {
-  readonly hold: Lease | Pin;
+  readonly hold: Lease;
   /** Undefined for a pin of JavaScript memory. */
   readonly reference: Reference | undefined;
 }

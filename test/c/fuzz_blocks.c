@@ -362,7 +362,7 @@ static void op_end_buffer(uint64_t failing) {
                                 : CSLICE__BY_THREAD_END;
     cslice__thread_releasing(releasing != 0);
     CHECK_EQUAL(cslice__thread_end_reason(), end);
-    cslice__block_drop(block_in(place)->block, end);
+    cslice__block_unref(block_in(place)->block, end);
     cslice__thread_releasing(false);
     model_drop(place, end);
 }
@@ -373,10 +373,10 @@ static void op_drop(uint64_t failing) {
     model_block *block = block_in(place);
     if (block == NULL) return;
     if (end <= CSLICE__BY_C) {
-        cslice__block_drop(block->block, (cslice__end)end);
+        cslice__block_unref(block->block, (cslice__end)end);
     } else {
         end = CSLICE__BY_C;
-        cslice_block_drop(ADDRESS(block->block));
+        cslice_unref(ADDRESS(block->block));
     }
     model_drop(place, (cslice__end)end);
 }
@@ -384,20 +384,20 @@ static void op_drop(uint64_t failing) {
 /* A thread of V8's has nothing of its own. */
 static void drop_as_v8(void *block) {
     CHECK_EQUAL(cslice__thread_end_reason(), CSLICE__BY_COLLECTION);
-    cslice__block_drop(block, cslice__thread_end_reason());
+    cslice__block_unref(block, cslice__thread_end_reason());
 }
 
 /* Another thread of JavaScript, which the bytes were posted to. */
 static void drop_in_worker(void *block) {
     cslice__thread_open();
-    cslice__block_drop(block, cslice__thread_end_reason());
+    cslice__block_unref(block, cslice__thread_end_reason());
     cslice__thread_close();
 }
 
 static void drop_after_worker(void *block) {
     cslice__thread_open();
     cslice__thread_close();
-    cslice__block_drop(block, cslice__thread_end_reason());
+    cslice__block_unref(block, cslice__thread_end_reason());
 }
 
 static void op_drop_elsewhere(uint64_t failing) {
@@ -519,7 +519,7 @@ static void op_keep(uint64_t failing) {
 static void release_kept(uint32_t place) {
     model_block *block = block_in(place);
     account()->released--;
-    cslice__block_drop(block->block, CSLICE__BY_SCOPE);
+    cslice__block_unref(block->block, CSLICE__BY_SCOPE);
     account()->bytes -= (double)block->size;
     block->references = 0;
     block->kept = false;
@@ -601,7 +601,7 @@ static void close_model_thread(void) {
     for (uint32_t place = 0; place < MOST_PLACES; place++) {
         model_block *block = block_in(place);
         if (block == NULL || !block->kept) continue;
-        cslice__block_drop(block->block, cslice__thread_end_reason());
+        cslice__block_unref(block->block, cslice__thread_end_reason());
         block->references = 0;
         block->kept = false;
         model.places[place] = NONE;
@@ -647,7 +647,7 @@ static void finish(void) {
     if (model.open) close_model_thread();
     for (uint32_t place = 0; place < MOST_PLACES; place++) {
         if (block_in(place) == NULL) continue;
-        cslice__block_drop(block_in(place)->block, cslice__thread_end_reason());
+        cslice__block_unref(block_in(place)->block, cslice__thread_end_reason());
         model_drop(place, CSLICE__BY_THREAD_END);
     }
     compare();

@@ -214,9 +214,9 @@ static void test_reasons(void) {
         cslice_block *block = NULL;
         CHECK_EQUAL(cslice_block_new(1, &block), 0);
         cslice_block_ref(block);
-        cslice__block_drop(block, CSLICE__BY_C);
+        cslice__block_unref(block, CSLICE__BY_C);
         CHECK_EQUAL(counts().live_blocks, before.live_blocks + 1);
-        cslice__block_drop(block, (cslice__end)reason);
+        cslice__block_unref(block, (cslice__end)reason);
     }
     cslice_statistics after = counts();
     CHECK_EQUAL(after.released_by_scope, before.released_by_scope + 1);
@@ -312,9 +312,9 @@ static void test_disowned_header_stays(void) {
         cslice_block_ref(block);
         CHECK_EQUAL(cslice__block_resize(block, 5), CSLICE_EINVAL);
         CHECK(!cslice__block_is_renewable(block) && cslice__block_is_ours(block));
-        cslice__block_drop(block, (cslice__end)reason);
+        cslice__block_unref(block, (cslice__end)reason);
         CHECK(cslice_block_data(block) == &byte);
-        cslice__block_drop(block, (cslice__end)reason);
+        cslice__block_unref(block, (cslice__end)reason);
         CHECK_EQUAL(ended.times, 0);
         CHECK_COUNTS_KEPT(before);
     }
@@ -557,14 +557,14 @@ static void test_is_ours(void) {
     cslice_block *block = new_block(1), foreign = {.home = &foreign};
     CHECK(cslice__block_is_ours(block));
     CHECK(!cslice__block_is_ours(&foreign));
-    cslice_block_drop(ADDRESS(block));
-    cslice_block_drop(0);
+    cslice_unref(ADDRESS(block));
+    cslice_unref(0);
     check_nothing_live();
 }
 
 /* Without a mailbox the destructor runs in the thread that drops the last reference. */
 static void *drop_in_thread(void *block) {
-    cslice__block_drop(block, cslice__thread_end_reason());
+    cslice__block_unref(block, cslice__thread_end_reason());
     return NULL;
 }
 

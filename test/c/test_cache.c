@@ -21,7 +21,7 @@ static void make_blocks(size_t size) {
 }
 
 static void drop_blocks(void) {
-    for (int i = 0; i < MANY; i++) cslice__block_drop(held[i], cslice__thread_end_reason());
+    for (int i = 0; i < MANY; i++) cslice__block_unref(held[i], cslice__thread_end_reason());
 }
 
 static void *drop_without_cache(void *unused) {

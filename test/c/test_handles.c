@@ -105,8 +105,8 @@ static void test_objects_wait_for_the_memory_that_needs_them(void) {
         cslice_give_back(ADDRESS(&objects[1]), 5, (uint64_t)cslice_keeper_function(),
                          CSLICE_SIGNATURE_CTX_PTR, (uint64_t)keeper);
         CHECK_EQUAL(strcmp(freed, is_told ? "b" : "ba"), 0);
-        CHECK_EQUAL(cslice__handles_told(), is_told ? 7 : 0);
-        CHECK_EQUAL(cslice__handles_told(), 0);
+        CHECK_EQUAL(cslice__handles_next_ended(), is_told ? 7 : 0);
+        CHECK_EQUAL(cslice__handles_next_ended(), 0);
         cslice__handles_close();
         CHECK_EQUAL(strcmp(freed, "ba"), 0);
     }

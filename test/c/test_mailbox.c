@@ -186,7 +186,7 @@ static void wake_alive(void *target) {
 
 static void *drop_blocks(void *argument) {
     cslice_block **blocks = argument;
-    for (int i = 0; i < POSTS; i++) cslice__block_drop(blocks[i], cslice__thread_end_reason());
+    for (int i = 0; i < POSTS; i++) cslice__block_unref(blocks[i], cslice__thread_end_reason());
     return NULL;
 }
 
@@ -280,8 +280,8 @@ static void test_reasons(void) {
     cslice__mailbox *mailbox = new_mailbox(NULL);
     cslice_statistics before = counts();
     for (int reason = 0; reason < CSLICE__DISOWNED; reason++) {
-        cslice__block_drop(new_callback_block(mailbox, 1), (cslice__end)reason);
-        cslice__block_drop(native_block(mailbox, &byte, NULL, NULL), (cslice__end)reason);
+        cslice__block_unref(new_callback_block(mailbox, 1), (cslice__end)reason);
+        cslice__block_unref(native_block(mailbox, &byte, NULL, NULL), (cslice__end)reason);
     }
     cslice_statistics after = counts(); /* before anyone has looked into the mailbox */
     CHECK_EQUAL(after.released_by_scope, before.released_by_scope + 2);

@@ -140,8 +140,8 @@ static void test_peak_at_thread_end(void) {
     cslice_block *live = new_block(size);
     CHECK_EQUAL(counts().peak_bytes, size);
     cslice__thread_close();
-    for (int i = 0; i < 2; i++) cslice__block_drop(kept[i], cslice__thread_end_reason());
-    cslice__block_drop(live, cslice__thread_end_reason());
+    for (int i = 0; i < 2; i++) cslice__block_unref(kept[i], cslice__thread_end_reason());
+    cslice__block_unref(live, cslice__thread_end_reason());
     check_nothing_live();
     CHECK_EQUAL(counts().peak_bytes, size);
 }

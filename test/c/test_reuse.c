@@ -22,7 +22,7 @@ static void release(cslice_block *block, cslice__end end) {
     for (int i = 0; i < MOST_BUFFERS; i++) {
         if (buffers[i] == block) buffers[i] = NULL;
     }
-    cslice__block_drop(block, end);
+    cslice__block_unref(block, end);
 }
 
 /* As csrc/host.c ends a thread; then V8 ends the buffers that are left, those of kept blocks among

@@ -45,7 +45,7 @@ static void test_open_fails(void) {
         cslice_statistics before = counts();
         cslice_block *block = new_block(100);
         CHECK_EQUAL(counts().live_bytes, before.live_bytes + 100);
-        cslice__block_drop(block, cslice__thread_end_reason());
+        cslice__block_unref(block, cslice__thread_end_reason());
         CHECK_EQUAL(counts().released_by_collection, before.released_by_collection + 1);
         cslice_reuse_set(4096);
         cslice_reuse_set(CSLICE__REUSE_BYTES);
@@ -71,7 +71,7 @@ static void test_reasons(void) {
 static void *check_fresh_thread(void *block) {
     CHECK(account() == NULL && cslice__cache_mine() == NULL);
     CHECK_EQUAL(cslice__thread_end_reason(), CSLICE__BY_COLLECTION);
-    cslice__block_drop(block, cslice__thread_end_reason());
+    cslice__block_unref(block, cslice__thread_end_reason());
     return NULL;
 }
 
@@ -96,9 +96,9 @@ static void *run_and_end(void *kept) {
     cslice_block *here = new_block(50);
     *(cslice_block **)kept = new_block(60);
     cslice_block *again = cslice_block_ref(here);
-    cslice__block_drop(again, cslice__thread_end_reason());
+    cslice__block_unref(again, cslice__thread_end_reason());
     cslice__thread_close();
-    cslice__block_drop(here, cslice__thread_end_reason()); /* as V8 does after the module's end */
+    cslice__block_unref(here, cslice__thread_end_reason()); /* as V8 does after the module's end */
     return NULL;
 }
 
@@ -116,7 +116,7 @@ static void test_end_of_a_thread(void) {
     CHECK_EQUAL(after.live_bytes, before.live_bytes + 60);
     CHECK_EQUAL(cslice__thread_end_reason(),
                 CSLICE__BY_COLLECTION); /* another thread's end is not this one's */
-    cslice__block_drop(kept, cslice__thread_end_reason());
+    cslice__block_unref(kept, cslice__thread_end_reason());
     CHECK_EQUAL(counts().released_by_collection, before.released_by_collection + 1);
     cslice__thread_close();
     check_nothing_live();

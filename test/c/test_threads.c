@@ -165,7 +165,7 @@ static void fill(worker *self, uint32_t i) {
 
 static void release(cslice_block *block) {
     cslice__thread_releasing(true);
-    cslice__block_drop(block, cslice__thread_end_reason());
+    cslice__block_unref(block, cslice__thread_end_reason());
     cslice__thread_releasing(false);
 }
 
@@ -191,7 +191,7 @@ static void disown(cslice_block *block) {
 /* A collected buffer is ended by whoever of V8's threads comes by. */
 static void collect(worker *self, cslice_block *block) {
     block = atomic_exchange(&dead[pick(self, DEAD)], block);
-    if (block != NULL) cslice__block_drop(block, cslice__thread_end_reason());
+    if (block != NULL) cslice__block_unref(block, cslice__thread_end_reason());
 }
 
 static void empty(worker *self, uint32_t i) {
@@ -299,7 +299,7 @@ static void live(worker *self) {
     cslice__thread_close();
     for (uint32_t i = 0; i < BUFFERS; i++) {
         if (self->buffers[i] != NULL)
-            cslice__block_drop(self->buffers[i], cslice__thread_end_reason());
+            cslice__block_unref(self->buffers[i], cslice__thread_end_reason());
         self->buffers[i] = NULL;
     }
 }
@@ -313,7 +313,7 @@ static void *run(void *argument) {
 static void *sweep(void *argument) {
     for (size_t i = (size_t)(uintptr_t)argument; atomic_load(&sweeping); i++) {
         cslice_block *block = atomic_exchange(&dead[i % DEAD], NULL);
-        if (block != NULL) cslice__block_drop(block, cslice__thread_end_reason());
+        if (block != NULL) cslice__block_unref(block, cslice__thread_end_reason());
         if (i % DEAD == 0) sched_yield();
     }
     return NULL;

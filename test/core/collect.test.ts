@@ -116,13 +116,13 @@ describe('a slice that is dropped', () => {
 
 describe('statusError', () => {
   it('has an error for every status of the C library', () => {
-    const codes = Object.values(status).map((code) => statusError(code, '8 bytes'));
+    const codes = Object.values(status).map((code) => statusError(code, 'move 8 bytes'));
     expect(codes.map((error) => error.code)).to.include.members([
       'ERR_CSLICE_NOMEM',
       'ERR_CSLICE_LIMIT',
       'ERR_CSLICE_NO_VIEW',
     ]);
-    for (const error of codes) expect(error.message).to.match(/^8 bytes: .{10,}/);
+    for (const error of codes) expect(error.message).to.match(/^Cannot move 8 bytes: .{10,}/);
     expect(new Set(codes.map((error) => error.message)).size).to.equal(codes.length);
   });
 });

@@ -1,7 +1,7 @@
 /** For each public function and method: arguments that work, and the kind of each, which says what else it may take. */
 import { Writable } from 'node:stream';
 import koffi from 'koffi';
-import { Arena, destructor, Handle, Pool, pin, Slice, SliceWriter } from '../../lib/index.ts';
+import { Arena, destructor, Handle, Pool, Slice, SliceWriter } from '../../lib/index.ts';
 import { malloc } from '../support/blocks.ts';
 import type { Instances } from './surface.ts';
 import type { Kind } from './values.ts';
@@ -39,7 +39,6 @@ export const instances: Instances = {
   Slice: instance,
   Handle: () => Handle.adopt('object', 4096n, null),
   Lease: () => instance().lease(),
-  Pin: () => pin(new Uint8Array(8)),
   Arena: () => new Arena(),
   Pool: () => new Pool({ byteLength: 64, capacity: 4 }),
   SliceWriter: () => new SliceWriter(),
@@ -86,10 +85,6 @@ export const rows: Readonly<Record<string, () => Row>> = {
   'Lease#released': () => always(),
   'Lease#release': () => always(),
   'Lease#[Symbol.dispose]': () => always(),
-  'Pin#address': () => row(),
-  'Pin#released': () => always(),
-  'Pin#release': () => always(),
-  'Pin#[Symbol.dispose]': () => always(),
   'new Arena': () => row(arg({}, 'options', { slabBytes: 'index' })),
   'Arena#released': () => always(),
   'Arena#alloc': () => row(arg(8, 'length'), arg({}, 'options', { alignment: 'index' })),
@@ -155,10 +150,6 @@ export const rows: Readonly<Record<string, () => Row>> = {
       arg((x: number) => x, 'callback'),
     ),
   readable: () => row(arg(instance(), 'bytes'), arg({}, 'options', { chunkBytes: 'index' })),
-  webReadable: () => row(arg(instance(), 'bytes'), arg({}, 'options', { chunkBytes: 'index' })),
-  'libc.random': () => row(),
-  'libc.srandom': () => row(arg(42, 'length')),
-  'libc.print': () => row(arg('', 'text')),
 };
 
 /** Public classes that only carry what somebody else has found out. */

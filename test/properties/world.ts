@@ -4,7 +4,7 @@
  * to. So a block is live for sure, ended for sure, or either.
  */
 import { deepStrictEqual, strictEqual as equal, ok } from 'node:assert';
-import { type Lease, type Pin, pin, Slice, type Stats, stats } from '../../lib/index.ts';
+import { type Lease, pin, Slice, type Stats, stats } from '../../lib/index.ts';
 import { free } from '../support/blocks.ts';
 import { collectUntil } from '../support/collect.ts';
 import { type Native, nativeBytes } from './native.ts';
@@ -46,7 +46,7 @@ interface View {
 }
 
 interface Hold {
-  hold: Lease | Pin;
+  hold: Lease;
   readonly reference: Reference;
 }
 

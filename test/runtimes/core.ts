@@ -28,7 +28,7 @@ type Package = typeof import('../../lib/index.ts');
 type Slice = import('../../lib/index.ts').Slice;
 
 const entry = new URL('../../dist/index.js', import.meta.url).href;
-const { callAsync, configure, copy, copyBytes, destructor, libc, pin, readString, Slice, stats } = (await import(
+const { callAsync, configure, copy, copyBytes, destructor, pin, readString, Slice, stats } = (await import(
   entry
 )) as Package;
 
@@ -537,14 +537,6 @@ const checks: Record<string, () => void | Promise<void>> = {
     free(address);
     equal(stats().disownedBlocks, 1);
     equal(stats().liveBlocks, 0);
-  },
-
-  'libc: random and print': () => {
-    libc.srandom(42);
-    const first = libc.random();
-    libc.srandom(42);
-    equal(libc.random(), first);
-    libc.print('');
   },
 
   'bad input: throws a CSliceError before C is called': () => {

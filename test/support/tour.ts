@@ -1,6 +1,6 @@
 /** Uses every public function once and says what came of it, without an address. For comparing threads. */
 import koffi from 'koffi';
-import { copy, copyBytes, destructor, libc, readString, Slice, stats } from '../../lib/index.ts';
+import { copy, copyBytes, destructor, readString, Slice, stats } from '../../lib/index.ts';
 import { free, malloc } from './blocks.ts';
 
 function codeOf(action: () => unknown): unknown {
@@ -56,9 +56,6 @@ export function tour(): unknown {
     codeOf(() => slice.bytes),
   );
 
-  libc.srandom(42);
-  results.push([libc.random(), libc.random()]);
-  libc.print('');
   for (const use of [
     () => Slice.alloc(-1),
     () => Slice.alloc(8, { alignment: 3 }),

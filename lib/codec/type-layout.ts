@@ -3,9 +3,9 @@
  * own, and its numbers say where the codecs read and write: so all of it is read once, and checked.
  */
 
+import { longestView } from '../core/check.ts';
 import { show, typeError, unreadable } from '../errors.ts';
 import type { TypeObject } from '../native/koffi.ts';
-import { longestView } from './check.ts';
 
 export interface TypeLayout {
   readonly name: string;

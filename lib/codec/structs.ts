@@ -1,5 +1,5 @@
+import { checkInteger } from '../core/check.ts';
 import { rangeError } from '../errors.ts';
-import { checkInteger } from './check.ts';
 import { type Codec, prepareValue } from './codec.ts';
 
 /**

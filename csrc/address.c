@@ -1,5 +1,5 @@
-/* The C library and the dynamic loader, for what JavaScript cannot do as safely or as cheaply
- * through them directly. */
+/* What JavaScript does with a bare address: copies bytes, reads a string, keeps a library loaded.
+ */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE /* dladdr */
 #endif
@@ -7,8 +7,6 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 int32_t cslice_library_keep(uint64_t address) {
@@ -36,29 +34,8 @@ void cslice_copy_out(void *destination, uint64_t source, uint64_t size) {
     memmove(destination, (const void *)(uintptr_t)source, (size_t)size);
 }
 
-int32_t cslice_print(uint64_t text) {
-    if (fputs((const char *)(uintptr_t)text, stdout) == EOF || fflush(stdout) == EOF) return errno;
-    return 0;
-}
-
 int64_t cslice_errno_address(void) {
     return (int64_t)(uintptr_t)&errno;
-}
-
-int64_t cslice_random(void) {
-#if defined(_WIN32)
-    return rand();
-#else
-    return random();
-#endif
-}
-
-void cslice_srandom(uint32_t seed) {
-#if defined(_WIN32)
-    srand(seed);
-#else
-    srandom(seed);
-#endif
 }
 
 const char *cslice_string_at(uint64_t address) {

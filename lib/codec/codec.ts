@@ -3,10 +3,10 @@
  * they segfault in a worker that is being terminated, know no bounds, and cost several times as much.
  */
 
+import { textAt } from '../core/text.ts';
 import { rangeError, show, typeError, unreadable } from '../errors.ts';
 import type { TypeObject, TypeSpec } from '../native/koffi.ts';
 import { typeByName } from '../native/symbols.ts';
-import { textAt } from './text.ts';
 import { readType, scalarLayout, type TypeLayout } from './type-layout.ts';
 
 /** Finds memory for what a pointer is given that is no address: text, a view. `undefined`: it cannot. */

@@ -2,10 +2,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 static void test_copies(void) {
     char from[64], to[64];
@@ -30,57 +27,6 @@ static void test_overlapping_copy(void) {
     CHECK(strcmp(text, "0101234567") == 0);
     cslice_copy(ADDRESS(text), ADDRESS(text + 2), 8);
     CHECK(strcmp(text, "0123456767") == 0);
-}
-
-/* Runs `body` with stdout going to the file, in a process of its own, since stdout cannot be
- * repaired afterwards. */
-static int with_stdout(const char *path, int (*body)(void)) {
-    fflush(NULL);
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        if (file < 0 || dup2(file, STDOUT_FILENO) < 0) _exit(99);
-        _exit(body());
-    }
-    int status = 0;
-    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-static int print_twice(void) {
-    errno = EDOM;
-    if (cslice_print(ADDRESS("hello ")) != 0 || cslice_print(ADDRESS("")) != 0) return 1;
-    if (cslice_print(ADDRESS("w\xc3\xb6rld\n")) != 0) return 2;
-    return errno == EDOM ? 0 : 3;
-}
-
-static void test_print(void) {
-    char path[] = "print-XXXXXX", text[64] = {0};
-    int file = mkstemp(path);
-    CHECK(file >= 0);
-    CHECK_EQUAL(with_stdout(path, print_twice),
-                0); /* no exit handler ran there: what is in the file was flushed */
-    CHECK(read(file, text, sizeof text - 1) >= 0);
-    CHECK(strcmp(text, "hello w\xc3\xb6rld\n") == 0);
-    close(file);
-    unlink(path);
-}
-
-static int print_once(void) {
-    return cslice_print(ADDRESS("lost\n"));
-}
-
-static int print_to_closed(void) {
-    close(STDOUT_FILENO);
-    return cslice_print(ADDRESS("lost\n"));
-}
-
-static void test_print_fails(void) {
-#if defined(__linux__)
-    CHECK_EQUAL(with_stdout("/dev/full", print_once), ENOSPC);
-#endif
-    CHECK_EQUAL(with_stdout("/dev/null", print_to_closed), EBADF);
 }
 
 static bool loaded(const char *path) {
@@ -126,17 +72,6 @@ static void test_keep_other_addresses(void) {
     free(heap);
 }
 
-static void test_random(void) {
-    int64_t first[20];
-    cslice_srandom(7);
-    for (int i = 0; i < 20; i++) {
-        first[i] = cslice_random();
-        CHECK(first[i] >= 0 && first[i] <= INT32_MAX);
-    }
-    cslice_srandom(7);
-    for (int i = 0; i < 20; i++) CHECK_EQUAL(cslice_random(), first[i]);
-}
-
 static void test_addresses(void) {
     char text[] = "text";
     CHECK_EQUAL(cslice_address_of(text), ADDRESS(text));
@@ -148,11 +83,8 @@ int main(int count, char **arguments) {
     CHECK_EQUAL(count, 2);
     test_copies();
     test_overlapping_copy();
-    test_print();
-    test_print_fails();
     test_keep(arguments[1]);
     test_keep_other_addresses();
-    test_random();
     test_addresses();
     return 0;
 }

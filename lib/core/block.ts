@@ -1,0 +1,307 @@
+/**
+ * Blocks of C memory: allocated, adopted, taken over from C, referred to once more, resized, copied, handed to C and
+ * released. What each function returns is a {@link Reference}, which holds the block and has its address.
+ */
+import { types } from 'node:util';
+import { CSliceError, rangeError, typeError } from '../errors.ts';
+import { cells, direct, host, type Integer, result } from '../native/host.ts';
+import {
+  addressOf,
+  copyIn,
+  copyMemory,
+  copyOut,
+  keeperFree,
+  keeperFunction,
+  keeperNew,
+  reuseAccount,
+  status,
+} from '../native/symbols.ts';
+import { advance, byteLengthOf, longestView, toInteger } from './check.ts';
+import { collectGarbage, noteMade } from './collect.ts';
+import {
+  type Destructor,
+  fieldsOf,
+  forgetCallback,
+  isNative,
+  type NativeDestructor,
+  openMailbox,
+  registerCallback,
+  runDestructors,
+  signatures,
+} from './destructor.ts';
+import { keep, releaseKept, takeKept } from './free-list.ts';
+import { endsWithLoan, isHeld, isLent } from './holds.ts';
+import { Borrowed, detaching, Reference } from './reference.ts';
+import { statusError } from './status.ts';
+import { newBytes } from './text.ts';
+import { tiedTo } from './tie.ts';
+
+/** What plain {@link allocate} does not do. */
+export interface Layout {
+  readonly zero: boolean;
+  readonly alignment: number;
+}
+
+/** What the last call of the library has made, or the error that it met. */
+function made(buffer: ArrayBuffer | undefined, byteLength: number, action: string): Reference {
+  if (buffer === undefined) throw statusError(result(), action);
+  const reference = new Reference(buffer, cells[0] as number, cells[1] as number, byteLength);
+  noteMade(byteLength);
+  return reference;
+}
+
+// ---- Allocated
+
+/** A new zeroed block, aligned to 16. */
+export function allocate(byteLength: number): Reference {
+  const kept = takeKept(byteLength);
+  if (kept !== undefined) return kept;
+  const buffer = host.alloc(byteLength);
+  return buffer === undefined ? retry(byteLength, () => host.alloc(byteLength)) : allocated(buffer, byteLength);
+}
+
+export function allocateWith(byteLength: number, { zero, alignment }: Layout): Reference {
+  if (alignment <= 16) {
+    const kept = takeKept(byteLength); // zeroed, whether asked for or not
+    if (kept !== undefined) return kept;
+  }
+  const attempt = () => host.allocWith(byteLength, alignment, zero);
+  const buffer = attempt();
+  return buffer === undefined ? retry(byteLength, attempt) : allocated(buffer, byteLength);
+}
+
+const uninitialized: Layout = { zero: false, alignment: 16 };
+
+/** A new block whose bytes the caller writes before anybody reads them. */
+export function allocateUninitialized(byteLength: number): Reference {
+  return allocateWith(byteLength, uninitialized);
+}
+
+function allocated(buffer: ArrayBuffer | undefined, byteLength: number): Reference {
+  const reference = made(buffer, byteLength, `allocate ${byteLength} bytes`);
+  reference.sole = true;
+  return reference;
+}
+
+function retry(byteLength: number, attempt: () => ArrayBuffer | undefined): Reference {
+  reclaimAfter(result());
+  return allocated(attempt(), byteLength);
+}
+
+/**
+ * Where memory or the limit is exhausted: gives back what the free list keeps, and what a collection finds dead.
+ * Milliseconds. Runs destructors, so nothing that was read before is true after it.
+ */
+function reclaimAfter(failure: number): void {
+  if (failure !== status.ENOMEM && failure !== status.ELIMIT) return;
+  releaseKept();
+  collectGarbage();
+  runDestructors();
+}
+
+/** A new block with a copy of the bytes. @throws {CSliceError} `ERR_CSLICE_TYPE` if the source shrinks meanwhile */
+export function allocateCopy(source: Uint8Array): Reference {
+  const { byteLength } = source;
+  const reference = allocateUninitialized(byteLength);
+  writeBytes(reference, 0, source, byteLength);
+  return reference;
+}
+
+// ---- Adopted, taken over, borrowed
+
+/** Memory that C allocated, with what gives it back. */
+export function adopt(address: bigint, byteLength: number, destructor: Destructor): Reference {
+  if (!isNative(destructor)) return adoptWithCallback(address, byteLength, destructor);
+  const { fn, signature, context, threadSafe } = fieldsOf(destructor);
+  if (!threadSafe) openMailbox(byteLength);
+  const buffer = host.adopt(toInteger(address), byteLength, fn, signature, context, threadSafe);
+  return made(buffer, byteLength, adopting(byteLength));
+}
+
+function adopting(byteLength: number): string {
+  return `adopt ${byteLength} bytes`;
+}
+
+function adoptWithCallback(
+  address: bigint,
+  byteLength: number,
+  run: (address: bigint, byteLength: number) => void,
+): Reference {
+  openMailbox(byteLength);
+  const number = registerCallback({ run, address, byteLength }); // first, so that what is adopted always has it
+  try {
+    return made(host.adoptCallback(toInteger(address), byteLength, number), byteLength, adopting(byteLength));
+  } catch (error) {
+    forgetCallback(number);
+    throw error;
+  }
+}
+
+/** Adopts memory that needs objects. Once it has been given back, `letGo` runs in this thread, if that still can. */
+export function adoptKeeping(
+  address: bigint,
+  byteLength: number,
+  destructor: NativeDestructor,
+  letGo: () => void,
+): Reference {
+  openMailbox(byteLength);
+  const { fn, signature, context } = fieldsOf(destructor);
+  const number = registerCallback({ run: letGo, address, byteLength });
+  const keeper = keeperNew(number, byteLength, fn, signature, context);
+  try {
+    if (keeper < 0) throw statusError(status.ENOMEM, adopting(byteLength));
+    const integer = toInteger(address);
+    const buffer = host.adopt(integer, byteLength, keeperFunction(), signatures['ctx,ptr'], keeper, false);
+    const reference = made(buffer, byteLength, adopting(byteLength));
+    reference.keeping = true;
+    return reference;
+  } catch (error) {
+    forgetCallback(number);
+    if (keeper >= 0) keeperFree(keeper);
+    throw error;
+  }
+}
+
+/** Takes over a reference of C's. @throws {CSliceError} `ERR_CSLICE_RANGE` */
+export function take(block: Integer): Reference {
+  const buffer = host.take(block, longestView);
+  if (buffer !== undefined) return new Reference(buffer, result(), cells[1] as number, byteLengthOf.call(buffer));
+  if (result() !== status.EINVAL) throw statusError(result(), 'take the block over');
+  throw rangeError('block must be of this copy of cslice, and no longer than an ArrayBuffer can be');
+}
+
+/** Memory that somebody else frees. */
+export function borrow(address: Integer, byteLength: number, owner: object | undefined): Reference {
+  const buffer = host.borrow(address, byteLength);
+  if (buffer === undefined) throw statusError(result(), `borrow ${byteLength} bytes`);
+  return new Borrowed(buffer, address, byteLength, owner);
+}
+
+/** A reference like those to blocks, over a byte that is never counted, freed or read. */
+export function permanent(): Reference {
+  return made(host.borrow(reuseAccount(), 1), 1, 'borrow a byte');
+}
+
+/**
+ * The memory of a buffer that is not ours, which lives as long as that needs, wherever its bytes move.
+ *
+ * @throws {CSliceError} `ERR_CSLICE_TYPE` for memory of WebAssembly, which may move when it grows
+ */
+export function attach(buffer: ArrayBufferLike, address: Integer, byteLength: number): Reference {
+  if (!direct) return borrow(address, byteLength, buffer);
+  const attached = host.attach(buffer, types.isSharedArrayBuffer(buffer), address, byteLength);
+  if (attached === undefined && result() === status.EINVAL) {
+    throw typeError('the memory of WebAssembly cannot be held for C: it may move when it grows. Copy it');
+  }
+  return made(attached, byteLength, 'hold a buffer');
+}
+
+/** Where the bytes of JavaScript's memory are: valid for as long as something holds them there. */
+export function addressOfBytes(bytes: Uint8Array): Integer {
+  return addressOf(bytes);
+}
+
+// ---- Referred to once more
+
+/** One more reference to a range of what another one refers to. */
+export function refer(reference: Reference, byteOffset: number, byteLength: number): Reference {
+  const address = byteOffset === 0 ? reference.address : advance(reference.address, byteOffset);
+  if (reference.block === 0) return borrow(address, byteLength, reference);
+  reference.sole = false;
+  const buffer = host.refer(reference.block, address, byteLength);
+  const further = made(buffer, byteLength, `refer to ${byteLength} bytes of a block`);
+  further.isPart = reference.isPart || byteLength !== reference.byteLength;
+  if (reference.keeping) further.keeping = true;
+  return further;
+}
+
+/** The bytes as a SharedArrayBuffer with a reference of its own. */
+export function share(reference: Reference): SharedArrayBuffer {
+  reference.divide();
+  const buffer = host.share(reference.block, reference.address, reference.byteLength);
+  if (buffer !== undefined) return buffer;
+  throw new CSliceError('ERR_CSLICE_NO_VIEW', 'This runtime has no SharedArrayBuffers over C memory: use slice.copy()');
+}
+
+/** The reference whose bytes a buffer shows; undefined for every other buffer. */
+export function referenceOf(buffer: ArrayBufferLike): Reference | undefined {
+  const tied = tiedTo(buffer);
+  return tied instanceof Reference && tied.buffer === buffer && tied.isLive ? tied : undefined;
+}
+
+// ---- Resized
+
+/** @throws {CSliceError} `ERR_CSLICE_TYPE`, `ERR_CSLICE_STATE` unless this is a whole block that nobody has lent */
+function checkWhole(reference: Reference, action: string): void {
+  if (reference.block === 0) throw typeError(`Cannot ${action} borrowed memory: its owner frees it`);
+  if (reference.isPooled) throw typeError(`Cannot ${action} a block of a pool: it goes back to the pool`);
+  if (reference.isPart) throw stateErrorOf(reference, action, 'they are a part of a block');
+  if (isLent(reference))
+    throw stateErrorOf(reference, action, 'they are lent: await what lend() or writeTo() returned');
+}
+
+function stateErrorOf({ byteLength }: Reference, action: string, why: string): CSliceError {
+  return statusError(status.EINVAL, `${action} these ${byteLength} bytes`, why);
+}
+
+const held = 'others hold the block: release its leases, subslices and Buffers first, or copy the bytes';
+
+/** Changes the size of a block of our own memory. What `live` gives is asked for again after a collection. */
+export function resize(live: () => Reference, byteLength: number): void {
+  const failure = tryResize(live(), byteLength);
+  if (failure === 0) return;
+  reclaimAfter(failure);
+  const second = failure === status.ENOMEM || failure === status.ELIMIT ? tryResize(live(), byteLength) : failure;
+  if (second < 0) throw statusError(second, `resize a slice to ${byteLength} bytes`, held);
+}
+
+function tryResize(reference: Reference, byteLength: number): number {
+  checkWhole(reference, 'resize');
+  return reference.tryResize(byteLength, reference.buffered && !reference.divided && !isHeld(reference));
+}
+
+// ---- Released
+
+/** Gives a slice's reference back, keeps the block on the free list, or leaves it to the last loan. */
+export function release(reference: Reference): void {
+  if (!keep(reference) && !endsWithLoan(reference)) reference.end();
+}
+
+/** Hands a whole block to C, which frees it. Its destructor does not run. */
+export function disown(reference: Reference): void {
+  checkWhole(reference, 'disown');
+  if (reference.keeping) throw typeError('Cannot disown memory that keeps other objects: they would never be let go');
+  const { buffer, block, byteLength } = reference;
+  detaching(() => host.disown(buffer, block));
+  if (result() < 0) throw statusError(result(), `disown ${byteLength} bytes`, held);
+  forgetCallback(result());
+}
+
+// ---- Bytes in and out, by copy
+
+/** @throws {CSliceError} `ERR_CSLICE_TYPE` if `source` no longer has `byteLength` bytes */
+export function writeBytes(reference: Reference, byteOffset: number, source: Uint8Array, byteLength: number): void {
+  if (source.byteLength !== byteLength) throw typeError('the source was detached or shrank before it was copied');
+  copyIn(advance(reference.address, byteOffset), source, byteLength);
+}
+
+/** A copy of a range, in JavaScript's own memory. */
+export function readBytes(reference: Reference, start: number, end: number): Uint8Array<ArrayBuffer> {
+  return readBytesAt(advance(reference.address, start), end - start);
+}
+
+/** A copy of what is at an address, in JavaScript's own memory. */
+export function readBytesAt(address: Integer, byteLength: number): Uint8Array<ArrayBuffer> {
+  const bytes = newBytes(byteLength);
+  copyOut(bytes, address, byteLength);
+  return bytes;
+}
+
+/** Copies between C memory and JavaScript's, from the start of each. The two may overlap. */
+export function copyBetween(to: Reference | Uint8Array, from: Reference | Uint8Array, byteLength: number): void {
+  if (to instanceof Reference) {
+    if (from instanceof Reference) copyMemory(to.address, from.address, byteLength);
+    else copyIn(to.address, from, byteLength);
+  } else if (from instanceof Reference) copyOut(to, from.address, byteLength);
+  else to.set(byteLength === from.byteLength ? from : from.subarray(0, byteLength));
+}
