@@ -17,11 +17,24 @@ import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import type { TypeSpec } from './native/koffi.ts';
 import { isSlice, liveReference, type ViewConstructor } from './slice.ts';
 
+/**
+ * How an arena takes its memory.
+ *
+ * @example
+ * using arena = new Arena({ slabBytes: 1 << 20 });
+ */
 export interface ArenaOptions {
   /** The size of the blocks that allocations are cut from. Default 64 KiB. */
   slabBytes?: number;
 }
 
+/**
+ * How {@link Arena.alloc} places its bytes.
+ *
+ * @example
+ * using arena = new Arena();
+ * const line = arena.alloc(64, { alignment: 64 });
+ */
 export interface ArenaAllocOptions {
   /** A power of two in bytes. Default 16. */
   alignment?: number;
@@ -42,8 +55,9 @@ const largestSlab = 2 ** 30; // so that offsets are small integers
  *
  * @example
  * using arena = new Arena();
- * const path = arena.string('/tmp/file');
- * open(arena.address(path), 0);
+ * const path = arena.string('/tmp/file'); // UTF-8 and a NUL
+ * const numbers = arena.array(Float64Array, 100);
+ * console.log(arena.address(path) > 0n, numbers.length); // true 100
  */
 export class Arena implements Disposable {
   readonly #slabBytes: number;
@@ -95,6 +109,11 @@ export class Arena implements Disposable {
    * put into the arena too, and views of the arena and slices stand for their addresses.
    *
    * @param type a koffi type or its name
+   * @example
+   * const Entry = koffi.struct({ id: 'int', name: 'const char *' });
+   * using arena = new Arena();
+   * const entry = arena.struct(Entry, { id: 1, name: 'one' });
+   * console.log(koffi.decode(arena.address(entry), Entry)); // { id: 1, name: 'one' }
    */
   struct(type: TypeSpec, value: unknown): Uint8Array<ArrayBuffer> {
     const codec = codecOf(type);

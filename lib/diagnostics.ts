@@ -6,7 +6,13 @@ import { liveHandles } from './core/owner.ts';
 import { rangeError, show, typeError } from './errors.ts';
 import { limitSet, reuseSet, statisticsGet } from './native/symbols.ts';
 
-/** Counts of the whole process, all threads and C included, since it started. */
+/**
+ * Counts of the whole process, all threads and C included, since it started.
+ *
+ * @example
+ * const { liveBlocks, liveBytes, releasedByCollection }: cslice.Stats = stats();
+ * console.log(`${liveBlocks} blocks, ${liveBytes} bytes; ${releasedByCollection} were left to the collector`);
+ */
 export interface Stats {
   /** Blocks that are allocated or adopted and not yet released. */
   liveBlocks: number;
@@ -31,7 +37,15 @@ export interface Stats {
   failedDestructors: number;
 }
 
-/** Counts of this thread. */
+/**
+ * Counts of this thread.
+ *
+ * @example
+ * const newFile = func(c, 'FILE *tmpfile(void)', { returns: 'handle', free: 'fclose' });
+ * using file = newFile();
+ * const { liveHandles }: cslice.HandleStats = stats();
+ * console.log(liveHandles.FILE); // 1
+ */
 export interface HandleStats {
   /** Objects of C that this thread owns, by the name of their type. Listed among the keys while there are any. */
   readonly liveHandles: Readonly<Record<string, number>>;
@@ -54,7 +68,14 @@ const fields = [
 
 const counters = new BigUint64Array(fields.length);
 
-/** What is allocated now and what has become of the rest. About 1 µs; copies nothing else. */
+/**
+ * What is allocated now and what has become of the rest. About 1 µs; copies nothing else.
+ *
+ * @example
+ * const before = stats().liveBlocks;
+ * using slice = Slice.alloc(64);
+ * console.log(stats().liveBlocks - before); // 1
+ */
 export function stats(): Stats & HandleStats {
   statisticsGet(counters);
   const counts = Object.fromEntries(fields.map((field, i) => [field, Number(counters[i])]));
@@ -63,6 +84,13 @@ export function stats(): Stats & HandleStats {
   return Object.defineProperty(counts, 'liveHandles', { value: handles, enumerable }) as unknown as Stats & HandleStats;
 }
 
+/**
+ * The settings of {@link configure}. What is left out stays as it is.
+ *
+ * @example
+ * const settings: cslice.Configuration = { limitBytes: 512 << 20, reuseBytes: 1 << 20 };
+ * configure(settings);
+ */
 export interface Configuration {
   /**
    * The most bytes that the blocks of the whole process may have together, 0 for no limit. With `fractionOfMemory`
@@ -82,6 +110,8 @@ export interface Configuration {
  * then throws `ERR_CSLICE_LIMIT`. Memory that is adopted counts, but is never refused.
  *
  * @throws {CSliceError} `ERR_CSLICE_RANGE` or `ERR_CSLICE_TYPE` for a wrong setting; nothing has changed then
+ * @example
+ * configure({ limitBytes: { fractionOfMemory: 0.5 } });
  */
 export function configure(configuration: Configuration): void {
   const { limitBytes, reuseBytes } = readOptions('configuration', configuration, ['limitBytes', 'reuseBytes']);

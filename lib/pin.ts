@@ -121,8 +121,8 @@ function letGo(buffer: ArrayBufferLike): void {
  *
  * @throws {CSliceError} `ERR_CSLICE_TYPE` for what is no buffer, is detached, resizable or not extensible
  * @example
- * using pinned = pin(new Uint8Array(64));
- * startInBackground(pinned.address);
+ * const bytes = new Uint8Array(64);
+ * using pinned = pin(bytes); // C may work with pinned.address until the release
  */
 export function pin(source: ArrayBuffer | ArrayBufferView): Lease {
   return hold(bytesOf('source', source));

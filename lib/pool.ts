@@ -7,6 +7,12 @@ import { tie } from './core/tie.ts';
 import { CSliceError } from './errors.ts';
 import { newSlice, type Slice } from './slice.ts';
 
+/**
+ * How many blocks a pool has, and of what size.
+ *
+ * @example
+ * using pool = new Pool({ byteLength: 65536, capacity: 8, warmUp: 2 });
+ */
 export interface PoolOptions {
   /** The size of every block. */
   byteLength: number;
@@ -16,6 +22,15 @@ export interface PoolOptions {
   warmUp?: number;
 }
 
+/**
+ * What a pool has done.
+ *
+ * @example
+ * using pool = new Pool({ byteLength: 1024 });
+ * pool.rent().release();
+ * pool.rent().release();
+ * console.log(pool.stats()); // { hits: 1, misses: 1, idle: 1, blocks: 1 }
+ */
 export interface PoolStats {
   /** Rents that were served by a waiting block. */
   hits: number;
@@ -123,6 +138,7 @@ class Home {
  * @example
  * using pool = new Pool({ byteLength: 65536, capacity: 8 });
  * using rented = pool.rent();
+ * rented.bytes.fill(1);
  */
 export class Pool implements Disposable {
   readonly #home: Home;

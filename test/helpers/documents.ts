@@ -11,7 +11,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export const root = join(import.meta.dirname, '../..');
+export const root: string = join(import.meta.dirname, '../..');
 
 /** Packed with the package, so that their links must lead to what is packed too. */
 export const packed: readonly string[] = [
