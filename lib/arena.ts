@@ -143,7 +143,7 @@ export class Arena implements Disposable {
     return child;
   }
 
-  /** Kills every view and gives all memory back. Does nothing the second time. */
+  /** Detaches every view and frees all memory. Does nothing the second time. */
   release(): void {
     if (this.#released) return;
     this.#released = true;

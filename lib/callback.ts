@@ -34,7 +34,7 @@ export type ViewSize = string | ((...args: any[]) => number);
  * }); // data has length 0 once the callback has returned
  */
 export interface CallbackOptions {
-  /** Pointers that come as a `Uint8Array`, which dies when the callback returns, and where their sizes are. */
+  /** Pointers that come as a `Uint8Array`, which is detached when the callback returns, and where their sizes are. */
   views?: Readonly<Record<string, ViewSize>>;
 }
 
@@ -57,7 +57,7 @@ export type CallbackPointer = Callback;
  * A JavaScript function for C to call, for as long as this object is reachable or something keeps it: name it in `keeps`
  * of the function that gets it. C calls it in the thread that made it.
  *
- * What it throws surfaces from the call that ran it; C gets zero, and no callback runs until C has returned.
+ * If it throws, C gets zero, no callback runs until C has returned, and then the call throws the same error.
  *
  * @param prototype of the function that C expects, as C has it
  * @throws {CSliceError} `ERR_CSLICE_TYPE` or `ERR_CSLICE_RANGE` for a wrong argument, `ERR_CSLICE_EXHAUSTED` when koffi has

@@ -139,7 +139,7 @@ export interface HandleOptions {
  * An object of a C library that JavaScript owns: a database, a context, a document.
  *
  * The destructor runs once: at the release, at the end of a `using` scope, or after a collection; in every case after
- * everything that keeps the handle has gone, and in the thread that made it. Any use after the release throws a
+ * everything that keeps the handle has ended, and in the thread that made it. Any use after the release throws a
  * {@link CSliceError} with the code `ERR_CSLICE_RELEASED`.
  *
  * @example
@@ -163,7 +163,7 @@ export class Handle<Name extends string = string> implements Disposable {
    *
    * @param name what its C type is called: functions whose prototype has a `name *` take it
    * @param destructor a C function (see `destructor()`), or one of JavaScript, called with the address and 0; `null`:
-   *   the object goes with what it keeps
+   *   nothing runs, and the object only releases what it keeps
    * @example
    * const tmpfile = c.func('void *tmpfile(void)');
    * using file = Handle.adopt('FILE', tmpfile(), destructor(c, 'fclose'));
@@ -234,7 +234,7 @@ export class Handle<Name extends string = string> implements Disposable {
     return newLease(new HandleLeaseEnd(owner), owner.address, 0, 0);
   }
 
-  /** Lets the object go. Its destructor runs now, unless something still keeps it. Does nothing the second time. */
+  /** Releases the object. Its destructor runs now, unless something still keeps it. Does nothing the second time. */
   release(): void {
     const token = this.#token;
     this.#token = undefined;

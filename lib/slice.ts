@@ -111,14 +111,14 @@ export function addressOf(value: object): Integer | undefined {
 }
 
 /**
- * A handle that owns (or borrows) a run of bytes in C memory.
+ * The owner of a run of bytes in C memory (or a borrower: see {@link Slice.borrow}).
  *
- * The bytes live until `release()`, the end of a `using` scope, or a garbage collection after the handle and every view
- * are unreachable. A release detaches every view: their length is 0, and no use of this handle reaches the memory again.
- * Memory that an operation of Node may be using is freed when that cannot be any more: see `docs/node-io.md`.
+ * The bytes live until `release()`, the end of a `using` scope, or a garbage collection after the slice and every view
+ * are unreachable. A release detaches every view: their length is 0, and the slice cannot reach the memory again. Memory
+ * that an operation of Node may be using is freed once it cannot be in use any more.
  *
- * `buffer` may be moved like any ArrayBuffer, by a transfer list, a byte stream or `structuredClone`. The slice is over
- * then, as after a release, and the block ends with the buffer that its bytes are in.
+ * `buffer` may be moved like any ArrayBuffer, by a transfer list, a byte stream or `structuredClone`. That releases the
+ * slice, and the block is freed after the buffer that has received its bytes.
  *
  * Every method throws a {@link CSliceError} with the code `ERR_CSLICE_RELEASED` after the release, `ERR_CSLICE_TYPE`
  * for an argument of the wrong type and `ERR_CSLICE_RANGE` for one out of range, before C is called.
@@ -246,7 +246,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   /**
    * Takes over a reference to a block that C made with `csrc/cslice.h`. Copies nothing.
    *
-   * @param block a `cslice_block *`, whose reference this slice gives back at its release
+   * @param block a `cslice_block *`, whose reference this slice takes over, and gives back at its release
    * @throws {CSliceError} `ERR_CSLICE_RANGE` for a block that is too long to view or of another copy of the library,
    *   `ERR_CSLICE_NOMEM`; the reference is still the caller's then
    */
@@ -258,7 +258,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
 
   /**
    * A slice over the memory of a SharedArrayBuffer, which gives its address for C. It keeps the memory. Copies nothing.
-   * The buffer may be one of {@link toSharedBuffer}, in whatever thread, or any other.
+   * The buffer may come from {@link toSharedBuffer} of any thread, or from JavaScript.
    *
    * @example
    * const cells = new SharedArrayBuffer(8);
@@ -307,7 +307,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     return this.#byteLength;
   }
 
-  /** Whether this handle is over: after `release()`, `disown()`, or once its bytes were moved to another buffer. */
+  /** Whether this slice has ended: by `release()`, `disown()`, or a move of its bytes to another buffer. */
   get released(): boolean {
     return this.#reference === undefined || !this.#reference.isLive;
   }
@@ -319,7 +319,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
 
   /**
    * The block's own bytes, as the same ArrayBuffer every time. Copies nothing. It keeps the block alive until the
-   * release, which detaches it. On a transfer list it takes the block with it, and the slice is over.
+   * release, which detaches it. A transfer of it moves the block, and releases the slice.
    *
    * @throws {CSliceError} `ERR_CSLICE_NO_VIEW` where the runtime forbids ArrayBuffers over C memory
    */
@@ -327,7 +327,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     return this.#live().show();
   }
 
-  /** The block's own bytes as a Uint8Array, the same object every time. Copies nothing; dies with the release. */
+  /** The block's own bytes as a Uint8Array, the same object every time. Copies nothing; detached at the release. */
   get bytes(): Uint8Array<ArrayBuffer> {
     const reference = this.#live();
     if (!reference.seen) reference.show();
@@ -335,7 +335,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   }
 
   /**
-   * A typed array or DataView over the block's own bytes. Copies nothing; dies with the release.
+   * A typed array or DataView over the block's own bytes. Copies nothing; detached at the release.
    *
    * @param byteOffset default 0; a multiple of the element size from an address that is one
    * @param length in elements (bytes for a DataView). Default: all that fit
@@ -360,8 +360,8 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   }
 
   /**
-   * A Node Buffer over the same bytes, with a reference of its own: it outlives the release, and the block goes after it
-   * has been collected. This is what to give to Node: to a stream, a socket, a file. Copies nothing.
+   * A Node Buffer over the same bytes, with a reference of its own: it outlives the release, and the block is freed
+   * after its collection. This is what to give to Node: to a stream, a socket, a file. Copies nothing.
    *
    * @param start default 0
    * @param end the bytes before it; default all
@@ -380,10 +380,10 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
 
   /**
    * The same bytes as a SharedArrayBuffer, with a reference of its own: for `Atomics`, and for any number of threads by
-   * `postMessage`. Copies nothing. The block goes after the last thread has let the buffer go.
+   * `postMessage`. Copies nothing. The block is freed after the last thread has dropped the buffer.
    *
-   * @throws {CSliceError} `ERR_CSLICE_NO_VIEW` where only V8's own way would do (Bun, Deno), `ERR_CSLICE_TYPE` for a
-   *   borrowed slice
+   * @throws {CSliceError} `ERR_CSLICE_NO_VIEW` in Bun and Deno, which have no shared buffers over C memory,
+   *   `ERR_CSLICE_TYPE` for a borrowed slice
    * @example
    * using slice = Slice.alloc(8);
    * const cells = new Int32Array(slice.toSharedBuffer()); // or to a worker, by postMessage
@@ -547,7 +547,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   /**
    * Writes the bytes to a Node stream, which is not ended. Copies nothing. The slice may be released in the meantime.
    * With a socket, a file or an HTTP/1 response the memory is free again as soon as this resolves; other streams may pass
-   * the chunk on, so there it goes after its collection.
+   * the chunk on, so their memory is freed after the chunk has been collected.
    *
    * @returns a promise that resolves when the stream has done with the bytes, and rejects if it fails or is destroyed
    * @example
@@ -563,11 +563,12 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
 
   /**
    * Changes the size with C's `realloc`: the bytes are kept as far as they fit, new ones are zero, and the address may
-   * change. Every view dies. While Node may be using a view, or a Buffer of {@link toBuffer} lives,
-   * the bytes are copied to a new block instead.
+   * change. Every view is detached. While Node may be using a view, or a Buffer of {@link toBuffer} lives, the bytes are
+   * copied to a new block instead.
    *
    * @throws {CSliceError} `ERR_CSLICE_STATE` for memory that `alloc` did not make, a part of it, or while others hold or
-   *   lend it, `ERR_CSLICE_TYPE` for a borrowed or rented slice, `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; the bytes are as they were then, and the views may be dead
+   *   lend it, `ERR_CSLICE_TYPE` for a borrowed or rented slice, `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; then the bytes
+   *   are unchanged, and the views may be detached
    * @example
    * using slice = Slice.fromBytes(Uint8Array.of(1, 2));
    * slice.resize(4);
@@ -581,8 +582,8 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Holds the block while C works on it in the background: a `release()` in the meantime still kills the views at
-   * once, and the memory goes when the last lease ends. Copies nothing; one call into C.
+   * Holds the block while C works on it in the background: a `release()` in the meantime still detaches the views
+   * at once, and the memory is freed when the last lease ends. Copies nothing; one call into C.
    *
    * @throws {CSliceError} `ERR_CSLICE_NOMEM`
    * @example
@@ -596,9 +597,9 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Gives the memory back now (a borrowed one: lets it go), after every view has been detached. Does nothing the
-   * second time. A block below 1 KiB that had no views may stay with this thread for its next slice: see
-   * `configure({ reuseBytes })`. Memory that Node may be using goes when it is collected, and lent memory with the loan.
+   * Detaches every view and frees the memory now; borrowed memory is only forgotten. Does nothing the second time.
+   * Memory that Node may be using is freed when the old view has been collected, and lent memory after the loan. A block
+   * below 1 KiB that had no views may be kept for this thread's next slice: see `configure({ reuseBytes })`.
    *
    * @example
    * const slice = Slice.alloc(64);

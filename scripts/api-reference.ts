@@ -128,17 +128,19 @@ function anchorOf(name: string, { names }: Context): string {
   return isAlsoFunction ? `${lower(name)}-type` : lower(name);
 }
 
-/** `{@link X}` as a link within the page; a name without an owner may be a sibling. */
+/** `{@link X}` as a link within the page; a name without an owner is first looked for among the siblings. */
 function withLinks(text: string, owner: string, context: Context): string {
   const { names, problems } = context;
   return text.replaceAll(/\{@link\s+([^}|\s]+)(?:\s*\|\s*([^}]+))?\}/g, (_, target: string, label?: string) => {
-    const name = [target, `${owner}.${target}`].find((candidate) => names.has(candidate));
+    const name = [`${owner}.${target}`, target].find((candidate) => names.has(candidate));
     if (name === undefined) problems.push(`${owner}: {@link ${target}} leads nowhere`);
     return `[\`${label?.trim() ?? target}\`](#${anchorOf(name ?? target, context)})`;
   });
 }
 
-/** The block of a generic paragraph: one line, since Markdown joins them anyway. */
+const withStop = (text: string): string => (/[.:|]$|```$/.test(text) ? text : `${text}.`);
+
+/** A paragraph on one line. */
 const joined = (text: string): string =>
   text
     .split('\n')
@@ -160,19 +162,21 @@ function signatures(items: readonly Item[]): string {
 /** The paragraphs of one comment. Tables and lists keep their lines. */
 function describe(comment: Comment, owner: string, source: string, context: Context): string[] {
   const link = (text: string): string => withLinks(text, owner, context);
-  const paragraphs = comment.text.split(/\n\n+/).map((text) => (/^[-|`]/.test(text) ? link(text) : link(joined(text))));
+  const paragraphs = comment.text
+    .split(/\n\n+/)
+    .map((text) => (/^(-|\||```)/.test(text) ? link(text) : link(joined(text))));
   const parts = comment.text === '' ? [] : paragraphs;
   if (comment.params.length > 0) {
     const rows = comment.params.map((text) => {
       const [, name = '', rest = ''] = /^(\w+)\s*-?\s*([\s\S]*)$/.exec(text) ?? [];
-      return `- \`${name}\`: ${link(joined(rest))}`;
+      return `- \`${name}\`: ${withStop(link(joined(rest)))}`;
     });
     parts.push(rows.join('\n'));
   }
   for (const text of comment.returns) parts.push(`Returns ${link(joined(text))}`);
   for (const text of comment.throws) parts.push(`Throws ${link(joined(text))}`);
   for (const example of comment.examples) parts.push(`\`\`\`ts\n${verbatim(example, source)}\n\`\`\``);
-  return parts.map((part) => (/[.:|]$|```$/.test(part) ? part : `${part}.`));
+  return parts.map(withStop);
 }
 
 const isHidden = ({ docComment = '', name, kind }: Item): boolean =>

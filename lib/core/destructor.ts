@@ -33,7 +33,7 @@ export interface DestructorOptions {
   /** The first argument of a `'ctx,ptr'` destructor. Default NULL. */
   context?: bigint;
   /**
-   * It may run in any thread, and in the midst of a garbage collection: it must not call JavaScript. Default false: it
+   * It may run in any thread, and during a garbage collection: it must not call JavaScript. Default false: it
    * runs in the thread that adopted the memory, from that thread's event loop or from a call into this package.
    */
   threadSafe?: boolean;

@@ -332,12 +332,12 @@ interface OwnedBytes<Raw> extends Handing<Raw> {
 }
 interface OwnedString<Raw> extends Handing<Raw> {
   readonly returns: 'string';
-  /** `null`: C keeps the string, and only the copy is ours. */
+  /** `null`: C keeps its string, and nothing is freed. */
   readonly free: Free | null;
 }
 interface OwnedHandle<Raw> extends Handing<Raw> {
   readonly returns: 'handle';
-  /** `null`: the object goes with what it keeps. */
+  /** `null`: nothing runs, and the object only releases what it keeps. */
   readonly free: Free | null;
 }
 interface OwnedBlock<Raw> extends Handing<Raw> {
@@ -346,7 +346,7 @@ interface OwnedBlock<Raw> extends Handing<Raw> {
 interface BorrowedView<Raw> extends Handing<Raw> {
   readonly returns: 'view';
   readonly size: Size;
-  /** Handles after whose next call or release the view dies. */
+  /** Handles whose next call, or release, ends the view. */
   readonly until?: readonly string[];
 }
 interface Plain<Raw> extends Failure<Raw> {

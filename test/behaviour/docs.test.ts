@@ -146,6 +146,18 @@ describe('the programs in the documents', function () {
   });
 });
 
+describe('README.md', () => {
+  it('says what its server prints: koffi alone sends bytes of other clients, and cslice does not', async function () {
+    this.timeout(60_000);
+    const args = ['--conditions=@cslice/source', '--import=tsx', join(root, 'examples/node-io/server.ts')];
+    const { stdout } = await run(process.execPath, args, { cwd: root });
+    const [koffi, cslice] = stdout.split('\n');
+    expect(koffi).to.match(/^koffi: \d+ right, [1-9]\d* with bytes of other clients, \d+ short$/);
+    expect(cslice).to.equal('cslice: 12 right, 0 with bytes of other clients, 0 short');
+    expect(readFileSync(join(root, 'README.md'), 'utf8')).to.include(cslice);
+  });
+});
+
 describe('the documents', () => {
   const kinds = /^(prelude|file: \S+|part of: \S+|run by: \S+|not run: .+)$/;
 
