@@ -1,5 +1,4 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { quietLoader } from './support/run.ts';
@@ -60,20 +59,6 @@ describe('the examples', function () {
       'nothing is left',
       '',
     ]);
-  });
-
-  it('docs/sharing.md: a worker works on the bytes of the main thread', () => {
-    const text = readFileSync(join(root, 'docs/sharing.md'), 'utf8');
-    const directory = mkdtempSync(join(root, 'build', 'snippet-')); // inside the package, which they import by name
-    try {
-      for (const [, code = '', name = ''] of text.matchAll(/```js\n(\/\/ (\w+\.js)\n.*?)```/gs)) {
-        writeFileSync(join(directory, name), code);
-      }
-      const main = [join(directory, 'main.js')];
-      expect(execFileSync(process.execPath, main, { cwd: root, encoding: 'utf8' })).to.equal('1 1\n');
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
   });
 
   describe('the programs of the article', () => {
