@@ -219,6 +219,14 @@ describe('the documents', () => {
       });
   });
 
+  it('name every error and every warning in troubleshooting.md', () => {
+    const text = readFileSync(join(root, 'docs/troubleshooting.md'), 'utf8');
+    const sources = ['lib/errors.ts', 'lib/core/destructor.ts', 'lib/core/reference.ts'];
+    const codes = sources.flatMap((file) => readFileSync(join(root, file), 'utf8').match(/'(ERR_)?CSLICE_[A-Z_]+'/g));
+    expect(codes).to.have.length.above(10);
+    expect(codes.filter((code) => !text.includes(`\`${code?.slice(1, -1)}\``))).to.deep.equal([]);
+  });
+
   it('have links and pictures that lead somewhere', () => {
     const broken = links.filter(({ path, anchor }) => {
       if (!existsSync(join(root, path))) return true;
