@@ -65,17 +65,17 @@ export class CSliceError extends Error {
   }
 }
 
-/** With the fields of a {@link CSliceError}, which cannot be its base too. */
-class CSliceRangeError extends RangeError {
-  override readonly name: string = 'CSliceRangeError';
-  readonly code: ErrorCode = 'ERR_CSLICE_RANGE';
-}
+// With the name and the fields of a CSliceError, which cannot be their base too.
 
-/** The same for arguments of the wrong type. */
-class CSliceTypeError extends TypeError {
-  override readonly name: string = 'CSliceTypeError';
+const CSliceRangeError = class CSliceError extends RangeError {
+  override readonly name: string = 'CSliceError';
+  readonly code: ErrorCode = 'ERR_CSLICE_RANGE';
+};
+
+const CSliceTypeError = class CSliceError extends TypeError {
+  override readonly name: string = 'CSliceError';
   readonly code: ErrorCode = 'ERR_CSLICE_TYPE';
-}
+};
 
 /**
  * A C function said that it failed.

@@ -418,9 +418,9 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * slice.copyFrom(new Uint8Array([1, 2, 3]), 8);
    */
   copyFrom(source: Slice | ArrayBuffer | ArrayBufferView, byteOffset?: number): void {
+    const reference = this.#live();
     const from = isSlice(source) ? source.#live().ownView() : bytesOf('source', source);
     const { byteLength } = from;
-    const reference = this.#live();
     const most = reference.byteLength - byteLength;
     if (most < 0) throw rangeError(`source has ${byteLength} bytes, and the slice ${reference.byteLength}`);
     writeBytes(reference, checkIndex('byteOffset', byteOffset, 0, 0, most), from, byteLength);

@@ -3,8 +3,8 @@
 import { spawnSync } from 'node:child_process';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { drive, type Outcome } from '../test/attack/drive.ts';
-import { withLibrary } from '../test/attack/native.ts';
+import { drive, type Outcome } from '../test/helpers/attack.ts';
+import { withLibrary } from '../test/programs/attack/native.ts';
 
 const root = join(import.meta.dirname, '..');
 const { values, positionals } = parseArgs({

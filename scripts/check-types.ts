@@ -65,7 +65,7 @@ try {
   for (const version of [oldest, 'own']) {
     const compiler = compilerOf(version);
     for (const [name, resolution] of Object.entries(resolutions)) {
-      copyFileSync(join(root, 'test/types/func.test-d.ts'), join(directory, 'types.ts'));
+      copyFileSync(join(root, 'test/fixtures/types/func.test-d.ts'), join(directory, 'types.ts'));
       configure(directory, resolution);
       compile(compiler, directory);
       console.log(`types: TypeScript ${version}, ${name}: as expected`);

@@ -3,8 +3,17 @@
 //   tsx scripts/prove-io.ts [--runtime path] [--consumers regexp] [--sources regexp] [--events regexp] [--sizes 100,65536]
 //                              [--freed poison,unmap] [--jobs 1] [--one-in 1]
 import { parseArgs } from 'node:util';
-import type { CellName } from '../test/io/matrix.ts';
-import { type Failure, type Freed, laboratory, list, type Runtime, runAll, show, thisNode } from '../test/io/runner.ts';
+import {
+  type Failure,
+  type Freed,
+  laboratory,
+  list,
+  type Runtime,
+  runAll,
+  show,
+  thisNode,
+} from '../test/helpers/io/runner.ts';
+import type { CellName } from '../test/programs/io/matrix.ts';
 
 const { values } = parseArgs({
   options: {

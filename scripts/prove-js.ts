@@ -11,7 +11,7 @@ import {
   measureLimit,
   measureRecycled,
   measureService,
-} from '../test/memory/figures.ts';
+} from '../test/helpers/memory/figures.ts';
 
 const root = join(import.meta.dirname, '..');
 const { values, positionals } = parseArgs({
@@ -39,7 +39,7 @@ const unsanitized: readonly { readonly title: RegExp; readonly why: string }[] =
 /** Leaks that a test's own program is made of. */
 const leak = /^SUMMARY: AddressSanitizer: \d+ byte\(s\) leaked in (\d+) allocation/m;
 const expectedReports: readonly { readonly program: RegExp; readonly why: string }[] = [
-  { program: /support\/unload\.ts/, why: 'it unloads a library whose memory it still has' },
+  { program: /programs\/unload\.ts/, why: 'it unloads a library whose memory it still has' },
   {
     program: /threads\/ends\.ts|attack\/terminate\.ts/,
     why: 'its threads end with memory that only their JavaScript destructors could have given back',
@@ -172,7 +172,7 @@ async function sanitized(): Promise<string> {
 const source = ['--expose-gc', '--conditions=@cslice/source', '--import', 'tsx'];
 
 async function walked(): Promise<string> {
-  const output = await must([process.execPath, ...source, 'test/properties/walk.ts', String(operations)]);
+  const output = await must([process.execPath, ...source, 'test/programs/properties/walk.ts', String(operations)]);
   const { operations: done, worlds, seed } = JSON.parse(output.trim().split('\n').at(-1) ?? '');
   return `${done} operations in ${worlds} worlds (CSLICE_SEED=${seed}), 0 differences from the model`;
 }

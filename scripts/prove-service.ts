@@ -2,7 +2,7 @@
 // left, and no more memory than the same service with Buffers. Build the package first.
 //   tsx scripts/prove-service.ts [--requests 200000] [--clients 48] [--seed 1] [--runtime path]
 import { parseArgs } from 'node:util';
-import { runService, type Served } from '../test/io/service/run.ts';
+import { runService, type Served } from '../test/helpers/io/service.ts';
 
 const { values } = parseArgs({
   options: {

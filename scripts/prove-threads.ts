@@ -10,9 +10,9 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { stats } from '../lib/index.ts';
-import { openThreads } from '../test/support/threads/library.ts';
-import { type Raced, raceCalls, raceThreads } from '../test/support/threads/race.ts';
-import { type Random, seeded } from '../test/support/threads/random.ts';
+import { type Raced, raceCalls, raceThreads } from '../test/helpers/race.ts';
+import { type Random, seeded } from '../test/helpers/random.ts';
+import { openThreads } from '../test/helpers/threads.ts';
 
 setFlagsFromString('--expose-gc');
 
@@ -47,7 +47,7 @@ function report(name: string, passed: number, total: number, figures: string): v
 }
 
 async function startAndTerminate(random: Random): Promise<boolean> {
-  const worker = new Worker(join(root, 'test/support/threads/wild.mjs'), {
+  const worker = new Worker(join(root, 'test/programs/threads/wild.mjs'), {
     workerData: { entry: pathToFileURL(entry).href, seed: random(2 ** 32) },
     execArgv: [], // without the TypeScript loader of this script
   });
@@ -117,7 +117,7 @@ async function races(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'cslice-prove-'));
   try {
     const path = join(directory, 'threads.so');
-    const source = join(root, 'test/support/threads/threads.c');
+    const source = join(root, 'test/fixtures/threads.c');
     execFileSync('cc', ['-O1', '-shared', '-fPIC', '-pthread', '-o', path, source]);
     const library = openThreads(path);
     const called = await raceCalls(library, rounds, seeded(seed + 1));

@@ -74,7 +74,7 @@ interface Outcome {
 /** Not by spawnSync, so that a program that hangs can be ended with what it wrote still at hand. */
 function run(executable: string, args: readonly string[]): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const env = { ...process.env, TSX_DISABLE_CACHE: '1' }; // its cache is read in the background: see test/support/run.ts
+    const env = { ...process.env, TSX_DISABLE_CACHE: '1' }; // its cache is read in the background: see test/helpers/run.ts
     const child = spawn(executable, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env });
     const timer = setTimeout(() => child.kill('SIGKILL'), 30 * 60_000);
     let output = '';

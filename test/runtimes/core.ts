@@ -21,7 +21,7 @@ import {
   workerData,
 } from 'node:worker_threads';
 import koffi from 'koffi';
-import { collect, collectUntil, flags, runtime, turn, version } from './engine.ts';
+import { collect, collectUntil, flags, runtime, turn, version } from '../helpers/engine.ts';
 import { type Gap, gaps } from './gaps.ts';
 
 type Package = typeof import('../../lib/index.ts');
@@ -125,7 +125,7 @@ function lengthsOf(views: Views): number[] {
 /** Holds blocks in a thread, and says when it does. */
 function workIn(ending: string): Worker {
   // A worker of Node does not inherit the TypeScript loader. The other runtimes need none.
-  const program = runtime === 'node' ? new URL('../support/worker.mjs', import.meta.url) : new URL(import.meta.url);
+  const program = runtime === 'node' ? new URL('../programs/worker.mjs', import.meta.url) : new URL(import.meta.url);
   return new Worker(program, { workerData: { program: import.meta.url, ending }, env: process.env });
 }
 
@@ -761,7 +761,7 @@ function gapOf(name: string): Gap | undefined {
 
 function compileFixture(directory: string): string {
   const output = join(directory, 'fixture.so');
-  const source = fileURLToPath(new URL('../support/fixture.c', import.meta.url));
+  const source = fileURLToPath(new URL('../fixtures/fixture.c', import.meta.url));
   execFileSync('cc', ['-shared', '-fPIC', '-o', output, source]);
   return output;
 }

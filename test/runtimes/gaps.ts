@@ -1,5 +1,5 @@
 /** What a runtime cannot do, by the names of the checks in `core.ts`. Each is a row of docs/runtimes.md too. */
-import type { RuntimeName } from './engine.ts';
+import type { RuntimeName } from '../helpers/engine.ts';
 
 export interface Gap {
   readonly reason: string;
