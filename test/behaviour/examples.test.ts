@@ -62,7 +62,6 @@ describe('the examples', function () {
   });
 
   describe('the programs of the article', () => {
-    const directory = join(root, 'examples/article');
     const expected = {
       random: /^random: \d+ \d+ \d+\n$/,
       print: /^print: Hello from C\n$/,
@@ -81,17 +80,6 @@ describe('the examples', function () {
 
     it('random.ts draws the same numbers from the same seed', () => {
       expect(example('article/random.ts')).to.equal(example('article/random.ts'));
-    });
-
-    it('the README shows lines that stand in the programs', () => {
-      const sections = readFileSync(join(directory, 'README.md'), 'utf8').split(/^## /m).slice(1);
-      for (const section of sections) {
-        const [, file = ''] = /\]\((.+?\.ts)\)/.exec(section) ?? [];
-        const program = readFileSync(join(directory, file), 'utf8');
-        for (const [, code = ''] of section.matchAll(/```ts\n(.*?)```/gs)) {
-          for (const line of code.trimEnd().split('\n')) expect(program).to.include(line);
-        }
-      }
     });
   });
 });
