@@ -75,6 +75,7 @@ export class Arena implements Disposable {
     this.#slabBytes = checkIndex('slabBytes', slabBytes, defaultSlabBytes, 64, largestSlab);
   }
 
+  /** Whether the arena has been released. */
   get released(): boolean {
     return this.#released;
   }

@@ -16,10 +16,11 @@ import { limitSet, reuseSet, statisticsGet } from './native/symbols.ts';
 export interface Stats {
   /** Blocks that are allocated or adopted and not yet released. */
   liveBlocks: number;
+  /** The bytes of these blocks. */
   liveBytes: number;
   /** The highest that `liveBytes` has been. Peaks caused only by reused small blocks may be missed. */
   peakBytes: number;
-  /** Blocks ever allocated or adopted: always `liveBlocks` and all the ended ones below. */
+  /** Blocks ever allocated or adopted: the sum of `liveBlocks` and of the ended ones below. */
   allocatedBlocks: number;
   /** Ended by `release()` or `using`. */
   releasedByScope: number;
@@ -27,7 +28,7 @@ export interface Stats {
   releasedByCollection: number;
   /** Ended with the thread that held them. */
   releasedByThreadEnd: number;
-  /** Ended by C code that gave the last reference back. */
+  /** Ended by C code that returned the last reference. */
   releasedByC: number;
   /** Handed to C by `disown()`. */
   disownedBlocks: number;

@@ -45,7 +45,9 @@ const hasInstance = Function.prototype[Symbol.hasInstance];
  * }
  */
 export class CSliceError extends Error {
+  /** As an error's name is printed. */
   override readonly name: string = 'CSliceError';
+  /** What kind of error it is. */
   readonly code: ErrorCode;
 
   constructor(

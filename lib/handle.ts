@@ -61,6 +61,7 @@ export abstract class Tied implements Disposable {
     return BigInt(tokenIn(this).owner.address);
   }
 
+  /** Whether the callback has been released. */
   get released(): boolean {
     return this.#token === undefined;
   }
@@ -215,6 +216,7 @@ export class Handle<Name extends string = string> implements Disposable {
     return BigInt(this.#live().owner.address);
   }
 
+  /** Whether the handle has been released. */
   get released(): boolean {
     return this.#token === undefined;
   }

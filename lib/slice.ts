@@ -70,6 +70,7 @@ export interface AllocOptions {
  */
 export interface ViewConstructor<T> {
   new (buffer: ArrayBuffer, byteOffset: number, length: number): T;
+  /** A DataView has none. */
   readonly BYTES_PER_ELEMENT?: number;
 }
 

@@ -49,7 +49,11 @@ export class SliceWriter implements Disposable {
     return this.#length;
   }
 
-  /** @throws {CSliceError} `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; what was written before is still there */
+  /**
+   * Appends a copy of the bytes.
+   *
+   * @throws {CSliceError} `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; what was written before is still there
+   */
   write(chunk: ArrayBuffer | ArrayBufferView): void {
     this.#open();
     const bytes = bytesOf('chunk', chunk);

@@ -148,11 +148,14 @@ const joined = (text: string): string =>
     .join(' ');
 
 function signatureOf(item: Item): string {
-  return item.excerptTokens
-    .map(({ text }) => text)
+  const text = item.excerptTokens
+    .map((token) => token.text)
     .join('')
     .replace(/^export (?:declare )?(?:abstract )?/, '')
+    .replaceAll(/ +$/gm, '')
     .trimEnd();
+  const isLongUnion = item.kind === 'TypeAlias' && text.length > 110 && !text.includes('\n');
+  return isLongUnion ? text.replace(/^(.*>|type \w+) = /, '$1 =\n  | ').replaceAll(/(?<=[\w>\])]) \| /g, '\n  | ') : text;
 }
 
 function signatures(items: readonly Item[]): string {
@@ -182,13 +185,17 @@ function describe(comment: Comment, owner: string, source: string, context: Cont
 const isHidden = ({ docComment = '', name, kind }: Item): boolean =>
   parse(docComment).isInternal || (kind === 'Method' && (name?.startsWith('[Symbol.') ?? false));
 
-/** In the order of the source, which goes from the usual to the special. */
-function membersOf(item: Item, source: string): Map<string, Item[]> {
-  const body = source.slice(source.search(new RegExp(`^export (abstract )?class ${item.name}\\b`, 'm')));
+/** The members in the order of the source, which starts with the usual ones. */
+function inOrder(item: Item, source: string): Item[] {
+  const body = source.slice(source.search(new RegExp(`^export (abstract )?(class|interface) ${item.name}\\b`, 'm')));
   const placeOf = ({ name = 'constructor' }: Item): number =>
     body.search(new RegExp(`^  (static |async |readonly |override |get )*${name}\\b`, 'm'));
+  return [...(item.members ?? [])].sort((a, b) => placeOf(a) - placeOf(b));
+}
+
+function membersOf(item: Item, source: string): Map<string, Item[]> {
   const byName = new Map<string, Item[]>();
-  for (const member of [...(item.members ?? [])].sort((a, b) => placeOf(a) - placeOf(b))) {
+  for (const member of inOrder(item, source)) {
     if (isHidden(member) || (member.kind === 'Constructor' && member.docComment === '')) continue;
     const name = member.name ?? (member.kind === 'Constructor' ? 'constructor' : '');
     byName.set(name, [...(byName.get(name) ?? []), member]);
@@ -197,13 +204,14 @@ function membersOf(item: Item, source: string): Map<string, Item[]> {
 }
 
 /** Fields of an interface are rows of a list; they are too small for headings. */
-function fields(item: Item, owner: string, context: Context): string {
-  return (item.members ?? [])
+function fields(item: Item, owner: string, source: string, context: Context): string {
+  return inOrder(item, source)
     .filter((member) => member.kind === 'PropertySignature')
     .map((member) => {
       const { text } = parse(member.docComment ?? '');
       const signature = signatureOf(member).replace(/;$/, '');
-      return text === '' ? `- \`${signature}\`` : `- \`${signature}\`: ${withLinks(joined(text), owner, context)}`;
+      if (text === '') context.problems.push(`${owner}.${member.name} has no comment`);
+      return `- \`${signature}\`: ${withLinks(joined(text), owner, context)}`;
     })
     .join('\n');
 }
@@ -218,7 +226,7 @@ function sectionOf(name: string, items: readonly Item[], context: Context): stri
   const parts = [`<a id="${anchorOf(name, context)}"></a>\n\n### ${name}`];
   parts.push(signatures(items));
   for (const comment of comments) parts.push(...describe(comment, name, source, context));
-  if (first.kind === 'Interface') parts.push(fields(first, name, context));
+  if (first.kind === 'Interface') parts.push(fields(first, name, source, context));
   if (first.kind === 'Class') {
     for (const [member, group] of membersOf(first, source))
       parts.push(...memberOf(name, member, group, source, context));
@@ -231,6 +239,9 @@ function memberOf(owner: string, name: string, items: readonly Item[], source: s
   const isStatic = items[0]?.isStatic === true;
   const title = name === 'constructor' ? `new ${owner}()` : `${isStatic ? owner : owner.toLowerCase()}.${name}`;
   const comments = items.map(({ docComment = '' }) => parse(docComment));
+  if (comments.every(({ text, throws }) => text === '' && throws.length === 0)) {
+    context.problems.push(`${owner}.${name} has no comment`);
+  }
   return [
     `<a id="${anchorOf(`${owner}.${name}`, context)}"></a>\n\n#### ${title}${isMethod && name !== 'constructor' ? '()' : ''}`,
     signatures(items),

@@ -17,6 +17,7 @@ export class StructArray<T = unknown> implements Iterable<T> {
   readonly #codec: Codec;
   readonly #view: () => DataView;
   readonly #start: number;
+  /** How many elements there are. */
   readonly length: number;
 
   constructor(codec: Codec, view: () => DataView, start: number, length: number) {

@@ -57,6 +57,7 @@ export class Lease implements Disposable {
     return BigInt(this.#address);
   }
 
+  /** Whether the lease has ended. */
   get released(): boolean {
     return this.#end === undefined;
   }

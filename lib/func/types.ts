@@ -358,6 +358,16 @@ interface Plain<Raw> extends Failure<Raw> {
 /**
  * Who owns what a C function hands over.
  *
+ * - `returns`: `'bytes'`, `'string'`, `'handle'`, `'block'` or `'view'`, or nothing for a plain function
+ * - `from`: where the pointer is: an `_Out_` parameter, or `parameter.member`. Default: the result
+ * - `size`: see {@link Size}
+ * - `free`: see {@link Free}. `null`, for strings and handles: nothing is called
+ * - `failed`: tells a failed call by the result and the arguments. Default: an `int` that is not 0, and NULL
+ * - `message`: why it failed: a text, or a function of the result, the arguments and the address
+ * - `keeps`: parameters that live as long as the result
+ * - `by`: without `returns`, the parameter whose handle keeps them
+ * - `until`: for views, the handles whose next call or release ends the view
+ *
  * @example
  * const ownership = { returns: 'string', free: 'free' } satisfies cslice.Ownership;
  * const realpath = func(c, 'char *realpath(const char *path, char *resolved)', ownership);
