@@ -11,6 +11,11 @@ async function checks(): Promise<Tally> {
   return { passed: 1, total: 1 };
 }
 
+async function api(): Promise<Tally> {
+  await must(['npm', 'run', '--silent', 'api:check']);
+  return { passed: 1, total: 1 };
+}
+
 async function build(): Promise<Tally> {
   await buildPackage();
   return { passed: 1, total: 1 };
@@ -39,6 +44,7 @@ async function packed(): Promise<Tally> {
 const report = new Report();
 await report.proof('build', build);
 await report.proof('types, format, lint, directions of imports, signatures', checks);
+await report.proof('the API report and reference are current', api);
 await report.proof('C tests', cTests);
 await report.proof('unit tests', tests(quick.unit));
 await report.proof('behaviour, the quick part', tests(quick.behaviour));
