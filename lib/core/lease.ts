@@ -23,8 +23,10 @@ let make: (end: LeaseEnd, address: Integer, byteLength: number, block: number) =
  * one of `pin()` lasts until its release.
  *
  * @example
- * using lease = slice.lease();
- * startInBackground(lease.address);
+ * const slice = Slice.alloc(64);
+ * const lease = slice.lease(); // C works with lease.address in the background
+ * slice.release(); // the views are detached now
+ * lease.release(); // the memory is free now
  */
 export class Lease implements Disposable {
   #end: LeaseEnd | undefined;
@@ -56,6 +58,7 @@ export class Lease implements Disposable {
     return BigInt(this.#address);
   }
 
+  /** Whether the lease has ended. */
   get released(): boolean {
     return this.#end === undefined;
   }

@@ -19,8 +19,8 @@ const ownFiles: RegExp = (() => {
   const here = import.meta.url;
   const folder = /\/lib\/record\/[^/]+$/.test(here) ? new URL('../', here).href : here;
   const path = decodeURI(folder).replace(/^file:\/\//, '');
-  const escape = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  return new RegExp(`(?:${escape(folder)}|${escape(path)})`);
+  const quote = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return new RegExp(`(?:${quote(folder)}|${quote(path)})`);
 })();
 
 type Prepare = (error: Error, sites: NodeJS.CallSite[]) => unknown;
