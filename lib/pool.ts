@@ -198,6 +198,7 @@ export class Pool implements Disposable {
     return this.#home.byteLength;
   }
 
+  /** Whether the pool has been released. */
   get released(): boolean {
     return this.#home.closed;
   }
