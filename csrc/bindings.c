@@ -85,6 +85,7 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
     CALL2(RESULT, cslice_blocks_renew, pointer, uint32_t)                                          \
     CALL1(RESULT, cslice_due_next, uint64_t)                                                       \
     CALL2(RESULT, cslice_record_new, uint64_t, uint64_t)                                           \
+    CALL1(RESULT, cslice_references, uint64_t)                                                     \
     CALL1(RESULT, cslice_record_next, uint64_t)                                                    \
     CALL1(RESULT, cslice_record_of, uint64_t)                                                      \
     CALL1(RESULT, cslice_record_references, uint64_t)                                              \

@@ -276,6 +276,11 @@ void cslice_block_unref(cslice_block *block) {
     if (block != NULL) cslice__block_unref(block, CSLICE__BY_C);
 }
 
+int64_t cslice_references(uint64_t block) {
+    const cslice_block *of = (const cslice_block *)(uintptr_t)block;
+    return atomic_load_explicit(&of->references, memory_order_relaxed);
+}
+
 void *cslice_block_data(const cslice_block *block) {
     return block->data;
 }

@@ -200,6 +200,8 @@ enum {
 };
 CSLICE_API int64_t cslice_record_new(uint64_t block, uint64_t mailbox);
 CSLICE_API int64_t cslice_record_next(uint64_t mailbox);
+/* How many references a block has that the caller holds. */
+CSLICE_API int64_t cslice_references(uint64_t block);
 /* The record of a block that the caller holds; 0: it has none. */
 CSLICE_API int64_t cslice_record_of(uint64_t block);
 /* Of a record that cslice_record_next() has not returned: how many references its block has. 0: it

@@ -10,6 +10,7 @@ import {
   copyIn,
   copyMemory,
   copyOut,
+  countReferences,
   keeperFree,
   keeperFunction,
   keeperNew,
@@ -26,7 +27,11 @@ import {
 import {
   type BlockKind,
   currentLabel,
+  findRecorded,
   type HolderKind,
+  type Holders,
+  holdersAsTold,
+  labelOfBlock,
   noteBlock,
   noteHolder,
   noteLate,
@@ -34,6 +39,7 @@ import {
   overBudgetOf,
   recording,
   takeAllEnds,
+  unknownHolders,
 } from '../record/record.ts';
 import { advance, byteLengthOf, longestView, toInteger } from './check.ts';
 import { collectGarbage, noteMade } from './collect.ts';
@@ -313,6 +319,18 @@ export function referenceOf(buffer: ArrayBufferLike): Reference | undefined {
   return tied instanceof Reference && tied.buffer === buffer && tied.isLive ? tied : undefined;
 }
 
+/** What is known to hold the block. */
+export function holdersOfReference(reference: Reference): Holders[] {
+  const recorded = reference.recorded ? findRecorded(reference.block) : undefined;
+  if (recorded !== undefined && recorded.weight > 0) return holdersAsTold(recorded);
+  const one = { count: 1, type: undefined, stack: [] };
+  const told: Holders[] = [{ ...one, holder: 'slice' }];
+  if (reference.seen) told.push({ ...one, holder: 'view' });
+  const others = reference.block === 0 ? 0 : countReferences(reference.block) - 1;
+  if (others > 0) told.push({ ...unknownHolders(false, others), holder: reference.buffered ? 'Buffer' : 'C' });
+  return told;
+}
+
 // ---- Resized
 
 /** @throws {CSliceError} `ERR_CSLICE_TYPE`, `ERR_CSLICE_STATE` unless this is a whole block that nobody has lent */
@@ -348,7 +366,7 @@ function checkBudget(live: () => Reference, byteLength: number): void {
   reclaim('budget', byteLength);
   const refused = overBudgetOf(live(), byteLength);
   if (refused === undefined) return;
-  publishRefusal(byteLength, undefined);
+  publishRefusal(byteLength, labelOfBlock(live()));
   throw refused;
 }
 

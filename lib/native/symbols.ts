@@ -79,6 +79,9 @@ export const recordNext: (mailbox: Integer) => Integer = bind('int64_t cslice_re
 
 export const recordOf: (block: Integer) => number = bind('int64_t cslice_record_of(uint64_t block)');
 
+/** Of a block that the caller holds. */
+export const countReferences: (block: Integer) => number = bind('int64_t cslice_references(uint64_t block)');
+
 export const recordReferences: (record: Integer) => Integer = bind('int64_t cslice_record_references(uint64_t record)');
 
 export const handlesTable: (count: number) => Integer = bind('int64_t cslice_handles_table(uint32_t count)');

@@ -1,19 +1,10 @@
 /** What Node's `diagnostics_channel` is told. Subscribers run once the operation is done, as destructors do. */
-import { type Channel, channel, tracingChannel } from 'node:diagnostics_channel';
+import { type Channel, channel } from 'node:diagnostics_channel';
 
 export const allocated: Channel = channel('cslice:block:alloc');
 export const released: Channel = channel('cslice:block:release');
 export const pressure: Channel = channel('cslice:memory:pressure');
 export const limitReached: Channel = channel('cslice:memory:limit');
-
-/** Of a C function that runs on another thread. */
-export interface CallMessage {
-  readonly name: string;
-  result?: unknown;
-  error?: unknown;
-}
-
-export const calls: ReturnType<typeof tracingChannel<unknown, CallMessage>> = tracingChannel('cslice:call');
 
 interface Later {
   end(): void;
@@ -43,3 +34,62 @@ export function publish(to: Channel, message: object): void {
     },
   });
 }
+
+/** The five of a `TracingChannel` named `cslice:call`, by which `tracingChannel('cslice:call')` subscribes. */
+const traced = {
+  start: channel('tracing:cslice:call:start'),
+  end: channel('tracing:cslice:call:end'),
+  asyncStart: channel('tracing:cslice:call:asyncStart'),
+  asyncEnd: channel('tracing:cslice:call:asyncEnd'),
+  error: channel('tracing:cslice:call:error'),
+};
+
+/** What a subscriber gets: one object for all events of one call. */
+interface CallMessage {
+  /** Of the C function. */
+  readonly name: string;
+  result?: unknown;
+  error?: unknown;
+}
+
+/** Tells what becomes of one call of a C function on another thread. */
+class Tracing {
+  readonly #message: CallMessage;
+  #started = false;
+
+  constructor(name: string) {
+    this.#message = { name };
+    publish(traced.start, this.#message);
+  }
+
+  /** C runs now. */
+  started(): void {
+    this.#started = true;
+    publish(traced.end, this.#message);
+  }
+
+  result(result: unknown): void {
+    this.#message.result = result;
+    this.#settled();
+  }
+
+  error(error: unknown): void {
+    this.#message.error = error;
+    publish(traced.error, this.#message);
+    if (this.#started) this.#settled();
+    else publish(traced.end, this.#message);
+  }
+
+  #settled(): void {
+    publish(traced.asyncStart, this.#message);
+    publish(traced.asyncEnd, this.#message);
+  }
+}
+
+/** For a call that begins; undefined where nobody listens. */
+export function tracing(name: string): Tracing | undefined {
+  const isHeard = Object.values(traced).some(({ hasSubscribers }) => hasSubscribers);
+  return isHeard ? new Tracing(name) : undefined;
+}
+
+export type { Tracing };

@@ -107,7 +107,9 @@ export function refusal(
 }
 
 /** What is live by label. A label without a live block is not listed. */
-export function liveByLabel(): Record<string, { blocks: number; bytes: number }> {
+export function liveByLabel(): Record<string, { liveBlocks: number; liveBytes: number }> {
   const live = [...accounts.values()].filter(({ blocks }) => blocks > 0);
-  return Object.fromEntries(live.map(({ label, blocks, bytes }) => [label as string, { blocks, bytes }]));
+  return Object.fromEntries(
+    live.map(({ label, blocks, bytes }) => [label as string, { liveBlocks: blocks, liveBytes: bytes }]),
+  );
 }

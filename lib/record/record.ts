@@ -7,6 +7,7 @@ import type { Integer } from '../native/host.ts';
 import { recordNew, recordNext, recordOf, recordReferences } from '../native/symbols.ts';
 import { allocated, publish, released } from './channels.ts';
 import { charge, currentScope, labelOf, refusal, type Scope } from './labels.ts';
+import { type Frame, readStack } from './source.ts';
 import { noStack, type Stack, takeStack } from './stack.ts';
 
 /** What a block is, or how it came about. */
@@ -151,6 +152,13 @@ export interface HolderNote {
   alive: boolean;
   /** It was released: what ends the block from here on is no omission. */
   letGo: boolean;
+  /** V8 names it so in heap snapshots. */
+  readonly [Symbol.toStringTag]: string;
+}
+
+/** Such as `cslice Buffer: 64 bytes (alloc)`. Equal ones are one class in the comparison view of Chrome. */
+function snapshotName(kind: HolderKind, { byteLength, site, name }: Recorded): string {
+  return `cslice ${kind}: ${name ?? `${byteLength} bytes (${site.kind})`}`;
 }
 
 export class Recorded {
@@ -213,7 +221,15 @@ const notes = new WeakMap<object, HolderNote>();
 function addHolder(of: Recorded, kind: HolderKind, holder: object, counted: boolean, type?: string): HolderNote {
   if (of.holders.length % 32 === 31) of.holders = of.holders.filter(({ alive }) => alive);
   const stack = of.tracked ? takeStack() : noStack;
-  const note = { kind, type, stack, counted, alive: true, letGo: false };
+  const note = {
+    kind,
+    type,
+    stack,
+    counted,
+    alive: true,
+    letGo: false,
+    [Symbol.toStringTag]: snapshotName(kind, of),
+  };
   of.holders.push(note);
   gone.register(holder, note);
   return note;
@@ -306,6 +322,7 @@ function record(
     counted: true,
     alive: true,
     letGo: false,
+    [Symbol.toStringTag]: snapshotName(holder, recorded),
   };
   recorded.owner = note;
   recorded.holders.push(note);
@@ -338,10 +355,27 @@ export function noteHolder(from: Held, kind: HolderKind, holder: object, further
   notes.set(further, note);
 }
 
+/** The references whose buffers are shown, by these. */
+const shown = new WeakMap<object, Held>();
+
 /** A view of the reference's own buffer. */
 export function noteView(of: Held, view: object, type: string): void {
+  if (notes.get(of)?.kind === 'Buffer') return; // it shows itself
+  if (view === of.buffer) shown.set(view, of);
   const recorded = recordedOf(of.block);
   if (recorded !== undefined && recorded.weight > 0) addHolder(recorded, 'view', view, false, type);
+}
+
+/** A pin of a buffer that shows a block. It holds the store under the buffer, which has the block's reference. */
+export function notePin(buffer: object, pin: object): void {
+  const reference = shown.get(buffer);
+  const recorded = reference?.buffer === buffer ? recordedOf(reference.block) : undefined;
+  if (recorded !== undefined) notes.set(pin, addHolder(recorded, 'pin', pin, false));
+}
+
+/** The label of a block; undefined: it has none that is known. */
+export function labelOfBlock(reference: Held): string | undefined {
+  return reference.recorded ? recordedOf(reference.block)?.site.label : undefined;
 }
 
 /** The reference is over, and so is what holds a block by it. */
@@ -394,9 +428,9 @@ function remove(recorded: Recorded): void {
 }
 
 /** What is told of a block that was collected and never released. */
-let warnOf: (site: Site, byteLength: number) => void = () => {};
+let warnOf: (site: Site, byteLength: number, name: string | undefined) => void = () => {};
 
-export function warnBy(warn: (site: Site, byteLength: number) => void): void {
+export function warnBy(warn: typeof warnOf): void {
   warnOf = warn;
 }
 
@@ -415,7 +449,7 @@ function end(recorded: Recorded, reason: Reason): void {
   }
   if (settings.warn && reason === 'collection' && !(recorded.letGo || recorded.owner?.letGo) && !site.warned) {
     site.warned = true;
-    warnOf(site, byteLength);
+    warnOf(site, byteLength, recorded.name);
   }
 }
 
@@ -481,8 +515,37 @@ export function holdersOf(recorded: Recorded): HolderList {
   const known = recorded.holders.filter(({ alive }) => alive);
   if (recorded.id < 0) return { notes: known, others: 0 };
   const others = known.filter(({ counted }) => counted).length;
-  const ownBuffer = known.some(({ kind }) => kind === 'view') && !recorded.owner?.alive ? 1 : 0;
+  const ownBuffer = known.some(({ counted }) => !counted) && !recorded.owner?.alive ? 1 : 0;
   return { notes: known, others: Math.max(0, Number(recordReferences(recorded.id)) - others - ownBuffer) };
+}
+
+/**
+ * Something that holds a block.
+ *
+ * @example
+ * using slice = Slice.alloc(64);
+ * const [first]: cslice.Holders[] = slice.holders();
+ * console.log(first?.holder); // slice
+ */
+export interface Holders {
+  /** `share`: another thread, by a SharedArrayBuffer. `C`: C code, or what nobody here knows of. */
+  readonly holder: HolderKind;
+  /** How many of them, where they cannot be told apart; else 1. */
+  readonly count: number;
+  /** The class of a view. */
+  readonly type: string | undefined;
+  /** Where it was made. Empty without `configure({ track: true })`. */
+  readonly stack: readonly Frame[];
+}
+
+export function holdersAsTold(recorded: Recorded): Holders[] {
+  const { notes: known, others } = holdersOf(recorded);
+  const told = known.map(({ kind, type, stack }) => ({ holder: kind, count: 1, type, stack: readStack(stack) }));
+  return others === 0 ? told : [...told, unknownHolders(recorded.shared, others)];
+}
+
+export function unknownHolders(shared: boolean, count: number): Holders {
+  return { holder: shared ? 'share' : 'C', count, type: undefined, stack: [] };
 }
 
 /** The one that a profile names. */
