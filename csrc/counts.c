@@ -33,7 +33,8 @@ typedef struct counters {
 
 static struct {
     atomic_uint_fast64_t limit; /* 0: none */
-    atomic_uint_fast64_t reuse; /* bytes that the free list of each thread may keep while there is no limit */
+    atomic_uint_fast64_t
+        reuse; /* bytes that the free list of each thread may keep while there is no limit */
     atomic_uint_fast64_t claimed_bytes; /* allocations under way, where there is a limit */
     atomic_int_fast64_t live_bytes;
     atomic_uint_fast64_t peak_bytes;

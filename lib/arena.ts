@@ -11,6 +11,7 @@ import {
   remainder,
 } from './core/check.ts';
 import { runDestructors } from './core/destructor.ts';
+import { inspectAs } from './core/inspect.ts';
 import { readOptions } from './core/options.ts';
 import { type Reference, viewOf } from './core/reference.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
@@ -78,6 +79,13 @@ export class Arena implements Disposable {
   /** Whether the arena has been released. */
   get released(): boolean {
     return this.#released;
+  }
+
+  /** What the arena has of C memory, used or not, without the arenas below it. */
+  get allocatedBytes(): number {
+    let sum = 0;
+    for (const { byteLength } of this.#slabs.values()) sum += byteLength;
+    return sum;
   }
 
   /** Zeroed bytes. */
@@ -217,6 +225,8 @@ export class Arena implements Disposable {
     return ArrayBuffer.isView(value) ? this.address(value) : undefined;
   };
 }
+
+inspectAs(Arena, (arena) => ({ allocatedBytes: arena.allocatedBytes, released: arena.released }));
 
 const encoder = new TextEncoder();
 const largestAlignment = 2 ** 30;

@@ -1,6 +1,7 @@
 import { allocate } from './core/block.ts';
 import { checkIndex, checkLength } from './core/check.ts';
 import { runDestructors } from './core/destructor.ts';
+import { inspectAs } from './core/inspect.ts';
 import { readOptions } from './core/options.ts';
 import { Reference } from './core/reference.ts';
 import { tie } from './core/tie.ts';
@@ -191,13 +192,23 @@ export class Pool implements Disposable {
     return block;
   }
 
-  /** What the pool has done so far, and what it has now. */
+  /** The size of every block, in bytes. */
+  get byteLength(): number {
+    return this.#home.byteLength;
+  }
+
+  /** Whether the pool has been released. */
+  get released(): boolean {
+    return this.#home.closed;
+  }
+
+  /** Counts of this pool, since it was made. */
   stats(): PoolStats {
     const { idle, blocks } = this.#home;
     return { hits: this.#hits, misses: this.#misses, idle: idle.length, blocks };
   }
 
-  /** Gives waiting blocks back to C; rented ones go when they return. Does nothing the second time. */
+  /** Frees the waiting blocks; a rented one is freed when it returns. Does nothing the second time. */
   release(): void {
     this.#home.closed = true;
     for (const block of this.#home.idle.splice(0)) this.#home.discard(block);
@@ -208,3 +219,8 @@ export class Pool implements Disposable {
     this.release();
   }
 }
+
+inspectAs(Pool, (pool) => {
+  const { blocks, idle } = pool.stats();
+  return { byteLength: pool.byteLength, blocks, idle, released: pool.released };
+});

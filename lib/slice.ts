@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { inspect, types } from 'node:util';
+import { types } from 'node:util';
 import type { Codec } from './codec/codec.ts';
 import { codecOf, prepareValue } from './codec/codec.ts';
 import { StructArray } from './codec/structs.ts';
@@ -38,6 +38,7 @@ import {
 import { Conversions } from './core/conversions.ts';
 import { checkDestructor, type Destructor, runDestructors } from './core/destructor.ts';
 import { isHeld, lend, untilFree } from './core/holds.ts';
+import { inspectAs } from './core/inspect.ts';
 import { type Lease, leaseOf } from './core/lease.ts';
 import { readOptions } from './core/options.ts';
 import { Reference, viewOf } from './core/reference.ts';
@@ -151,11 +152,6 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     };
     isOne = (value): value is Slice => #reference in value;
     make = (reference) => new Slice(reference);
-    Object.defineProperty(Slice.prototype, inspect.custom, {
-      value(this: Slice) {
-        return describe(this);
-      },
-    });
   }
 
   /**
@@ -664,12 +660,10 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   }
 }
 
-/** For `console.log`. */
-function describe(slice: Slice): string {
+inspectAs(Slice, (slice) => {
   const { byteLength, released } = slice;
-  if (released) return `Slice { byteLength: ${byteLength}, released: true }`;
-  return `Slice { byteLength: ${byteLength}, address: 0x${slice.address.toString(16)}, released: false }`;
-}
+  return released ? { byteLength, released } : { byteLength, address: slice.address, released };
+});
 
 function rangeOf({ byteLength }: Reference, start: number | undefined, end: number | undefined): [number, number] {
   const from = checkIndex('start', start, 0, 0, byteLength);

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import type { Readable, Writable } from 'node:stream';
 import { writeBytes } from './core/block.ts';
 import { bytesOf, checkIndex, longestView } from './core/check.ts';
+import { inspectAs } from './core/inspect.ts';
 import { readOptions } from './core/options.ts';
 import { CSliceError, show, typeError } from './errors.ts';
 import { isSlice, liveReference, Slice } from './slice.ts';
@@ -135,6 +136,8 @@ export class SliceWriter implements Disposable {
     return this.#slice;
   }
 }
+
+inspectAs(SliceWriter, ({ byteLength }) => ({ byteLength }));
 
 /** Twice the size, so that writing n bytes moves some n in all; where there is no room for that, what is needed. */
 function grow(slice: Slice, capacity: number, byteLength: number): void {

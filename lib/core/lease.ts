@@ -3,6 +3,7 @@ import type { Integer } from '../native/host.ts';
 import { refer } from './block.ts';
 import { runDestructors } from './destructor.ts';
 import { endLease, type Holds, startLease } from './holds.ts';
+import { inspectAs } from './inspect.ts';
 import type { Reference } from './reference.ts';
 
 /** What a lease ends by `release()`. */
@@ -73,6 +74,11 @@ export class Lease implements Disposable {
     this.release();
   }
 }
+
+inspectAs(Lease, (lease) => {
+  const { byteLength, released } = lease;
+  return released ? { byteLength, released } : { byteLength, address: lease.address, released };
+});
 
 /** @param block the one that holds the memory; 0: none does */
 export function newLease(end: LeaseEnd, address: Integer, byteLength: number, block: number): Lease {
