@@ -155,7 +155,9 @@ function signatureOf(item: Item): string {
     .replaceAll(/ +$/gm, '')
     .trimEnd();
   const isLongUnion = item.kind === 'TypeAlias' && text.length > 110 && !text.includes('\n');
-  return isLongUnion ? text.replace(/^(.*>|type \w+) = /, '$1 =\n  | ').replaceAll(/(?<=[\w>\])]) \| /g, '\n  | ') : text;
+  return isLongUnion
+    ? text.replace(/^(.*>|type \w+) = /, '$1 =\n  | ').replaceAll(/(?<=[\w>\])]) \| /g, '\n  | ')
+    : text;
 }
 
 function signatures(items: readonly Item[]): string {
