@@ -202,7 +202,7 @@ export class Pool implements Disposable {
     return this.#home.closed;
   }
 
-  /** Counts of this pool, since it was made. */
+  /** What the pool has done so far, and what it has now. */
   stats(): PoolStats {
     const { idle, blocks } = this.#home;
     return { hits: this.#hits, misses: this.#misses, idle: idle.length, blocks };
