@@ -11,6 +11,11 @@ async function checks(): Promise<Tally> {
   return { passed: 1, total: 1 };
 }
 
+async function api(): Promise<Tally> {
+  await must(['npm', 'run', '--silent', 'api:check']);
+  return { passed: 1, total: 1 };
+}
+
 async function cTests(): Promise<Tally> {
   await buildPreset('dev');
   const { status, output } = await start(['ctest', '--preset', 'dev', '--parallel', '2']);
@@ -35,6 +40,7 @@ const report = new Report();
 // Packing builds the C library and dist/, which the tests need.
 await report.proof('build, pack, use of the packed package', packed);
 await report.proof('types, format, lint, directions of imports, signatures', checks);
+await report.proof('the API report and reference are current', api);
 await report.proof('C tests', cTests);
 await report.proof('unit tests', tests(quick.unit));
 await report.proof('behaviour, the quick part', tests(quick.behaviour));
