@@ -168,7 +168,7 @@ static napi_value made(const invocation *call, napi_value buffer, void *data, cs
     return buffer;
 }
 
-/* A buffer that takes over the caller's reference to the block; NULL for memory that nobody counts.
+/* A buffer that takes over the caller's reference to the block; NULL for memory that is not counted.
  */
 static napi_value make(const invocation *call, void *data, size_t size, cslice_block *block) {
     void *isolate = call->instance->isolate, *start = start_of(data);
