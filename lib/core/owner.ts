@@ -282,19 +282,12 @@ export class Owner implements Hold {
   }
 }
 
-/** Whether a value is a {@link Token}, and not a proxy of one or an object that imitates it. */
-export let isToken: (value: unknown) => value is Token;
-
 /** Registered for finalization and held by a handle. Released ones are reused, since registering costs the most. */
 export class Token {
   readonly #owner = new Owner();
 
   constructor() {
     registry.register(this, this.#owner);
-  }
-
-  static {
-    isToken = (value): value is Token => typeof value === 'object' && value !== null && #owner in value;
   }
 
   get owner(): Owner {
