@@ -3,20 +3,15 @@ import type { Tally } from './report.ts';
 
 export const everything: readonly string[] = testFiles('unit', 'behaviour', 'stress');
 
-const long = testFiles(
-  'behaviour/arguments',
-  'behaviour/collection',
-  'behaviour/docs',
-  'behaviour/install',
-  'behaviour/io',
-  'behaviour/libraries',
-  'behaviour/worker',
-);
-
-/** What `npm test` runs. */
+/** What `npm test` runs: what takes a minute on two processors. */
 export const quick: Readonly<Record<'unit' | 'behaviour', readonly string[]>> = {
   unit: testFiles('unit'),
-  behaviour: testFiles('behaviour').filter((file) => !long.includes(file)),
+  behaviour: testFiles(
+    'behaviour/c-blocks',
+    'behaviour/reentrancy',
+    'behaviour/threads/copies',
+    'behaviour/threads/realms',
+  ),
 };
 
 /** What a run of test files comes to: tests that are known to fail, and do, count neither way. */
