@@ -125,7 +125,7 @@ function entriesOf(name: string, object: object): [string, unknown][] {
   }
 }
 
-/** `fn` with views for pointers. They are dead when it has returned or thrown. */
+/** `fn` with views for pointers, which end when it has returned or thrown. */
 function viewed(prototype: Prototype, sizes: readonly Sized[], fn: AnyFunction): AnyFunction {
   if (sizes.length === 0) return fn;
   return (...args) => {

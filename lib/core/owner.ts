@@ -127,7 +127,7 @@ export class Owner implements Hold {
   address: Integer = 0;
   /** What this needs, kept until after its own end. */
   kept: readonly Hold[] = noHolds;
-  /** Views that die with the next call that gets the object. */
+  /** Views that end with the next call that gets the object. */
   views: Hold[] | undefined;
   /** Of views that keep the object: each ends its hold if the view has ended, and tells that. */
   #viewers: (() => boolean)[] | undefined;
