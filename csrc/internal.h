@@ -114,7 +114,7 @@ void cslice__counts_class(cslice__class of, int count, size_t size);
 void cslice__counts_due(int count, size_t size);
 /* References that wait until Node cannot be using the memory any more. */
 void cslice__counts_waiting(int count, size_t size);
-/* Destructors that nobody will run. */
+/* Destructors that will not run. */
 void cslice__counts_lost(uint64_t count);
 /* Under a limit, bytes are claimed before they are asked for, so that threads racing for the last
    of it cannot both win, and apart from what is live, so that a claim that comes to nothing is in
@@ -140,7 +140,7 @@ typedef struct cslice__mailbox {
     cslice_block *last;
     cslice__record *first_ended; /* records whose blocks have ended, in that order */
     cslice__record *last_ended;
-    bool closed; /* the thread has ended: nobody will read this again */
+    bool closed; /* the thread has ended: this is not read again */
     double *due; /* 1 while a block waits; the reader's own memory, until the mailbox is closed */
     cslice__wake_function *wake;
     void *wake_target;
@@ -159,7 +159,7 @@ bool cslice__mailbox_post_record(cslice__mailbox *mailbox, cslice__record *recor
 cslice__record *cslice__mailbox_take_record(cslice__mailbox *mailbox);
 /* Of a record that has not been taken: how many references its block has; 0: it has ended. */
 uint32_t cslice__mailbox_count_references(cslice__mailbox *mailbox, const cslice__record *record);
-/* `wake` runs on the posting thread, under the mailbox's lock. NULL: nobody is woken. */
+/* `wake` runs on the posting thread, under the mailbox's lock. NULL: no thread is woken. */
 void cslice__mailbox_set_wake(cslice__mailbox *mailbox, cslice__wake_function *wake, void *target);
 /* No block is accepted from here. What waits can still be taken. */
 void cslice__mailbox_close(cslice__mailbox *mailbox);
@@ -230,7 +230,7 @@ int cslice__block_wrap(void *data, size_t size, cslice_free_function *function, 
 /* Gives one reference back. The last one frees the memory, or runs the destructor, or posts the
  * block to its mailbox. */
 void cslice__block_unref(cslice_block *block, cslice__end end);
-/* From here the data is C's: when the last reference goes, nothing runs. CSLICE_EINVAL: there are
+/* From here the data is C's: nothing runs at the end of the last reference. CSLICE_EINVAL: there are
    other references, or the memory is counted elsewhere. `number` becomes that of the JavaScript
    destructor that will not run, or 0. */
 int cslice__block_disown(cslice_block *block, int64_t *number);
