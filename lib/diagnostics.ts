@@ -147,13 +147,12 @@ class AllStats implements Stats {
   lostDestructors = 0;
   failedDestructors = 0;
   readonly #cells: BigUint64Array;
-  readonly livePins!: number;
+  readonly #pins = livePins.size;
 
   constructor() {
     statisticsGet(cells);
     this.#cells = cells.slice();
     for (let i = 0; i < listed; i++) this[fields[i] as Listed] = Number(cells[i]);
-    Object.defineProperty(this, 'livePins', { value: livePins.size });
   }
 
   #at(field: Field): number {
@@ -190,6 +189,10 @@ class AllStats implements Stats {
 
   get waitingBytes(): number {
     return this.#at('waitingBytes');
+  }
+
+  get livePins(): number {
+    return this.#pins;
   }
 
   get byKind(): Record<StatsKind, LiveCount> {

@@ -180,8 +180,6 @@ export class Recorded {
   shared = false;
   /** Of a handle: it has been released. */
   letGo = false;
-  /** Of a handle: V8 names it so in heap snapshots. */
-  [Symbol.toStringTag]: string | undefined;
 
   constructor(
     site: Site,
@@ -200,7 +198,6 @@ export class Recorded {
     this.tracked = weight === 1 && settings.track;
     this.scope = scope;
     this.name = name;
-    if (name !== undefined) this[Symbol.toStringTag] = `cslice handle: ${name}`;
   }
 }
 
@@ -221,18 +218,15 @@ const gone = new FinalizationRegistry<HolderNote>((note) => {
 /** By the references that hold blocks, to see them end. */
 const notes = new WeakMap<object, HolderNote>();
 
+function newNote(kind: HolderKind, type: string | undefined, stack: Stack, counted: boolean, of: Recorded): HolderNote {
+  const name = snapshotName(kind, of);
+  return { kind, type, stack, counted, alive: true, letGo: false, [Symbol.toStringTag]: name };
+}
+
 function addHolder(of: Recorded, kind: HolderKind, holder: object, counted: boolean, type?: string): HolderNote {
   if (of.holders.length % 32 === 31) of.holders = of.holders.filter(({ alive }) => alive);
   const stack = of.tracked ? takeStack() : noStack;
-  const note = {
-    kind,
-    type,
-    stack,
-    counted,
-    alive: true,
-    letGo: false,
-    [Symbol.toStringTag]: snapshotName(kind, of),
-  };
+  const note = newNote(kind, type, stack, counted, of);
   of.holders.push(note);
   gone.register(holder, note);
   return note;
@@ -318,15 +312,7 @@ function record(
   add(recorded);
   if (!needsStack) return;
   const holder: HolderKind = kind === 'arena' || kind === 'pool' ? kind : 'slice';
-  const note: HolderNote = {
-    kind: holder,
-    type: undefined,
-    stack: site.stack,
-    counted: true,
-    alive: true,
-    letGo: false,
-    [Symbol.toStringTag]: snapshotName(holder, recorded),
-  };
+  const note = newNote(holder, undefined, site.stack, true, recorded);
   recorded.owner = note;
   recorded.holders.push(note);
   gone.register(reference, note);
@@ -504,7 +490,14 @@ export function noteHandle(name: string, address: Integer): Recorded | undefined
   const site = siteOf(needsStack ? takeStack() : noStack, 'handle', label);
   const recorded = new Recorded(site, --lastHandle, address, 0, weight, scope, name);
   add(recorded);
+  if (needsStack) recorded.holders.push(newNote('handle', undefined, site.stack, false, recorded));
   return recorded;
+}
+
+/** The handle has been released or collected. What keeps the object may keep it longer. */
+export function noteHandleClosed(recorded: Recorded, letGo: boolean): void {
+  recorded.letGo = letGo;
+  for (const note of recorded.holders) note.alive = false;
 }
 
 export function noteHandleEnd(recorded: Recorded, reason: Reason): void {
@@ -559,7 +552,6 @@ export function unknownHolders(shared: boolean, count: number): Holders {
 
 /** The one that a profile names. */
 export function mainHolder(recorded: Recorded): HolderKind {
-  if (recorded.id < 0) return recorded.letGo ? 'C' : 'handle';
   const alive = recorded.holders.find((note) => note.alive);
   return alive?.kind ?? (recorded.shared ? 'share' : 'C');
 }
