@@ -246,13 +246,15 @@ function stateErrorOf({ byteLength }: Reference, action: string, why: string): C
 
 const held = 'others hold the block: release its leases, subslices and Buffers first, or copy the bytes';
 
+const notAlone = `it is not of Slice.alloc(), or ${held}`;
+
 /** Changes the size of a block of our own memory. What `live` gives is asked for again after a collection. */
 export function resize(live: () => Reference, byteLength: number): void {
   const failure = tryResize(live(), byteLength);
   if (failure === 0) return;
   reclaimAfter(failure);
   const second = failure === status.ENOMEM || failure === status.ELIMIT ? tryResize(live(), byteLength) : failure;
-  if (second < 0) throw statusError(second, `resize a slice to ${byteLength} bytes`, held);
+  if (second < 0) throw statusError(second, `resize a slice to ${byteLength} bytes`, notAlone);
 }
 
 function tryResize(reference: Reference, byteLength: number): number {

@@ -1,0 +1,172 @@
+import { expect } from 'chai';
+import { Pool, Slice, stats } from '../../../lib/index.ts';
+import { watched } from '../../helpers/blocks.ts';
+import { collectManyTimes, collectUntil, settle, untilIdle } from '../../helpers/collect.ts';
+import { expectError, wrong } from '../../helpers/expect-error.ts';
+
+function live(): number {
+  return stats().liveBlocks;
+}
+
+interface Deferred {
+  promise: Promise<void>;
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
+
+/** A promise, and what settles it. */
+function deferred(): Deferred {
+  let resolve: () => void = () => {};
+  let reject: (error: Error) => void = () => {};
+  const promise = new Promise<void>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}
+
+describe('slice.lend', () => {
+  beforeEach(async () => {
+    await settle(stats);
+    await untilIdle();
+  });
+
+  it('resolves to what the promise resolves to, and lends the bytes themselves', async () => {
+    using slice = Slice.fromString('hello');
+    const { bytes } = slice;
+    expect(await slice.lend(async (lent) => [lent === bytes, lent.length])).to.deep.equal([true, 6]);
+    expect(await slice.lend(() => 7)).to.equal(7);
+  });
+
+  it('rejects with what the promise rejects with, and with what the function throws', async () => {
+    using slice = Slice.alloc(8);
+    const failure = new Error('of the user');
+    for (const use of [
+      () => Promise.reject(failure),
+      () => {
+        throw failure;
+      },
+    ]) {
+      const thrown = await slice.lend(use).catch((error) => error);
+      expect(thrown).to.equal(failure);
+    }
+    expect(slice.bytes.length).to.equal(8);
+  });
+
+  for (const [how, settlePromise] of Object.entries({
+    resolves: (loan: Deferred) => loan.resolve(),
+    rejects: (loan: Deferred) => loan.reject(new Error('of the user')),
+  })) {
+    it(`leaves views and memory to the loan at a release, until its promise ${how}`, async () => {
+      const { slice, ended } = watched(16);
+      const loan = deferred();
+      const lent = slice.lend(() => loan.promise);
+      const { bytes } = slice;
+      slice.release();
+      expect(slice.released).to.equal(true);
+      expectError(() => slice.bytes, 'ERR_CSLICE_RELEASED');
+      expect([bytes.length, ended.length]).to.deep.equal([16, 0]);
+      settlePromise(loan);
+      await lent.catch(() => {});
+      expect([bytes.length, ended.length]).to.deep.equal([0, 1]);
+    });
+  }
+
+  it('waits for the last of several loans', async () => {
+    const { slice, ended } = watched(16);
+    const loans = [deferred(), deferred(), deferred()];
+    const lent = loans.map((loan) => slice.lend(() => loan.promise));
+    slice.release();
+    for (const i of [1, 0]) {
+      loans[i]?.resolve();
+      await lent[i];
+      expect(ended.length).to.equal(0);
+    }
+    loans[2]?.resolve();
+    await lent[2];
+    expect(ended.length).to.equal(1);
+  });
+
+  it('keeps the block where the promise never settles and nothing else refers to it, as stats() shows', async () => {
+    const before = live();
+    (() => {
+      void Slice.alloc(5000).lend(() => new Promise(() => {}));
+    })();
+    await collectManyTimes();
+    expect(live()).to.equal(before + 1);
+  });
+
+  it('refuses to resize or disown a slice while it is lent', async () => {
+    using slice = Slice.alloc(16);
+    const loan = deferred();
+    const lent = slice.lend(() => loan.promise);
+    expectError(() => slice.resize(8), 'ERR_CSLICE_STATE', /lent/);
+    expectError(() => slice.disown(), 'ERR_CSLICE_STATE', /lent/);
+    loan.resolve();
+    await lent;
+    slice.resize(8);
+  });
+
+  it("keeps a pool's block from its next renter until the loan has ended", async () => {
+    using pool = new Pool({ byteLength: 64, capacity: 2 });
+    const rented = pool.rent();
+    const { address } = rented;
+    const loan = deferred();
+    const lent = rented.lend(() => loan.promise);
+    rented.release();
+    using other = pool.rent();
+    expect(other.address).to.not.equal(address);
+    loan.resolve();
+    await lent;
+    using again = pool.rent();
+    expect(again.address).to.equal(address);
+  });
+
+  it('throws at once for a released slice and for what is not a function', () => {
+    const slice = Slice.alloc(8);
+    expectError(() => slice.lend(wrong(5)), 'ERR_CSLICE_TYPE', /use/);
+    slice.release();
+    expectError(() => slice.lend(() => 1), 'ERR_CSLICE_RELEASED');
+  });
+});
+
+describe('await using', () => {
+  beforeEach(() => untilIdle());
+
+  it('waits for loans and leases, then releases', async () => {
+    const { slice, ended } = watched(16);
+    const loan = deferred();
+    void slice.lend(() => loan.promise);
+    const lease = slice.lease();
+    let disposed = false;
+    const disposal = slice[Symbol.asyncDispose]().then(() => {
+      disposed = true;
+    });
+    await new Promise(setImmediate);
+    expect([disposed, slice.released]).to.deep.equal([false, false]);
+    loan.resolve();
+    await new Promise(setImmediate);
+    expect([disposed, slice.released]).to.deep.equal([false, false]);
+    lease.release();
+    await disposal;
+    expect([slice.released, ended.length]).to.deep.equal([true, 1]);
+  });
+
+  it('releases at once where nothing holds the slice, and does nothing the second time', async () => {
+    const slice = Slice.alloc(8);
+    await slice[Symbol.asyncDispose]();
+    expect(slice.released).to.equal(true);
+    await slice[Symbol.asyncDispose]();
+  });
+
+  it('does not wait for a lease that was forgotten and collected', async () => {
+    const slice = Slice.alloc(8);
+    (() => slice.lease())();
+    let disposed = false;
+    void slice[Symbol.asyncDispose]().then(() => {
+      disposed = true;
+    });
+    await collectUntil(() => disposed, 'the disposal is done');
+    expect(slice.released).to.equal(true);
+  });
+});

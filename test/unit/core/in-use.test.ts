@@ -1,0 +1,55 @@
+import { open } from 'node:fs/promises';
+import { setImmediate as turn } from 'node:timers/promises';
+import { expect } from 'chai';
+import { underWay } from '../../../lib/core/in-use.ts';
+import { watched } from '../../helpers/blocks.ts';
+import { collectUntil, untilIdle } from '../../helpers/collect.ts';
+import { temporary } from '../../helpers/fixture.ts';
+import { runForJson } from '../../helpers/run.ts';
+
+describe('memory that JavaScript has seen', () => {
+  before(untilIdle);
+
+  it('goes at the release where nothing is under way', async () => {
+    await untilIdle();
+    const { slice, ended } = watched(16);
+    slice.bytes[0] = 1;
+    await turn();
+    await untilIdle();
+    slice.release();
+    expect(ended.length).to.equal(1);
+  });
+
+  it('waits for the collection of the old view where an operation was started since', async () => {
+    const file = await open(temporary('in-use'), 'w');
+    await untilIdle();
+    const held = (() => {
+      const { slice, ended } = watched(1000);
+      const written = file.write(slice.bytes);
+      const { bytes } = slice;
+      slice.release();
+      expect([bytes.length, ended.length]).to.deep.equal([0, 0]);
+      return { written: written as Promise<{ bytesWritten: number }> | undefined, ended };
+    })();
+    expect((await held.written)?.bytesWritten).to.equal(1000);
+    held.written = undefined; // its result has the view
+    await collectUntil(() => held.ended.length === 1, 'the block has ended');
+    await file.close();
+  });
+
+  it('goes at the release although operations are under way that were started before it was seen', async () => {
+    const file = await open(temporary('other'), 'w');
+    const other = file.write(Buffer.alloc(1000));
+    expect(underWay()).to.be.at.least(1);
+    const { slice, ended } = watched(16);
+    slice.bytes[0] = 1;
+    slice.release();
+    expect(ended.length).to.equal(1);
+    await other;
+    await file.close();
+  });
+
+  it('always waits once node:http2 has been loaded, which keeps addresses that nobody counts', () => {
+    expect(runForJson('http2-loaded.ts')).to.deep.equal({ atOnce: 0, collected: 1 });
+  });
+});
