@@ -7,7 +7,6 @@ import { start } from '../../test/helpers/start.ts';
 import type { Proof } from './shared/proof.ts';
 import { Failure, must, type Tally } from './shared/report.ts';
 
-
 const tools = [
   'esbuild',
   'webpack',

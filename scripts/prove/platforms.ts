@@ -39,7 +39,7 @@ async function compiler(): Promise<string> {
 
 /** Unpacks packages of a suite and a CPU of Debian's, from the mirror that this machine uses. */
 async function debian(suite: string, architecture: string, packages: readonly string[]): Promise<string> {
-  const target = join(directory, `${suite}-${architecture}`);
+  const target = join(directory, `${suite}-${architecture}-${packages.join('-')}`);
   if (existsSync(join(target, 'complete'))) return target;
   const state = join(directory, `apt-${suite}-${architecture}`);
   for (const path of ['lists/partial', 'archives/partial']) mkdirSync(join(state, path), { recursive: true });
