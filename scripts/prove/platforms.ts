@@ -154,7 +154,7 @@ async function glibc(report: Report): Promise<void> {
       return works([
         loader,
         '--library-path',
-        join(tree, 'lib/x86_64-linux-gnu') + ':' + join(tree, 'usr/lib/x86_64-linux-gnu'),
+        `${tree}/lib/x86_64-linux-gnu:${tree}/usr/lib/x86_64-linux-gnu`,
         program,
         library,
       ]);
