@@ -49,7 +49,7 @@ const calls: Record<string, string[]> = {
   'mem.c': ['platform'],
   'status.c': [],
   'node_api.c': ['platform'],
-  'views.cc': ['platform'],
+  'views.c': ['platform'],
   'platform_posix.c': [],
   'platform_windows.c': [],
 };
