@@ -6,10 +6,10 @@ import { livePins } from './core/holds.ts';
 import { readOptions } from './core/options.ts';
 import { liveHandles } from './core/owner.ts';
 import { rangeError, show, typeError } from './errors.ts';
-import './see/warning.ts';
 import { limitSet, reuseSet, statisticsGet } from './native/symbols.ts';
 import { liveByLabel } from './record/labels.ts';
-import { changeSettings, type Settings, takeAllEnds } from './record/record.ts';
+import { changeSettings, type Settings, takeAllEnds, warnBy } from './record/record.ts';
+import { warnOfCollected } from './see/warning.ts';
 
 /**
  * Counts of the whole process, all threads and C included, since it started.
@@ -82,7 +82,9 @@ export type StatsKind = 'alloc' | 'adopt' | 'attach' | 'handle';
  * console.log(liveBlocks, liveBytes);
  */
 export interface LiveCount {
+  /** Blocks, or handles. */
   liveBlocks: number;
+  /** Their bytes; 0 for handles. */
   liveBytes: number;
 }
 
@@ -324,6 +326,7 @@ export function configure(configuration: Configuration): void {
   const changes = settingsOf(profile, track, warn);
   if (reuseBytes !== undefined) reuseSet(checkInteger('reuseBytes', reuseBytes, 0, Number.MAX_SAFE_INTEGER));
   if (limit !== undefined) limitSet(limit);
+  if (changes.warn) warnBy(warnOfCollected);
   changeSettings(changes);
   if (limit !== undefined || reuseBytes !== undefined) releaseKept();
 }

@@ -10,10 +10,24 @@ import { charge, currentScope, labelOf, refusal, type Scope } from './labels.ts'
 import { type Frame, readStack } from './source.ts';
 import { noStack, type Stack, takeStack } from './stack.ts';
 
-/** What a block is, or how it came about. */
+/**
+ * What a block is, or how it came about: `C` for a block that C made, `map` for a mapped file, `unknown` for one that is older
+ * than the first subscriber.
+ *
+ * @example
+ * const kind: cslice.BlockKind = 'alloc';
+ * console.log(liveBlocks().filter((block) => block.kind === kind).length);
+ */
 export type BlockKind = 'alloc' | 'adopt' | 'C' | 'arena' | 'pool' | 'map' | 'handle' | 'unknown';
 
-/** What holds a block. */
+/**
+ * What holds a block: see `docs/observability.md`.
+ *
+ * @example
+ * const kind: cslice.HolderKind = 'Buffer';
+ * using slice = Slice.alloc(64);
+ * console.log(slice.holders().some(({ holder }) => holder === kind)); // false
+ */
 export type HolderKind =
   | 'slice'
   | 'arena'
