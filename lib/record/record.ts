@@ -66,38 +66,49 @@ let labelled = false;
 /** Whether allocations are looked at. */
 export let recording = false;
 
+/** Whether each one is recorded, and not only a sample. */
+let recordsAll = false;
+
 export function currentSettings(): Settings {
   return settings;
 }
 
 export function changeSettings(changes: Partial<Settings>): void {
   settings = { ...settings, ...changes };
-  bytesToSample = settings.sampleBytes === 0 ? Infinity : gap();
-  recording = settings.track || settings.warn || settings.sampleBytes > 0 || labelled;
+  untilSample[0] = gap();
+  recordsAll = settings.track || settings.warn || labelled;
+  recording = recordsAll || settings.sampleBytes > 0;
 }
 
 export function useLabels(): void {
   labelled = true;
+  recordsAll = true;
   recording = true;
 }
 
 // ---- Sampling: each byte is as likely as any other to have its block sampled
 
-let bytesToSample = Infinity;
+/** The bytes until the next sample. In an array, since V8 allocates a number for each change of a variable. */
+const untilSample = new Float64Array([Infinity]);
 
-/** Bytes until the next sample, distributed exponentially. */
+/** Distributed exponentially. */
 function gap(): number {
-  return -Math.log(1 - Math.random()) * settings.sampleBytes;
+  return settings.sampleBytes === 0 ? Infinity : -Math.log(1 - Math.random()) * settings.sampleBytes;
 }
 
-/** How many blocks of this size one that is recorded stands for; 0: it is not recorded. */
+/** Whether a new block is not recorded, as most are where there is a profile and nothing else. Asked once for each block. */
+export function isPassedOver(byteLength: number): boolean {
+  const left = (untilSample[0] as number) - byteLength;
+  untilSample[0] = left;
+  return left > 0 && !recordsAll;
+}
+
+/** How many blocks of this size one that is recorded stands for; 0: it is not sampled. */
 function weightOf(byteLength: number): number {
   const { sampleBytes, track } = settings;
   if (track) return 1;
-  if (sampleBytes === 0 || byteLength === 0) return 0;
-  bytesToSample -= byteLength;
-  if (bytesToSample > 0) return 0;
-  bytesToSample = gap();
+  if (byteLength === 0 || (untilSample[0] as number) > 0) return 0;
+  untilSample[0] = gap();
   return 1 / -Math.expm1(-byteLength / sampleBytes);
 }
 
@@ -496,6 +507,7 @@ let lastHandle = 0;
 const handleWeight = 1024;
 
 export function noteHandle(name: string, address: Integer): Recorded | undefined {
+  if (isPassedOver(handleWeight)) return undefined;
   const scope = currentScope();
   const label = labelOf(scope);
   const weight = weightOf(handleWeight);
