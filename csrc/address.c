@@ -1,22 +1,14 @@
 /* What JavaScript does with a bare address: copies bytes, reads a string, keeps a library loaded.
  */
-#if !defined(_GNU_SOURCE)
-#define _GNU_SOURCE /* dladdr */
-#endif
 #include "internal.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
 
 int32_t cslice_library_keep(uint64_t address) {
-    Dl_info info;
-    if (dladdr((void *)(uintptr_t)address, &info) == 0) return CSLICE_EINVAL;
-    /* Already loaded, so this only raises its count. It is never closed: a block may need it in any
-       later moment, and koffi unloads a library as soon as its own last reference goes. The
-       executable itself has no such name. */
-    (void)dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-    return 0;
+    /* A block may need it in any later moment, and koffi unloads a library as soon as its own last
+       reference goes. */
+    return cslice__keep_loaded((void *)(uintptr_t)address) ? 0 : CSLICE_EINVAL;
 }
 
 void cslice_copy(uint64_t destination, uint64_t source, uint64_t size) {

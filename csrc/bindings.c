@@ -103,11 +103,11 @@ BINDINGS(CALL1, CALL2, CALL3, CALL4, CALL5, CALL6)
 
 /* clang-format off: macros that open and close functions. */
 BEGIN(cslice_reuse_account, 0)
-RESULT(cslice_reuse_account()) END BEGIN(cslice_count_failure, 0)
-    NOTHING(cslice_count_failure()) END BEGIN(cslice_keeper_function, 0)
-        RESULT(cslice_keeper_function()) END BEGIN(cslice_errno_address, 0)
-            RESULT(cslice_errno_address()) END BEGIN(cslice_abi_version, 0)
-                RESULT(cslice_abi_version()) END
+RESULT(cslice_reuse_account())
+END BEGIN(cslice_count_failure, 0) NOTHING(cslice_count_failure()) END
+    BEGIN(cslice_keeper_function, 0) RESULT(cslice_keeper_function()) END
+    BEGIN(cslice_errno_address, 0) RESULT(cslice_errno_address()) END BEGIN(cslice_abi_version, 0)
+        RESULT(cslice_abi_version()) END
     /* clang-format on */
 
     void cslice__bindings_export(napi_env env, napi_value exports) {

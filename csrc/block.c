@@ -46,11 +46,11 @@ static bool is_small(size_t size, size_t alignment) {
     return size <= CSLICE__SMALL && cslice__mem_aligns(alignment);
 }
 
-static void data_free(void *data, size_t size) {
+static void data_free(void *data, size_t size, size_t alignment) {
     if (size >= CSLICE__RECLAIM_THRESHOLD) {
-        cslice__reclaim_free(data, size);
+        cslice__reclaim_free(data, size, alignment);
     } else {
-        cslice__mem_free(data);
+        cslice__mem_free_aligned(data, alignment);
     }
 }
 
@@ -71,7 +71,7 @@ static cslice_block *allocate(size_t size, size_t alignment, bool zero) {
         if (data == NULL) return NULL;
         block = header_new(CSLICE__HEAP, data, size);
         if (block == NULL) {
-            data_free(data, size);
+            data_free(data, size, alignment);
             return NULL;
         }
     }
@@ -130,7 +130,6 @@ int cslice__block_wrap(void *data, size_t size, cslice_free_function *function, 
 void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr_t function,
                              void *context) {
     switch (kind) {
-    case CSLICE__HEAP: data_free(data, size); break;
     case CSLICE__PTR: ((free_ptr *)function)(data); break;
     case CSLICE__PTR_SIZE: ((free_ptr_size *)function)(data, size); break;
     case CSLICE__CTX_PTR: ((free_ctx_ptr *)function)(context, data); break;
@@ -138,16 +137,17 @@ void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr
     case CSLICE__WRAPPED:
         if (function != 0) ((cslice_free_function *)function)(data, size, context);
         break;
+    case CSLICE__HEAP: /* its header says how */
     case CSLICE__CALLBACK:
     case CSLICE__GONE: break;
     }
 }
 
 static void free_heap_block(cslice_block *block) {
-    if (block->size <= CSLICE__SMALL) {
+    if (is_small(block->size, block->destructor.alignment)) {
         cslice__cache_give(block);
     } else {
-        data_free(block->data, block->size);
+        data_free(block->data, block->size, block->destructor.alignment);
         header_free(block);
     }
 }

@@ -33,9 +33,9 @@ struct cslice__cache {
 
 static atomic_size_t capacity = ALLOWED(CSLICE__REUSE_BYTES); /* of each thread, in bytes */
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards the list */
+static cslice__mutex mutex = CSLICE__MUTEX_INIT; /* guards the list */
 static cslice__cache *all;
-static CSLICE__THREAD_LOCAL cslice__cache *mine;
+static _Thread_local cslice__cache *mine;
 
 /* One that no thread has, if there is any. */
 static cslice__cache *reopen(void) {
@@ -46,7 +46,7 @@ static cslice__cache *reopen(void) {
 }
 
 void cslice__cache_open(void) {
-    pthread_mutex_lock(&mutex);
+    cslice__mutex_lock(&mutex);
     mine = reopen();
     if (mine == NULL && (mine = cslice__mem_alloc(sizeof *mine, 16, true)) != NULL) {
         mine->next = all;
@@ -56,7 +56,7 @@ void cslice__cache_open(void) {
         mine->owned = true;
         atomic_store_explicit(&mine->open, true, memory_order_relaxed);
     }
-    pthread_mutex_unlock(&mutex);
+    cslice__mutex_unlock(&mutex);
 }
 
 /* Where blocks are kept with room for `size` bytes; 0: without data. */
@@ -118,9 +118,9 @@ void cslice__cache_close(void) {
     atomic_store_explicit(&own->open, false, memory_order_relaxed);
     empty(own); /* a thread that saw it open may return a little more, for the next owner */
     mine = NULL;
-    pthread_mutex_lock(&mutex);
+    cslice__mutex_lock(&mutex);
     own->owned = false;
-    pthread_mutex_unlock(&mutex);
+    cslice__mutex_unlock(&mutex);
 }
 
 cslice__cache *cslice__cache_mine(void) {

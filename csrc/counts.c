@@ -9,6 +9,7 @@
 #include "internal.h"
 
 #define PENDING_BYTES ((int64_t)64 << 10)
+#define CACHE_LINE 64 /* two threads never write to the same one */
 
 /* cslice_reuse_account. JavaScript writes all but the capacity: doubles, since those are what it
  * reads and writes fast. */
@@ -33,7 +34,8 @@ typedef struct counters {
 
 static struct {
     atomic_uint_fast64_t limit; /* 0: none */
-    atomic_uint_fast64_t reuse; /* bytes that the free list of each thread may keep while there is no limit */
+    atomic_uint_fast64_t
+        reuse; /* bytes that the free list of each thread may keep while there is no limit */
     atomic_uint_fast64_t claimed_bytes; /* allocations under way, where there is a limit */
     atomic_int_fast64_t live_bytes;
     atomic_uint_fast64_t peak_bytes;
@@ -41,10 +43,10 @@ static struct {
     atomic_uint_fast64_t failed;
 } totals = {.reuse = CSLICE__REUSE_BYTES};
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards the list */
+static cslice__mutex mutex = CSLICE__MUTEX_INIT; /* guards the list */
 static counters others; /* of threads without counters of their own, and of those that have ended;
                            first of the list */
-static CSLICE__THREAD_LOCAL counters *mine;
+static _Thread_local counters *mine;
 
 static uint64_t get(const atomic_uint_fast64_t *counter) {
     return atomic_load_explicit(counter, memory_order_relaxed);
@@ -113,19 +115,19 @@ static void set_capacity(counters *own) {
 }
 
 static void set_capacities(void) {
-    pthread_mutex_lock(&mutex);
+    cslice__mutex_lock(&mutex);
     for (counters *each = others.next; each != NULL; each = each->next) set_capacity(each);
-    pthread_mutex_unlock(&mutex);
+    cslice__mutex_unlock(&mutex);
 }
 
 void cslice__counts_open(void) {
-    mine = cslice__mem_alloc(sizeof *mine, 64, true);
+    mine = cslice__mem_alloc(sizeof *mine, CACHE_LINE, true);
     if (mine == NULL) return; /* the thread then counts among the others */
-    pthread_mutex_lock(&mutex);
+    cslice__mutex_lock(&mutex);
     set_capacity(mine);
     mine->next = others.next;
     others.next = mine;
-    pthread_mutex_unlock(&mutex);
+    cslice__mutex_unlock(&mutex);
 }
 
 static void unlink_from(counters *list, const counters *own) {
@@ -139,7 +141,7 @@ void cslice__counts_close(void) {
     mine = NULL;
     uint64_t released = (uint64_t)read_double(&own->reuse_account.released);
     uint64_t taken = (uint64_t)read_double(&own->reuse_account.taken);
-    pthread_mutex_lock(&mutex);
+    cslice__mutex_lock(&mutex);
     publish(own);
     /* What JavaScript has kept was released before; V8 ends it in a moment, with all else that the
        thread had. Until then it is counted as live again, which is no peak. */
@@ -151,8 +153,8 @@ void cslice__counts_close(void) {
     add(&others.ended[CSLICE__BY_THREAD_END],
         taken - released); /* less: unsigned numbers wrap, until V8 has ended them */
     unlink_from(&others, own);
-    pthread_mutex_unlock(&mutex);
-    cslice__mem_free(own);
+    cslice__mutex_unlock(&mutex);
+    cslice__mem_free_aligned(own, CACHE_LINE);
 }
 
 void cslice__counts_allocated(size_t size) {
@@ -227,7 +229,7 @@ void cslice__counts_lost(uint64_t count) {
 void cslice_statistics_get(cslice_statistics *statistics) {
     uint64_t ended[CSLICE__ENDS] = {0}, all_ended = 0, allocated = 0;
     if (mine != NULL) publish(mine);
-    pthread_mutex_lock(&mutex);
+    cslice__mutex_lock(&mutex);
     /* What has ended before what is allocated, which so is never the smaller. */
     for (const counters *each = &others; each != NULL; each = each->next) {
         for (int end = 0; end < CSLICE__ENDS; end++) ended[end] += get(&each->ended[end]);
@@ -238,7 +240,7 @@ void cslice_statistics_get(cslice_statistics *statistics) {
         allocated += get(&each->allocated) + (uint64_t)read_double(&each->reuse_account.taken);
         live += pending_of(each);
     }
-    pthread_mutex_unlock(&mutex);
+    cslice__mutex_unlock(&mutex);
     for (int end = 0; end < CSLICE__ENDS; end++) all_ended += ended[end];
     *statistics = (cslice_statistics){
         .live_blocks = allocated - all_ended,

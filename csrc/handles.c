@@ -51,10 +51,10 @@ struct keeper {
     struct keeper *next;
 };
 
-static CSLICE__THREAD_LOCAL struct objects *mine;
+static _Thread_local struct objects *mine;
 
 /* Keepers of this thread whose block has ended, which JavaScript has not been told about. */
-static CSLICE__THREAD_LOCAL struct keeper *ended;
+static _Thread_local struct keeper *ended;
 
 static struct objects *open_objects(void) {
     if (mine != NULL) return mine;

@@ -516,6 +516,8 @@ CSLICE_API int32_t node_api_module_get_api_version_v1(void);
 
 napi_value napi_register_module_v1(napi_env env, napi_value exports) {
     if (!cslice__node_api_find()) return exports;
+    /* V8 may call the deleter at any later moment. */
+    cslice__keep_loaded((const void *)(uintptr_t)napi_register_module_v1);
     module_instance *instance = cslice__mem_alloc(sizeof *instance, 16, true);
     if (instance == NULL) return exports;
     cslice__thread_open();

@@ -3,21 +3,11 @@
 #define CSLICE_INTERNAL_H
 
 #include "cslice.h"
+#include "platform.h"
 #include "views.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-
-/* A thread-local variable at a fixed distance from the thread pointer. The usual model for a
-   library calls a function for each look-up, which doubled the cost of a small allocation. glibc
-   keeps room for the few bytes that such variables of a library loaded later take; other C
-   libraries refuse to load them. */
-#if defined(__GLIBC__)
-#define CSLICE__THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
-#else
-#define CSLICE__THREAD_LOCAL _Thread_local
-#endif
 
 #if defined(__SANITIZE_ADDRESS__)
 #define CSLICE__UNDER_ASAN 1
@@ -45,7 +35,10 @@ void *cslice__mem_alloc(size_t size, size_t alignment, bool zero);
 /* realloc that zeroes what is gained and keeps the alignment. On failure the memory stays as it is.
  */
 void *cslice__mem_resize(void *memory, size_t old_size, size_t size, size_t alignment);
+/* For an alignment that cslice__mem_aligns. */
 void cslice__mem_free(void *memory);
+/* The alignment is the one that the memory was asked for with. */
+void cslice__mem_free_aligned(void *memory, size_t alignment);
 
 /* Up to this size memory comes in whole units, so that what is given back serves any size of as
  * many. */
@@ -87,8 +80,8 @@ void cslice__cache_set(size_t bytes);
 /* From this size on the kernel takes long enough over a block to be felt. */
 #define CSLICE__RECLAIM_THRESHOLD ((size_t)4 << 20)
 
-/* cslice__mem_free, on another thread as far as that is of use. */
-void cslice__reclaim_free(void *memory, size_t size);
+/* cslice__mem_free_aligned, on another thread as far as that is of use. */
+void cslice__reclaim_free(void *memory, size_t size, size_t alignment);
 /* Until nothing waits to be freed. For tests. */
 void cslice__reclaim_wait(void);
 
@@ -128,7 +121,7 @@ typedef void cslice__wake_function(void *target);
  */
 typedef struct cslice__mailbox {
     atomic_uint references;
-    pthread_mutex_t mutex;
+    cslice__mutex mutex;
     cslice_block *first;
     cslice_block *last;
     bool closed; /* the thread has ended: nobody will read this again */

@@ -5,7 +5,7 @@
 cslice__mailbox *cslice__mailbox_new(double *due) {
     cslice__mailbox *mailbox = cslice__mem_alloc(sizeof *mailbox, 16, true);
     if (mailbox == NULL) return NULL;
-    if (pthread_mutex_init(&mailbox->mutex, NULL) != 0) {
+    if (!cslice__mutex_open(&mailbox->mutex)) {
         cslice__mem_free(mailbox);
         return NULL;
     }
@@ -20,7 +20,7 @@ void cslice__mailbox_ref(cslice__mailbox *mailbox) {
 
 void cslice__mailbox_unref(cslice__mailbox *mailbox) {
     if (atomic_fetch_sub_explicit(&mailbox->references, 1, memory_order_acq_rel) != 1) return;
-    pthread_mutex_destroy(&mailbox->mutex);
+    cslice__mutex_close(&mailbox->mutex);
     cslice__mem_free(mailbox);
 }
 
@@ -30,7 +30,7 @@ static void set_due(const cslice__mailbox *mailbox, double due) {
 }
 
 bool cslice__mailbox_post(cslice__mailbox *mailbox, cslice_block *block) {
-    pthread_mutex_lock(&mailbox->mutex);
+    cslice__mutex_lock(&mailbox->mutex);
     bool open = !mailbox->closed;
     if (open) {
         block->link.next = NULL;
@@ -44,12 +44,12 @@ bool cslice__mailbox_post(cslice__mailbox *mailbox, cslice_block *block) {
         /* Under the lock: the target lives until the mailbox is closed. */
         if (mailbox->wake != NULL) mailbox->wake(mailbox->wake_target);
     }
-    pthread_mutex_unlock(&mailbox->mutex);
+    cslice__mutex_unlock(&mailbox->mutex);
     return open;
 }
 
 cslice_block *cslice__mailbox_take(cslice__mailbox *mailbox) {
-    pthread_mutex_lock(&mailbox->mutex);
+    cslice__mutex_lock(&mailbox->mutex);
     cslice_block *block = mailbox->first;
     if (block != NULL) {
         mailbox->first = block->link.next;
@@ -57,21 +57,21 @@ cslice_block *cslice__mailbox_take(cslice__mailbox *mailbox) {
         block->link.cache = NULL; /* unknown now: whoever takes it may keep it */
     }
     if (mailbox->first == NULL) set_due(mailbox, 0);
-    pthread_mutex_unlock(&mailbox->mutex);
+    cslice__mutex_unlock(&mailbox->mutex);
     return block;
 }
 
 void cslice__mailbox_set_wake(cslice__mailbox *mailbox, cslice__wake_function *wake, void *target) {
-    pthread_mutex_lock(&mailbox->mutex);
+    cslice__mutex_lock(&mailbox->mutex);
     mailbox->wake = wake;
     mailbox->wake_target = target;
-    pthread_mutex_unlock(&mailbox->mutex);
+    cslice__mutex_unlock(&mailbox->mutex);
 }
 
 void cslice__mailbox_close(cslice__mailbox *mailbox) {
-    pthread_mutex_lock(&mailbox->mutex);
+    cslice__mutex_lock(&mailbox->mutex);
     mailbox->closed = true;
     mailbox->wake = NULL;
     mailbox->due = NULL;
-    pthread_mutex_unlock(&mailbox->mutex);
+    cslice__mutex_unlock(&mailbox->mutex);
 }

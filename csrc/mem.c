@@ -1,14 +1,8 @@
 /* The one place that asks the C library for memory, so that a test can make any request fail. */
 #include "internal.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#if defined(__linux__)
-#include <sys/mman.h>
-#include <unistd.h>
-#endif
 
 /* From this size on the kernel is asked for huge pages: first touch and unmapping then cost a
    tenth. Smaller blocks gain little and would round their memory use up to 2 MiB. */
@@ -29,19 +23,7 @@ void cslice_test_fail_allocation(uint64_t n) {
 }
 
 static void advise_huge_pages(void *memory, size_t size) {
-#if defined(MADV_HUGEPAGE)
-    if (size < HUGE_PAGE_THRESHOLD) return;
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t start = ((uintptr_t)memory + page - 1) & ~(page - 1);
-    uintptr_t end = ((uintptr_t)memory + size) & ~(page - 1);
-    int saved = errno;
-    madvise((void *)start, end - start,
-            MADV_HUGEPAGE); /* advice: where it is refused, small pages serve */
-    errno = saved;
-#else
-    (void)memory;
-    (void)size;
-#endif
+    if (size >= HUGE_PAGE_THRESHOLD) cslice__advise_huge_pages(memory, size);
 }
 
 /* malloc aligns to 16 on every 64-bit system; 32-bit ones may give 8. */
@@ -77,7 +59,7 @@ void *cslice__mem_alloc(size_t size, size_t alignment, bool zero) {
         memory = zero ? alloc_zeroed(size) : malloc(size);
     } else {
         if (alignment > PTRDIFF_MAX || size > PTRDIFF_MAX - alignment) return NULL;
-        if (posix_memalign(&memory, alignment, size) != 0) return NULL;
+        memory = cslice__aligned_alloc(size, alignment);
     }
     if (memory == NULL) return NULL;
     advise_huge_pages(memory, size); /* before the first touch */
@@ -89,7 +71,7 @@ static void *move(void *memory, size_t old_size, size_t size, size_t alignment) 
     void *moved = cslice__mem_alloc(size, alignment, false);
     if (moved == NULL) return NULL;
     memcpy(moved, memory, size < old_size ? size : old_size);
-    free(memory);
+    cslice__aligned_free(memory);
     return moved;
 }
 
@@ -109,4 +91,12 @@ void *cslice__mem_resize(void *memory, size_t old_size, size_t size, size_t alig
 
 void cslice__mem_free(void *memory) {
     free(memory);
+}
+
+void cslice__mem_free_aligned(void *memory, size_t alignment) {
+    if (cslice__mem_aligns(alignment)) {
+        free(memory);
+    } else {
+        cslice__aligned_free(memory);
+    }
 }

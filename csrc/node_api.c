@@ -1,11 +1,6 @@
 /* Finds Node-API in the running process. */
-#if !defined(_GNU_SOURCE)
-#define _GNU_SOURCE /* RTLD_DEFAULT */
-#endif
 #include "node_api.h"
-
-#include <dlfcn.h>
-#include <pthread.h>
+#include "platform.h"
 
 cslice__node_api cslice__napi;
 
@@ -13,22 +8,22 @@ static bool found = true;
 
 static void find(void) {
 #define X(name, parameters)                                                                        \
-    *(void **)&cslice__napi.name = dlsym(RTLD_DEFAULT, #name); /* POSIX's own way */               \
+    *(void **)&cslice__napi.name = cslice__symbol(#name); /* POSIX's own way */                    \
     found = found && cslice__napi.name != NULL;
     CSLICE__NODE_API_MAP(X)
 #undef X
 }
 
 bool cslice__node_api_find(void) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, find);
+    static cslice__once once = CSLICE__ONCE_INIT;
+    cslice__once_run(&once, find);
     return found;
 }
 
 bool cslice__node_api_is_bun(void) {
     /* It imitates the part of V8's interface that addons use most. */
-    return dlsym(RTLD_DEFAULT, "_ZN2v87Isolate10GetCurrentEv") != NULL &&
-        dlsym(RTLD_DEFAULT, "_ZN2v82V810GetVersionEv") == NULL;
+    return cslice__symbol("_ZN2v87Isolate10GetCurrentEv") != NULL &&
+        cslice__symbol("_ZN2v82V810GetVersionEv") == NULL;
 }
 
 bool cslice__node_api_get_uint64(napi_env env, napi_value value, uint64_t *out) {

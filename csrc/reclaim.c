@@ -8,71 +8,59 @@
  */
 #include "internal.h"
 
-#include <signal.h>
-
 #define MOST_BLOCKS 64
 #define MOST_BYTES ((size_t)256 << 20) /* unless nothing waits: then one block of any size */
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static cslice__mutex mutex = CSLICE__MUTEX_INIT;
+static cslice__condition changed = CSLICE__CONDITION_INIT;
 static struct {
     void *memory;
-    size_t size;
+    size_t size, alignment;
 } queue[MOST_BLOCKS];
 static unsigned first;
 static unsigned waiting;
 static size_t waiting_bytes; /* with the one that is being freed */
-static pthread_t thread;
+static cslice__thread_handle thread;
+static atomic_uint process; /* that has the thread */
 static enum { IDLE, RUNNING, STOPPING, UNUSABLE } state;
 
 static void free_first(void) {
     void *memory = queue[first].memory;
-    size_t size = queue[first].size;
+    size_t size = queue[first].size, alignment = queue[first].alignment;
     first = (first + 1) % MOST_BLOCKS;
     waiting--;
-    pthread_mutex_unlock(&mutex);
-    cslice__mem_free(memory);
-    pthread_mutex_lock(&mutex);
+    cslice__mutex_unlock(&mutex);
+    cslice__mem_free_aligned(memory, alignment);
+    cslice__mutex_lock(&mutex);
     waiting_bytes -= size;
-    pthread_cond_broadcast(&changed);
+    cslice__condition_tell(&changed);
 }
 
-static void *run(void *unused) {
-    (void)unused;
-    pthread_mutex_lock(&mutex);
+static void run(void) {
+    cslice__mutex_lock(&mutex);
     while (state == RUNNING || waiting != 0) {
         if (waiting == 0) {
-            pthread_cond_wait(&changed, &mutex);
+            cslice__condition_wait(&changed, &mutex);
         } else {
             free_first();
         }
     }
-    pthread_mutex_unlock(&mutex);
-    return NULL;
+    cslice__mutex_unlock(&mutex);
 }
 
-/* A forked child has this file's state, and not its thread. It frees for itself; what waited is its
- * parent's. */
-static void after_fork(void) {
-    pthread_mutex_init(&mutex, NULL);
-    pthread_cond_init(&changed, NULL);
-    waiting = 0;
-    waiting_bytes = 0;
-    state = UNUSABLE;
+/* A forked child has this file's state and not its thread, and the lock may be held for ever: it
+ * frees for itself. What waited is its parent's. */
+static bool is_forked(void) {
+    unsigned starter = atomic_load_explicit(&process, memory_order_relaxed);
+    return starter != 0 && starter != cslice__process();
 }
 
-/* Signals stay with the threads of the program. */
 static void start(void) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(&thread, NULL, run, NULL) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    state = started ? RUNNING : UNUSABLE;
-    if (started) pthread_atfork(NULL, NULL, after_fork);
+    atomic_store_explicit(&process, cslice__process(), memory_order_relaxed);
+    state = cslice__thread_start(&thread, run) ? RUNNING : UNUSABLE;
 }
 
-static bool enqueue(void *memory, size_t size) {
+static bool enqueue(void *memory, size_t size, size_t alignment) {
     if (state == IDLE) start();
     if (state != RUNNING || waiting == MOST_BLOCKS) return false;
     size_t room = waiting_bytes < MOST_BYTES ? MOST_BYTES - waiting_bytes : 0;
@@ -80,30 +68,37 @@ static bool enqueue(void *memory, size_t size) {
     unsigned last = (first + waiting++) % MOST_BLOCKS;
     queue[last].memory = memory;
     queue[last].size = size;
+    queue[last].alignment = alignment;
     waiting_bytes += size;
-    pthread_cond_broadcast(&changed);
+    cslice__condition_tell(&changed);
     return true;
 }
 
-void cslice__reclaim_free(void *memory, size_t size) {
-    pthread_mutex_lock(&mutex);
-    bool taken = enqueue(memory, size);
-    pthread_mutex_unlock(&mutex);
-    if (!taken) cslice__mem_free(memory);
+static bool offer(void *memory, size_t size, size_t alignment) {
+    if (is_forked()) return false;
+    cslice__mutex_lock(&mutex);
+    bool taken = enqueue(memory, size, alignment);
+    cslice__mutex_unlock(&mutex);
+    return taken;
+}
+
+void cslice__reclaim_free(void *memory, size_t size, size_t alignment) {
+    if (!offer(memory, size, alignment)) cslice__mem_free_aligned(memory, alignment);
 }
 
 void cslice__reclaim_wait(void) {
-    pthread_mutex_lock(&mutex);
-    while (state == RUNNING && waiting_bytes != 0) pthread_cond_wait(&changed, &mutex);
-    pthread_mutex_unlock(&mutex);
+    if (is_forked()) return;
+    cslice__mutex_lock(&mutex);
+    while (state == RUNNING && waiting_bytes != 0) cslice__condition_wait(&changed, &mutex);
+    cslice__mutex_unlock(&mutex);
 }
 
-/* At the end of the process, and where the library is unloaded after all. */
-__attribute__((destructor)) static void stop(void) {
-    pthread_mutex_lock(&mutex);
+CSLICE__AT_END static void stop(void) {
+    if (is_forked()) return;
+    cslice__mutex_lock(&mutex);
     bool running = state == RUNNING;
     state = running ? STOPPING : UNUSABLE;
-    pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&mutex);
-    if (running) pthread_join(thread, NULL);
+    cslice__condition_tell(&changed);
+    cslice__mutex_unlock(&mutex);
+    if (running) cslice__thread_join(thread);
 }

@@ -2,7 +2,7 @@
  * references go. */
 #include "internal.h"
 
-static CSLICE__THREAD_LOCAL struct {
+static _Thread_local struct {
     uint16_t users; /* environments of this thread that opened the library */
     bool ended;     /* the last of them is gone; V8 now ends what is left */
     bool releasing;
