@@ -11,17 +11,31 @@ import {
   remainder,
 } from './core/check.ts';
 import { runDestructors } from './core/destructor.ts';
+import { inspectAs } from './core/inspect.ts';
 import { readOptions } from './core/options.ts';
 import { type Reference, viewOf } from './core/reference.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import type { TypeSpec } from './native/koffi.ts';
 import { isSlice, liveReference, type ViewConstructor } from './slice.ts';
 
+/**
+ * How an arena takes its memory.
+ *
+ * @example
+ * using arena = new Arena({ slabBytes: 1 << 20 });
+ */
 export interface ArenaOptions {
   /** The size of the blocks that allocations are cut from. Default 64 KiB. */
   slabBytes?: number;
 }
 
+/**
+ * How {@link Arena.alloc} places its bytes.
+ *
+ * @example
+ * using arena = new Arena();
+ * const line = arena.alloc(64, { alignment: 64 });
+ */
 export interface ArenaAllocOptions {
   /** A power of two in bytes. Default 16. */
   alignment?: number;
@@ -42,8 +56,9 @@ const largestSlab = 2 ** 30; // so that offsets are small integers
  *
  * @example
  * using arena = new Arena();
- * const path = arena.string('/tmp/file');
- * open(arena.address(path), 0);
+ * const path = arena.string('/tmp/file'); // UTF-8 and a NUL
+ * const numbers = arena.array(Float64Array, 100);
+ * console.log(arena.address(path) > 0n, numbers.length); // true 100
  */
 export class Arena implements Disposable {
   readonly #slabBytes: number;
@@ -61,8 +76,16 @@ export class Arena implements Disposable {
     this.#slabBytes = checkIndex('slabBytes', slabBytes, defaultSlabBytes, 64, largestSlab);
   }
 
+  /** Whether the arena has been released. */
   get released(): boolean {
     return this.#released;
+  }
+
+  /** What the arena has of C memory, used or not, without the arenas below it. */
+  get allocatedBytes(): number {
+    let sum = 0;
+    for (const { byteLength } of this.#slabs.values()) sum += byteLength;
+    return sum;
   }
 
   /** Zeroed bytes. */
@@ -95,6 +118,11 @@ export class Arena implements Disposable {
    * put into the arena too, and views of the arena and slices stand for their addresses.
    *
    * @param type a koffi type or its name
+   * @example
+   * const Entry = koffi.struct({ id: 'int', name: 'const char *' });
+   * using arena = new Arena();
+   * const entry = arena.struct(Entry, { id: 1, name: 'one' });
+   * console.log(koffi.decode(arena.address(entry), Entry)); // { id: 1, name: 'one' }
    */
   struct(type: TypeSpec, value: unknown): Uint8Array<ArrayBuffer> {
     const codec = codecOf(type);
@@ -124,7 +152,7 @@ export class Arena implements Disposable {
     return child;
   }
 
-  /** Kills every view and gives all memory back. Does nothing the second time. */
+  /** Detaches every view and frees all memory. Does nothing the second time. */
   release(): void {
     if (this.#released) return;
     this.#released = true;
@@ -197,6 +225,8 @@ export class Arena implements Disposable {
     return ArrayBuffer.isView(value) ? this.address(value) : undefined;
   };
 }
+
+inspectAs(Arena, (arena) => ({ allocatedBytes: arena.allocatedBytes, released: arena.released }));
 
 const encoder = new TextEncoder();
 const largestAlignment = 2 ** 30;

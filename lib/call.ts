@@ -17,7 +17,11 @@ import type { KoffiFunction } from './native/koffi.ts';
  *   that their type cannot have, `ERR_CSLICE_RELEASED` for a released slice, `ERR_CSLICE_EXHAUSTED` when koffi has too many
  *   calls under way
  * @example
- * const n = await callAsync(read, fd, slice, slice.byteLength);
+ * const memset = c.func('void *memset(void *memory, int byte, size_t size)');
+ * const slice = Slice.alloc(1 << 20);
+ * const done = callAsync(memset, slice, 7, slice.byteLength);
+ * slice.release(); // its memory stays until C has returned
+ * await done;
  */
 // biome-ignore lint/suspicious/noExplicitAny: what C returns depends on the function
 export async function callAsync(fn: KoffiFunction, ...args: unknown[]): Promise<any> {

@@ -12,18 +12,42 @@ import { Tied } from './handle.ts';
 import { koffi } from './native/koffi.ts';
 import { Slice } from './slice.ts';
 
-/** What the length of a view is: the name of a parameter, or a function of all the arguments. */
+/**
+ * What the length of a view is: the name of a parameter, or a function of all the arguments.
+ *
+ * @example
+ * const size: cslice.ViewSize = (_data, width, height) => 4 * width * height;
+ * using draw = callback('void draw(uint8_t *data, int width, int height)', { views: { data: size } }, (data) => {
+ *   console.log(data.length);
+ * });
+ */
 // biome-ignore lint/suspicious/noExplicitAny: the arguments are those of the prototype
 export type ViewSize = string | ((...args: any[]) => number);
 
+/**
+ * How a callback gets its arguments.
+ *
+ * @example
+ * using sink = callback('size_t sink(char *data, size_t size)', { views: { data: 'size' } }, (data, size) => {
+ *   console.log(data.slice());
+ *   return size;
+ * }); // data has length 0 once the callback has returned
+ */
 export interface CallbackOptions {
-  /** Pointers that come as a `Uint8Array`, which dies when the callback returns, and where their sizes are. */
+  /** Pointers that come as a `Uint8Array`, which is detached when the callback returns, and where their sizes are. */
   views?: Readonly<Record<string, ViewSize>>;
 }
 
 type AnyFunction = (...args: unknown[]) => unknown;
 
-/** A JavaScript function with an address. Made by {@link callback}. */
+/**
+ * A JavaScript function with an address. Made by {@link callback}.
+ *
+ * @example
+ * const handler: cslice.Callback = callback('void handler(int signal)', (signal) => console.log(signal));
+ * console.log(handler.address > 0n, handler.released); // true false
+ * handler.release(); // C must not call it from here on
+ */
 export class Callback extends Tied {}
 
 /** Where a prototype has a pointer to a function. */
@@ -33,15 +57,19 @@ export type CallbackPointer = Callback;
  * A JavaScript function for C to call, for as long as this object is reachable or something keeps it: name it in `keeps`
  * of the function that gets it. C calls it in the thread that made it.
  *
- * What it throws surfaces from the call that ran it; C gets zero, and no callback runs until C has returned.
+ * If it throws, C gets zero, no callback runs until C has returned, and then the call throws the same error.
  *
  * @param prototype of the function that C expects, as C has it
  * @throws {CSliceError} `ERR_CSLICE_TYPE` or `ERR_CSLICE_RANGE` for a wrong argument, `ERR_CSLICE_EXHAUSTED` when koffi has
  *   too many callbacks
  * @example
- * const write = callback('size_t write(char *data, size_t size, size_t n, void *user)', {
- *   views: { data: (_, size, n) => size * n },
- * }, (data, size, n) => { chunks.push(data.slice()); return size * n; });
+ * const qsort = func(c, 'void qsort(void *base, size_t count, size_t size, void *compare)');
+ * using compare = callback('int compare(const void *a, const void *b)', (a, b) => {
+ *   return koffi.decode(a, 'int') - koffi.decode(b, 'int');
+ * });
+ * const numbers = Int32Array.of(3, 1, 2);
+ * qsort(numbers, 3, 4, compare);
+ * console.log(numbers); // Int32Array(3) [ 1, 2, 3 ]
  */
 export function callback<const S extends string>(
   prototype: S,

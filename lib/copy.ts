@@ -2,7 +2,14 @@ import { copyBetween, readBytesAt } from './core/block.ts';
 import { bytesOf, checkIndex, checkRegion, toInteger } from './core/check.ts';
 import { isSlice, liveReference, type Slice } from './slice.ts';
 
-/** What {@link copy} reads or writes: a slice, or JavaScript memory. */
+/**
+ * What {@link copy} reads or writes: a slice, or JavaScript memory.
+ *
+ * @example
+ * const source: cslice.Bytes = Uint8Array.of(1, 2);
+ * const destination: cslice.Bytes = Slice.alloc(2);
+ * copy(destination, source);
+ */
 export type Bytes = Slice | ArrayBuffer | ArrayBufferView;
 
 /**
@@ -11,6 +18,10 @@ export type Bytes = Slice | ArrayBuffer | ArrayBufferView;
  *
  * @param byteLength default: all of `source`
  * @throws {CSliceError} `ERR_CSLICE_RANGE` if it exceeds either side, `ERR_CSLICE_RELEASED`, `ERR_CSLICE_TYPE`
+ * @example
+ * using slice = Slice.alloc(4);
+ * copy(slice, Uint8Array.of(1, 2, 3));
+ * console.log(slice.bytes); // Uint8Array(4) [ 1, 2, 3, 0 ]
  */
 export function copy(destination: Bytes, source: Bytes, byteLength?: number): void {
   const to = isSlice(destination) ? liveReference(destination) : bytesOf('destination', destination);
@@ -33,6 +44,10 @@ function checkLengthOfCopy(byteLength: number | undefined, destination: Sized, s
  * they are readable: nothing can check that.
  *
  * @throws {CSliceError} `ERR_CSLICE_RANGE` for NULL or a length that no array can have, `ERR_CSLICE_TYPE`
+ * @example
+ * const getenv = c.func('void *getenv(const char *name)');
+ * const path = getenv('PATH'); // C's own memory
+ * if (path !== null) console.log(copyBytes(path, 4).length); // 4
  */
 export function copyBytes(address: bigint, byteLength: number): Uint8Array<ArrayBuffer> {
   checkRegion(address, byteLength);

@@ -6,14 +6,21 @@ import { liveHandles } from './core/owner.ts';
 import { rangeError, show, typeError } from './errors.ts';
 import { limitSet, reuseSet, statisticsGet } from './native/symbols.ts';
 
-/** Counts of the whole process, all threads and C included, since it started. */
+/**
+ * Counts of the whole process, all threads and C included, since it started.
+ *
+ * @example
+ * const { liveBlocks, liveBytes, releasedByCollection }: cslice.Stats = stats();
+ * console.log(`${liveBlocks} blocks, ${liveBytes} bytes; ${releasedByCollection} were left to the collector`);
+ */
 export interface Stats {
   /** Blocks that are allocated or adopted and not yet released. */
   liveBlocks: number;
+  /** The bytes of these blocks. */
   liveBytes: number;
   /** The highest that `liveBytes` has been. Peaks caused only by reused small blocks may be missed. */
   peakBytes: number;
-  /** Blocks ever allocated or adopted: always `liveBlocks` and all the ended ones below. */
+  /** Blocks ever allocated or adopted: the sum of `liveBlocks` and of the ended ones below. */
   allocatedBlocks: number;
   /** Ended by `release()` or `using`. */
   releasedByScope: number;
@@ -21,7 +28,7 @@ export interface Stats {
   releasedByCollection: number;
   /** Ended with the thread that held them. */
   releasedByThreadEnd: number;
-  /** Ended by C code that gave the last reference back. */
+  /** Ended by C code that returned the last reference. */
   releasedByC: number;
   /** Handed to C by `disown()`. */
   disownedBlocks: number;
@@ -31,7 +38,15 @@ export interface Stats {
   failedDestructors: number;
 }
 
-/** Counts of this thread. */
+/**
+ * Counts of this thread.
+ *
+ * @example
+ * const newFile = func(c, 'FILE *tmpfile(void)', { returns: 'handle', free: 'fclose' });
+ * using file = newFile();
+ * const { liveHandles }: cslice.HandleStats = stats();
+ * console.log(liveHandles.FILE); // 1
+ */
 export interface HandleStats {
   /** Objects of C that this thread owns, by the name of their type. Listed among the keys while there are any. */
   readonly liveHandles: Readonly<Record<string, number>>;
@@ -54,7 +69,14 @@ const fields = [
 
 const counters = new BigUint64Array(fields.length);
 
-/** What is allocated now and what has become of the rest. About 1 µs; copies nothing else. */
+/**
+ * What is allocated now and what has become of the rest. About 1 µs; copies nothing else.
+ *
+ * @example
+ * const before = stats().liveBlocks;
+ * using slice = Slice.alloc(64);
+ * console.log(stats().liveBlocks - before); // 1
+ */
 export function stats(): Stats & HandleStats {
   statisticsGet(counters);
   const counts = Object.fromEntries(fields.map((field, i) => [field, Number(counters[i])]));
@@ -63,6 +85,13 @@ export function stats(): Stats & HandleStats {
   return Object.defineProperty(counts, 'liveHandles', { value: handles, enumerable }) as unknown as Stats & HandleStats;
 }
 
+/**
+ * The settings of {@link configure}. What is left out stays as it is.
+ *
+ * @example
+ * const settings: cslice.Configuration = { limitBytes: 512 << 20, reuseBytes: 1 << 20 };
+ * configure(settings);
+ */
 export interface Configuration {
   /**
    * The most bytes that the blocks of the whole process may have together, 0 for no limit. With `fractionOfMemory`
@@ -82,6 +111,8 @@ export interface Configuration {
  * then throws `ERR_CSLICE_LIMIT`. Memory that is adopted counts, but is never refused.
  *
  * @throws {CSliceError} `ERR_CSLICE_RANGE` or `ERR_CSLICE_TYPE` for a wrong setting; nothing has changed then
+ * @example
+ * configure({ limitBytes: { fractionOfMemory: 0.5 } });
  */
 export function configure(configuration: Configuration): void {
   const { limitBytes, reuseBytes } = readOptions('configuration', configuration, ['limitBytes', 'reuseBytes']);

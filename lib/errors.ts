@@ -1,4 +1,9 @@
-/** The stable codes by which a {@link CSliceError} is told apart. */
+/**
+ * The stable codes by which a {@link CSliceError} is told apart.
+ *
+ * @example
+ * const code: cslice.ErrorCode = 'ERR_CSLICE_RELEASED';
+ */
 export type ErrorCode =
   /** A value is out of range. Such an error is a `RangeError` too. */
   | 'ERR_CSLICE_RANGE'
@@ -31,14 +36,18 @@ const hasInstance = Function.prototype[Symbol.hasInstance];
  * CSliceError` is true for them too.
  *
  * @example
+ * const slice = Slice.alloc(8);
+ * slice.release();
  * try {
- *   Slice.alloc(-1);
+ *   slice.bytes;
  * } catch (error) {
- *   if (error instanceof CSliceError && error.code === 'ERR_CSLICE_RANGE') console.error(error.message);
+ *   if (error instanceof CSliceError) console.log(error.code); // ERR_CSLICE_RELEASED
  * }
  */
 export class CSliceError extends Error {
+  /** As an error's name is printed. */
   override readonly name: string = 'CSliceError';
+  /** What kind of error it is. */
   readonly code: ErrorCode;
 
   constructor(
@@ -70,7 +79,17 @@ const CSliceTypeError = class CSliceError extends TypeError {
   readonly code: ErrorCode = 'ERR_CSLICE_TYPE';
 };
 
-/** A C function said that it failed. */
+/**
+ * A C function said that it failed.
+ *
+ * @example
+ * const realpath = func(c, 'char *realpath(const char *path, char *resolved)', { returns: 'string', free: 'free' });
+ * try {
+ *   realpath('/no/such/file', null);
+ * } catch (error) {
+ *   if (error instanceof CCallError) console.log(error.function, error.errno); // realpath 2
+ * }
+ */
 export class CCallError extends CSliceError {
   /** The name of the C function. */
   readonly function: string;
@@ -78,6 +97,11 @@ export class CCallError extends CSliceError {
   readonly result: unknown;
   /** C's errno right after the call; it means something only if the function sets it. */
   readonly errno: number;
+
+  static override [Symbol.hasInstance](value: unknown): value is CCallError {
+    // biome-ignore lint/complexity/noThisInStatic: subclasses inherit this method
+    return hasInstance.call(this, value);
+  }
 
   constructor(name: string, reason: string, result: unknown, errno: number) {
     super('ERR_CSLICE_CALL', `${name} failed: ${reason}`);

@@ -28,10 +28,9 @@ import { type KoffiFunction, type KoffiLibrary, koffi, type TypeSpec } from './n
  * @throws {CSliceError} `ERR_CSLICE_TYPE` or `ERR_CSLICE_RANGE` for a declaration that does not fit; calls throw them
  *   for arguments, `ERR_CSLICE_RELEASED` for what has been released, and what {@link Slice.adopt} throws
  * @example
- * const open = func(sqlite, 'int sqlite3_open(const char *path, _Out_ sqlite3 **db)', {
- *   returns: 'handle', from: 'db', free: 'sqlite3_close_v2', failed: (code) => code !== 0,
- * });
- * using db = open(':memory:');
+ * const strdup = func(c, 'char *strdup(const char *text)', { returns: 'bytes', size: (text) => text.length + 1, free: 'free' });
+ * using text = strdup('C allocated this'); // a Slice, which calls free()
+ * console.log(text.text());
  */
 export function func<const S extends string>(lib: KoffiLibrary, prototype: S): CFunction<S>;
 export function func<const S extends string, const O extends Ownership<RawResult<S>>>(

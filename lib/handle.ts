@@ -23,7 +23,14 @@ import type { Integer } from './native/host.ts';
 import { pin } from './pin.ts';
 import { isSlice, liveReference, type Slice } from './slice.ts';
 
-/** What a handle, a view or a callback may keep. */
+/**
+ * What a handle, a view or a callback may keep.
+ *
+ * @example
+ * const table: cslice.Keepable = new Float64Array(100);
+ * const malloc = c.func('void *malloc(size_t size)');
+ * using object = Handle.adopt('object', malloc(16), destructor(c, 'free'), { keeps: [table] });
+ */
 export type Keepable = Handle | Slice | ArrayBuffer | SharedArrayBuffer | ArrayBufferView | Tied;
 
 /** Whether a value is a {@link Tied}, and not a proxy of one or an object that imitates it. */
@@ -54,6 +61,7 @@ export abstract class Tied implements Disposable {
     return BigInt(tokenIn(this).owner.address);
   }
 
+  /** Whether the callback has been released. */
   get released(): boolean {
     return this.#token === undefined;
   }
@@ -114,6 +122,15 @@ export let isHandle: (value: unknown) => value is Handle;
 export let ownerOrNone: (value: object) => Owner | undefined;
 let makeHandle: (name: string, token: Token) => Handle;
 
+/**
+ * What {@link Handle.adopt} is told about an object.
+ *
+ * @example
+ * const malloc = c.func('void *malloc(size_t size)');
+ * const settings = Slice.alloc(64);
+ * using object = Handle.adopt('object', malloc(16), destructor(c, 'free'), { keeps: [settings] });
+ * settings.release(); // its memory stays until the object's destructor has run
+ */
 export interface HandleOptions {
   /** What the object needs: it lives until the object's destructor has run. */
   keeps?: readonly Keepable[];
@@ -123,8 +140,14 @@ export interface HandleOptions {
  * An object of a C library that JavaScript owns: a database, a context, a document.
  *
  * The destructor runs once: at the release, at the end of a `using` scope, or after a collection; in every case after
- * everything that keeps the handle has gone, and in the thread that made it. Any use after the release throws a
+ * everything that keeps the handle has ended, and in the thread that made it. Any use after the release throws a
  * {@link CSliceError} with the code `ERR_CSLICE_RELEASED`.
+ *
+ * @example
+ * const newFile = func(c, 'FILE *tmpfile(void)', { returns: 'handle', free: 'fclose' });
+ * const puts = func(c, 'int fputs(const char *text, FILE *file)');
+ * using file = newFile(); // Handle<'FILE'>
+ * puts('written by C', file);
  */
 export class Handle<Name extends string = string> implements Disposable {
   readonly #name: Name;
@@ -141,9 +164,12 @@ export class Handle<Name extends string = string> implements Disposable {
    *
    * @param name what its C type is called: functions whose prototype has a `name *` take it
    * @param destructor a C function (see `destructor()`), or one of JavaScript, called with the address and 0; `null`:
-   *   the object goes with what it keeps
+   *   nothing runs, and the object only releases what it keeps
    * @example
-   * using zip = Handle.adopt('zip_t', openFromElsewhere(), destructor(lib, 'zip_close'));
+   * const tmpfile = c.func('void *tmpfile(void)');
+   * using file = Handle.adopt('FILE', tmpfile(), destructor(c, 'fclose'));
+   * const puts = func(c, 'int fputs(const char *text, FILE *file)');
+   * puts('written by C', file);
    */
   static adopt<Name extends string>(
     name: Name,
@@ -175,7 +201,7 @@ export class Handle<Name extends string = string> implements Disposable {
     makeHandle = (name, token) => new Handle(name, token);
     Object.defineProperty(Handle.prototype, inspect.custom, {
       value(this: Handle) {
-        return this.#describe();
+        return #token in this ? this.#describe() : 'Handle.prototype';
       },
     });
   }
@@ -190,17 +216,27 @@ export class Handle<Name extends string = string> implements Disposable {
     return BigInt(this.#live().owner.address);
   }
 
+  /** Whether the handle has been released. */
   get released(): boolean {
     return this.#token === undefined;
   }
 
-  /** Keeps the object while C works with it in the background: the destructor waits for the end of the lease. */
+  /**
+   * Keeps the object while C works with it in the background: the destructor waits for the end of the lease.
+   *
+   * @example
+   * const newFile = func(c, 'FILE *tmpfile(void)', { returns: 'handle', free: 'fclose' });
+   * const file = newFile();
+   * const lease = file.lease(); // C works with lease.address in the background
+   * file.release();
+   * lease.release(); // closes the file
+   */
   lease(): Lease {
     const { owner } = this.#live();
     return newLease(new HandleLeaseEnd(owner), owner.address, 0, 0);
   }
 
-  /** Lets the object go. Its destructor runs now, unless something still keeps it. Does nothing the second time. */
+  /** Releases the object. Its destructor runs now, unless something still keeps it. Does nothing the second time. */
   release(): void {
     const token = this.#token;
     this.#token = undefined;

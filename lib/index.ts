@@ -17,7 +17,7 @@ export type { CFunction, Free, Memory, Ownership, Pointer, Size, StructObject } 
 export { func } from './func.ts';
 export type { HandleOptions, Keepable } from './handle.ts';
 export { Handle } from './handle.ts';
-export type { KoffiFunction, TypeSpec } from './native/koffi.ts';
+export type { KoffiFunction, KoffiLibrary, TypeSpec } from './native/koffi.ts';
 export { pin } from './pin.ts';
 export type { PoolOptions, PoolStats } from './pool.ts';
 export { Pool } from './pool.ts';

@@ -112,17 +112,17 @@ function letGo(buffer: ArrayBufferLike): void {
 }
 
 /**
- * Gives JavaScript memory a stable address while C uses it in the background. Copies nothing, but that a small typed
- * array's bytes move off the heap once.
+ * Gives JavaScript memory a stable address while C uses it in the background. Copies nothing, except that a small
+ * typed array's bytes move off the heap once.
  *
- * Until the release the source stays alive, even if both it and the pin are forgotten, and `transfer()` throws. Its
- * buffer cannot be put on a transfer list meanwhile; on Node 20 and 22 not later either, since Node cannot take that
- * back. The memory of a slice's view stays until the release too, whatever becomes of the slice.
+ * Until the release the source stays alive, even if both it and the lease are forgotten, and it cannot be transferred. On
+ * Node 20 and 22 it cannot be put in a transfer list later either, since Node has no way to undo that mark. The memory of
+ * a slice's view stays until the release too, even if the slice is released.
  *
- * @throws {CSliceError} `ERR_CSLICE_TYPE` for what is no buffer, is detached, resizable or not extensible
+ * @throws {CSliceError} `ERR_CSLICE_TYPE` for a source that is no buffer, is detached, is resizable or is not extensible
  * @example
- * using pinned = pin(new Uint8Array(64));
- * startInBackground(pinned.address);
+ * const bytes = new Uint8Array(64);
+ * using pinned = pin(bytes); // C may work with pinned.address until the release
  */
 export function pin(source: ArrayBuffer | ArrayBufferView): Lease {
   return hold(bytesOf('source', source));

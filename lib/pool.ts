@@ -1,12 +1,19 @@
 import { allocate } from './core/block.ts';
 import { checkIndex, checkLength } from './core/check.ts';
 import { runDestructors } from './core/destructor.ts';
+import { inspectAs } from './core/inspect.ts';
 import { readOptions } from './core/options.ts';
 import { Reference } from './core/reference.ts';
 import { tie } from './core/tie.ts';
 import { CSliceError } from './errors.ts';
 import { newSlice, type Slice } from './slice.ts';
 
+/**
+ * How many blocks a pool has, and of what size.
+ *
+ * @example
+ * using pool = new Pool({ byteLength: 65536, capacity: 8, warmUp: 2 });
+ */
 export interface PoolOptions {
   /** The size of every block. */
   byteLength: number;
@@ -16,6 +23,15 @@ export interface PoolOptions {
   warmUp?: number;
 }
 
+/**
+ * What a pool has done.
+ *
+ * @example
+ * using pool = new Pool({ byteLength: 1024 });
+ * pool.rent().release();
+ * pool.rent().release();
+ * console.log(pool.stats()); // { hits: 1, misses: 1, idle: 1, blocks: 1 }
+ */
 export interface PoolStats {
   /** Rents that were served by a waiting block. */
   hits: number;
@@ -111,18 +127,19 @@ class Home {
 }
 
 /**
- * Blocks of one size, used again and again with the views that they have. A rent hands out a slice; its `release()`
- * brings the block back rather than to C.
+ * Blocks of one size, used again and again with the views that they have. `rent()` hands out a slice, and its `release()`
+ * returns the block to the pool.
  *
- * The handle throws `ERR_CSLICE_RELEASED` after its return, but a view that was kept past the return is not detached:
- * it sees the bytes of whoever rents the block next, until the pool is released. Contents are not cleared: a rented
- * block has the bytes of its last user. A rented slice that is dropped is collected, and its place in the pool freed.
- * One with leases, subslices, Buffers of `toBuffer()` or shared buffers is not used again; C gets it back
- * when the last of them ends. For `bytes` of a rented slice its return is the renter's word that nothing uses them any more.
+ * A returned slice throws `ERR_CSLICE_RELEASED`, but a view that is kept past the return is not detached: it shows the
+ * next renter's bytes, until the pool is released. So whoever returns a slice promises that nothing uses its `bytes` any
+ * more. Blocks are not cleared: a rented one has the bytes of its last renter. A rented slice that is dropped is
+ * collected, and its place in the pool becomes free. A block of which leases, subslices, Buffers or shared buffers were
+ * made is not lent again; it is freed when the last of them ends.
  *
  * @example
  * using pool = new Pool({ byteLength: 65536, capacity: 8 });
  * using rented = pool.rent();
+ * rented.bytes.fill(1);
  */
 export class Pool implements Disposable {
   readonly #home: Home;
@@ -175,6 +192,16 @@ export class Pool implements Disposable {
     return block;
   }
 
+  /** The size of every block, in bytes. */
+  get byteLength(): number {
+    return this.#home.byteLength;
+  }
+
+  get released(): boolean {
+    return this.#home.closed;
+  }
+
+  /** What the pool has done so far, and what it has now. */
   stats(): PoolStats {
     const { idle, blocks } = this.#home;
     return { hits: this.#hits, misses: this.#misses, idle: idle.length, blocks };
@@ -191,3 +218,8 @@ export class Pool implements Disposable {
     this.release();
   }
 }
+
+inspectAs(Pool, (pool) => {
+  const { blocks, idle } = pool.stats();
+  return { byteLength: pool.byteLength, blocks, idle, released: pool.released };
+});

@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { inspect, types } from 'node:util';
+import { types } from 'node:util';
 import type { Codec } from './codec/codec.ts';
 import { codecOf, prepareValue } from './codec/codec.ts';
 import { StructArray } from './codec/structs.ts';
@@ -38,6 +38,7 @@ import {
 import { Conversions } from './core/conversions.ts';
 import { checkDestructor, type Destructor, runDestructors } from './core/destructor.ts';
 import { isHeld, lend, untilFree } from './core/holds.ts';
+import { inspectAs } from './core/inspect.ts';
 import { type Lease, leaseOf } from './core/lease.ts';
 import { readOptions } from './core/options.ts';
 import { Reference, viewOf } from './core/reference.ts';
@@ -47,6 +48,12 @@ import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import { hasViews, type Integer } from './native/host.ts';
 import type { TypeSpec } from './native/koffi.ts';
 
+/**
+ * How {@link Slice.alloc} makes a block.
+ *
+ * @example
+ * using page = Slice.alloc(4096, { zero: false, alignment: 4096 });
+ */
 export interface AllocOptions {
   /** Fill the block with zeros. Default true. Without it the bytes are whatever the C allocator had there. */
   zero?: boolean;
@@ -54,9 +61,17 @@ export interface AllocOptions {
   alignment?: number;
 }
 
-/** A typed array class, such as `Float64Array`, or `DataView`. */
+/**
+ * A typed array class, such as `Float64Array`, or `DataView`.
+ *
+ * @example
+ * using slice = Slice.alloc(64);
+ * const doubles = slice.view(Float64Array);
+ * const header = slice.view(DataView, 0, 8);
+ */
 export interface ViewConstructor<T> {
   new (buffer: ArrayBuffer, byteOffset: number, length: number): T;
+  /** A DataView has none. */
   readonly BYTES_PER_ELEMENT?: number;
 }
 
@@ -98,17 +113,22 @@ export function addressOf(value: object): Integer | undefined {
 }
 
 /**
- * A handle that owns (or borrows) a run of bytes in C memory.
+ * The owner of a run of bytes in C memory (or a borrower: see {@link Slice.borrow}).
  *
- * The bytes live until `release()`, the end of a `using` scope, or a garbage collection after the handle and every view
- * are unreachable. A release detaches every view: their length is 0, and no use of this handle reaches the memory again.
- * Memory that an operation of Node may be using is freed when that cannot be any more: see `docs/node-io.md`.
+ * The bytes live until `release()`, the end of a `using` scope, or a garbage collection after the slice and every view
+ * are unreachable. A release detaches every view: their length is 0, and the slice cannot reach the memory again. Memory
+ * that an operation of Node may be using is freed once it cannot be in use any more.
  *
- * `buffer` may be moved like any ArrayBuffer, by a transfer list, a byte stream or `structuredClone`. The slice is over
- * then, as after a release, and the block ends with the buffer that its bytes are in.
+ * `buffer` may be moved like any ArrayBuffer, by a transfer list, a byte stream or `structuredClone`. That releases the
+ * slice, and the block is freed after the buffer that has received its bytes.
  *
  * Every method throws a {@link CSliceError} with the code `ERR_CSLICE_RELEASED` after the release, `ERR_CSLICE_TYPE`
  * for an argument of the wrong type and `ERR_CSLICE_RANGE` for one out of range, before C is called.
+ *
+ * @example
+ * using slice = Slice.fromString('hello'); // a block of C memory: UTF-8 and a NUL
+ * slice.bytes[0] = 0x48; // the block's own bytes
+ * console.log(slice.text()); // Hello
  */
 export class Slice extends Conversions implements Disposable, AsyncDisposable {
   #reference: Reference | undefined;
@@ -132,11 +152,6 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     };
     isOne = (value): value is Slice => #reference in value;
     make = (reference) => new Slice(reference);
-    Object.defineProperty(Slice.prototype, inspect.custom, {
-      value(this: Slice) {
-        return describe(this);
-      },
-    });
   }
 
   /**
@@ -160,6 +175,8 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * A block with a copy of the given bytes (Go: `C.CBytes`).
    *
    * @throws {CSliceError} as {@link Slice.alloc}
+   * @example
+   * using slice = Slice.fromBytes(Uint8Array.of(1, 2, 3));
    */
   static fromBytes(source: ArrayBuffer | ArrayBufferView): Slice {
     const slice = new Slice(allocateCopy(bytesOf('source', source)));
@@ -171,6 +188,9 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * A block with the text in UTF-8 and a NUL after it (Go: `C.CString`). `byteLength` counts the NUL.
    *
    * @throws {CSliceError} `ERR_CSLICE_RANGE` if the text contains a NUL, which would end it early for C
+   * @example
+   * using slice = Slice.fromString('text');
+   * console.log(slice.byteLength, slice.text()); // 5 text
    */
   static fromString(text: string): Slice {
     const byteLength = checkText(text);
@@ -190,6 +210,9 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * @param destructor a C function (see `destructor()`), or a JavaScript one, called with address and size. What a
    *   JavaScript one throws is reported as a process warning and stops nothing.
    * @throws {CSliceError} `ERR_CSLICE_NOMEM`
+   * @example
+   * const malloc = c.func('void *malloc(size_t size)');
+   * using slice = Slice.adopt(malloc(64), 64, destructor(c, 'free'));
    */
   static adopt(address: bigint, byteLength: number, destructor: Destructor): Slice {
     checkRegion(address, byteLength);
@@ -203,6 +226,11 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * A handle over memory that somebody else frees (the article's slice over a C buffer). Copies nothing, frees
    * nothing. The caller promises that the memory lives until the release of this slice; `owner`, if given, is kept
    * from being collected for as long as the slice or a view of it is reachable.
+   *
+   * @example
+   * using owner = Slice.fromString('text');
+   * using slice = Slice.borrow(owner.address, 4, owner);
+   * console.log(slice.byteLength); // 4
    */
   static borrow(address: bigint, byteLength: number, owner?: object): Slice {
     checkRegion(address, byteLength);
@@ -215,7 +243,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   /**
    * Takes over a reference to a block that C made with `csrc/cslice.h`. Copies nothing.
    *
-   * @param block a `cslice_block *`, whose reference this slice gives back at its release
+   * @param block a `cslice_block *`, whose reference this slice takes over, and gives back at its release
    * @throws {CSliceError} `ERR_CSLICE_RANGE` for a block that is too long to view or of another copy of the library,
    *   `ERR_CSLICE_NOMEM`; the reference is still the caller's then
    */
@@ -227,7 +255,13 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
 
   /**
    * A slice over the memory of a SharedArrayBuffer, which gives its address for C. It keeps the memory. Copies nothing.
-   * The buffer may be one of {@link toSharedBuffer}, in whatever thread, or any other.
+   * The buffer may come from {@link toSharedBuffer} of any thread, or from JavaScript.
+   *
+   * @example
+   * const cells = new SharedArrayBuffer(8);
+   * using slice = Slice.attach(cells);
+   * slice.write('int', 4, 7); // as C would, at slice.address + 4n
+   * console.log(new Int32Array(cells)[1]); // 7
    */
   static attach(shared: SharedArrayBuffer): Slice {
     if (!types.isSharedArrayBuffer(shared)) {
@@ -243,6 +277,9 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * A new block with the bytes of all parts, in order.
    *
    * @throws {CSliceError} as {@link Slice.alloc}
+   * @example
+   * using parts = Slice.concat([Slice.fromBytes(Uint8Array.of(1)), Uint8Array.of(2, 3)]);
+   * console.log(parts.bytes); // Uint8Array(3) [ 1, 2, 3 ]
    */
   static concat(parts: readonly (Slice | ArrayBuffer | ArrayBufferView)[]): Slice {
     // Every part is read once. What it was then is what is copied, or it is an error.
@@ -267,7 +304,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     return this.#byteLength;
   }
 
-  /** Whether this handle is over: after `release()`, `disown()`, or once its bytes were moved to another buffer. */
+  /** Whether this slice has ended: by `release()`, `disown()`, or a move of its bytes to another buffer. */
   get released(): boolean {
     return this.#reference === undefined || !this.#reference.isLive;
   }
@@ -279,7 +316,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
 
   /**
    * The block's own bytes, as the same ArrayBuffer every time. Copies nothing. It keeps the block alive until the
-   * release, which detaches it. On a transfer list it takes the block with it, and the slice is over.
+   * release, which detaches it. A transfer of it moves the block, and releases the slice.
    *
    * @throws {CSliceError} `ERR_CSLICE_NO_VIEW` where the runtime forbids ArrayBuffers over C memory
    */
@@ -287,7 +324,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     return this.#live().show();
   }
 
-  /** The block's own bytes as a Uint8Array, the same object every time. Copies nothing; dies with the release. */
+  /** The block's own bytes as a Uint8Array, the same object every time. Copies nothing; detached at the release. */
   get bytes(): Uint8Array<ArrayBuffer> {
     const reference = this.#live();
     if (!reference.seen) reference.show();
@@ -295,10 +332,14 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   }
 
   /**
-   * A typed array or DataView over the block's own bytes. Copies nothing; dies with the release.
+   * A typed array or DataView over the block's own bytes. Copies nothing; detached at the release.
    *
    * @param byteOffset default 0; a multiple of the element size from an address that is one
    * @param length in elements (bytes for a DataView). Default: all that fit
+   * @example
+   * using slice = Slice.alloc(64);
+   * slice.view(Float64Array)[0] = 0.5;
+   * slice.view(DataView, 8).setUint16(0, 7, true);
    */
   view<T>(type: ViewConstructor<T>, byteOffset?: number, length?: number): T {
     const elementSize = elementSizeOf('type', type);
@@ -316,11 +357,16 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   }
 
   /**
-   * A Node Buffer over the same bytes, with a reference of its own: it outlives the release, and the block goes after it
-   * has been collected. This is what to give to Node: to a stream, a socket, a file. Copies nothing.
+   * A Node Buffer over the same bytes, with a reference of its own: it outlives the release, and the block is freed
+   * after its collection. This is what to give to Node: to a stream, a socket, a file. Copies nothing.
    *
    * @param start default 0
    * @param end the bytes before it; default all
+   * @example
+   * const slice = Slice.fromString('text');
+   * const buffer = slice.toBuffer(0, 4);
+   * slice.release();
+   * console.log(buffer.toString()); // text
    */
   toBuffer(start?: number, end?: number): Buffer<ArrayBuffer> {
     const reference = this.#live();
@@ -331,16 +377,28 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
 
   /**
    * The same bytes as a SharedArrayBuffer, with a reference of its own: for `Atomics`, and for any number of threads by
-   * `postMessage`. Copies nothing. The block goes after the last thread has let the buffer go.
+   * `postMessage`. Copies nothing. The block is freed after the last thread has dropped the buffer.
    *
-   * @throws {CSliceError} `ERR_CSLICE_NO_VIEW` where only V8's own way would do (Bun, Deno), `ERR_CSLICE_TYPE` for a
-   *   borrowed slice
+   * @throws {CSliceError} `ERR_CSLICE_NO_VIEW` in Bun and Deno, which have no shared buffers over C memory,
+   *   `ERR_CSLICE_TYPE` for a borrowed slice
+   * @example
+   * using slice = Slice.alloc(8);
+   * const cells = new Int32Array(slice.toSharedBuffer()); // or to a worker, by postMessage
+   * console.log(Atomics.add(cells, 0, 5), slice.view(Int32Array)[0]); // 0 5
    */
   toSharedBuffer(): SharedArrayBuffer {
     return share(this.#counted('cannot be shared'));
   }
 
-  /** A copy of the bytes from `start` (default 0) to before `end` (default all), in JavaScript's own memory (Go: `C.GoBytes`). */
+  /**
+   * A copy of the bytes from `start` (default 0) to before `end` (default all), in JavaScript's own memory (Go: `C.GoBytes`).
+   *
+   * @example
+   * const slice = Slice.fromString('text');
+   * const bytes = slice.copy(0, 2);
+   * slice.release();
+   * console.log(bytes); // Uint8Array(2) [ 116, 101 ]
+   */
   copy(start?: number, end?: number): Uint8Array<ArrayBuffer> {
     const reference = this.#live();
     const [from, to] = rangeOf(reference, start, end);
@@ -365,7 +423,13 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     writeBytes(reference, checkIndex('byteOffset', byteOffset, 0, 0, most), from, byteLength);
   }
 
-  /** The UTF-8 text from `start` to the first NUL, or to before `end` (Go: `C.GoString`). A copy. */
+  /**
+   * The UTF-8 text from `start` to the first NUL, or to before `end` (Go: `C.GoString`). A copy.
+   *
+   * @example
+   * using slice = Slice.fromString('one, two');
+   * console.log(slice.text(5)); // two
+   */
   text(start?: number, end?: number): string {
     const reference = this.#live();
     const [from, to] = rangeOf(reference, start, end);
@@ -377,6 +441,11 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * as addresses, C strings as text. 64-bit integers are numbers where that is exact, else bigints.
    *
    * @param type a koffi type or its name
+   * @example
+   * const Point = koffi.struct({ x: 'int', y: 'double' });
+   * using slice = Slice.alloc(koffi.sizeof(Point));
+   * slice.write(Point, 0, { x: 1, y: 0.5 });
+   * console.log(slice.read(Point), slice.read('int')); // { x: 1, y: 0.5 } 1
    */
   // biome-ignore lint/suspicious/noExplicitAny: what it is depends on the C type
   read(type: TypeSpec, byteOffset?: number): any {
@@ -390,6 +459,9 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * Writes a C value at `byteOffset`. Numbers must fit their type. Struct members that `value` lacks keep their bytes.
    *
    * @param type a koffi type or its name
+   * @example
+   * using slice = Slice.alloc(16);
+   * slice.write('uint64_t', 8, 2n ** 63n);
    */
   write(type: TypeSpec, byteOffset: number, value: unknown): void {
     const codec = codecOf(type);
@@ -404,6 +476,11 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * own: it outlives this one. Copies nothing; one call into C.
    *
    * @throws {CSliceError} `ERR_CSLICE_NOMEM`
+   * @example
+   * const slice = Slice.fromString('one, two');
+   * using two = slice.subslice(5);
+   * slice.release();
+   * console.log(two.text()); // two
    */
   subslice(start?: number, end?: number): Slice {
     const reference = this.#live();
@@ -418,6 +495,10 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    *
    * @param type a koffi type or its name
    * @param length elements; default: all that fit
+   * @example
+   * const Point = koffi.struct({ x: 'int', y: 'int' });
+   * using slice = Slice.alloc(10 * koffi.sizeof(Point));
+   * for (const [i] of [...slice.structs(Point)].entries()) slice.structs(Point).set(i, { x: i });
    */
   structs<T = unknown>(type: TypeSpec, byteOffset?: number, length?: number): StructArray<T> {
     this.#live();
@@ -447,7 +528,11 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    *
    * @returns what the promise resolves to; rejects with what it rejects with, or `use` throws
    * @example
-   * await slice.lend((bytes) => file.write(bytes));
+   * const file = await open('package.json');
+   * using slice = Slice.alloc(64);
+   * await slice.lend((bytes) => file.read(bytes));
+   * await file.close();
+   * console.log(slice.text(0, 1)); // {
    */
   lend<T>(use: (bytes: Uint8Array<ArrayBuffer>) => PromiseLike<T> | T): Promise<T> {
     const reference = this.#live();
@@ -459,9 +544,14 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   /**
    * Writes the bytes to a Node stream, which is not ended. Copies nothing. The slice may be released in the meantime.
    * With a socket, a file or an HTTP/1 response the memory is free again as soon as this resolves; other streams may pass
-   * the chunk on, so there it goes after its collection.
+   * the chunk on, so their memory is freed after the chunk has been collected.
    *
    * @returns a promise that resolves when the stream has done with the bytes, and rejects if it fails or is destroyed
+   * @example
+   * const stream = new PassThrough();
+   * using slice = Slice.fromString('text');
+   * await slice.writeTo(stream);
+   * console.log(stream.read()?.toString('utf8', 0, 4)); // text
    */
   writeTo(writable: Writable): Promise<void> {
     this.#live();
@@ -470,11 +560,16 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
 
   /**
    * Changes the size with C's `realloc`: the bytes are kept as far as they fit, new ones are zero, and the address may
-   * change. Every view dies. While Node may be using a view, or a Buffer of {@link toBuffer} lives,
-   * the bytes are copied to a new block instead.
+   * change. Every view is detached. While Node may be using a view, or a Buffer of {@link toBuffer} lives, the bytes are
+   * copied to a new block instead.
    *
    * @throws {CSliceError} `ERR_CSLICE_STATE` for memory that `alloc` did not make, a part of it, or while others hold or
-   *   lend it, `ERR_CSLICE_TYPE` for a borrowed or rented slice, `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; the bytes are as they were then, and the views may be dead
+   *   lend it, `ERR_CSLICE_TYPE` for a borrowed or rented slice, `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; then the bytes
+   *   are unchanged, and the views may be detached
+   * @example
+   * using slice = Slice.fromBytes(Uint8Array.of(1, 2));
+   * slice.resize(4);
+   * console.log(slice.bytes); // Uint8Array(4) [ 1, 2, 0, 0 ]
    */
   resize(byteLength: number): void {
     this.#live();
@@ -484,22 +579,30 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Holds the block while C works on it in the background: a `release()` in the meantime still kills the views at
-   * once, and the memory goes when the last lease ends. Copies nothing; one call into C.
+   * Holds the block while C works on it in the background: a `release()` in the meantime still detaches the views
+   * at once, and the memory is freed when the last lease ends. Copies nothing; one call into C.
    *
    * @throws {CSliceError} `ERR_CSLICE_NOMEM`
    * @example
-   * using lease = slice.lease();
-   * startInBackground(lease.address);
+   * const slice = Slice.alloc(64);
+   * const lease = slice.lease(); // C works with lease.address in the background
+   * slice.release(); // detaches the views
+   * lease.release(); // frees the memory
    */
   lease(): Lease {
     return leaseOf(this.#live());
   }
 
   /**
-   * Gives the memory back now (a borrowed one: lets it go), after every view has been detached. Does nothing the
-   * second time. A block below 1 KiB that had no views may stay with this thread for its next slice: see
-   * `configure({ reuseBytes })`. Memory that Node may be using goes when it is collected, and lent memory with the loan.
+   * Detaches every view and frees the memory now; borrowed memory is only forgotten. Does nothing the second time.
+   * Memory that Node may be using is freed when the old view has been collected, and lent memory after the loan. A block
+   * below 1 KiB that had no views may be kept for this thread's next slice: see `configure({ reuseBytes })`.
+   *
+   * @example
+   * const slice = Slice.alloc(64);
+   * const view = slice.bytes;
+   * slice.release();
+   * console.log(view.length, slice.released); // 0 true
    */
   release(): void {
     const reference = this.#reference;
@@ -528,6 +631,10 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * @returns the address
    * @throws {CSliceError} `ERR_CSLICE_TYPE` for a borrowed slice and for one that `keeps` something (see `func()`),
    *   `ERR_CSLICE_STATE` while others hold the block too
+   * @example
+   * const free = c.func('void free(void *memory)');
+   * const address = Slice.alloc(64).disown();
+   * free(address); // the memory is C's now
    */
   disown(): bigint {
     const reference = this.#live();
@@ -553,12 +660,10 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   }
 }
 
-/** For `console.log`. */
-function describe(slice: Slice): string {
+inspectAs(Slice, (slice) => {
   const { byteLength, released } = slice;
-  if (released) return `Slice { byteLength: ${byteLength}, released: true }`;
-  return `Slice { byteLength: ${byteLength}, address: 0x${slice.address.toString(16)}, released: false }`;
-}
+  return released ? { byteLength, released } : { byteLength, address: slice.address, released };
+});
 
 function rangeOf({ byteLength }: Reference, start: number | undefined, end: number | undefined): [number, number] {
   const from = checkIndex('start', start, 0, 0, byteLength);

@@ -2,10 +2,17 @@ import { createRequire } from 'node:module';
 import type { Readable, Writable } from 'node:stream';
 import { writeBytes } from './core/block.ts';
 import { bytesOf, checkIndex, longestView } from './core/check.ts';
+import { inspectAs } from './core/inspect.ts';
 import { readOptions } from './core/options.ts';
 import { CSliceError, show, typeError } from './errors.ts';
 import { isSlice, liveReference, Slice } from './slice.ts';
 
+/**
+ * How a writer starts.
+ *
+ * @example
+ * using writer = new SliceWriter({ byteLength: 1 << 20 });
+ */
 export interface SliceWriterOptions {
   /** Bytes to start with; the memory doubles from there. Default 64 KiB. */
   byteLength?: number;
@@ -24,8 +31,8 @@ const defaultCapacity = 64 * 1024;
  *
  * @example
  * const writer = new SliceWriter();
- * await pipeline(createReadStream(path), writer.writable());
- * using slice = writer.finish();
+ * await pipeline(createReadStream('package.json'), writer.writable());
+ * using slice = writer.finish(); // the file in C memory
  */
 export class SliceWriter implements Disposable {
   #slice: Slice | undefined;
@@ -43,7 +50,11 @@ export class SliceWriter implements Disposable {
     return this.#length;
   }
 
-  /** @throws {CSliceError} `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; what was written before is still there */
+  /**
+   * Appends a copy of the bytes.
+   *
+   * @throws {CSliceError} `ERR_CSLICE_NOMEM`, `ERR_CSLICE_LIMIT`; what was written before is still there
+   */
   write(chunk: ArrayBuffer | ArrayBufferView): void {
     this.#open();
     const bytes = bytesOf('chunk', chunk);
@@ -126,6 +137,8 @@ export class SliceWriter implements Disposable {
   }
 }
 
+inspectAs(SliceWriter, ({ byteLength }) => ({ byteLength }));
+
 /** Twice the size, so that writing n bytes moves some n in all; where there is no room for that, what is needed. */
 function grow(slice: Slice, capacity: number, byteLength: number): void {
   const doubled = Math.min(2 * capacity, longestView);
@@ -147,6 +160,12 @@ function attempt(action: () => void, done: (error?: Error | null) => void): void
   done();
 }
 
+/**
+ * How a slice is cut into chunks.
+ *
+ * @example
+ * const stream = readable(Slice.alloc(1 << 20), { chunkBytes: 1 << 16 });
+ */
 export interface ReadOptions {
   /** The size of the chunks. Default 64 KiB. */
   chunkBytes?: number;
@@ -158,6 +177,10 @@ export interface ReadOptions {
  * stream: `Readable.toWeb(readable(slice))`.
  *
  * @throws {CSliceError} `ERR_CSLICE_RELEASED`, `ERR_CSLICE_TYPE`, `ERR_CSLICE_RANGE`
+ * @example
+ * const slice = Slice.fromString('from C');
+ * for await (const chunk of readable(slice)) console.log(chunk.toString('utf8', 0, 6)); // from C
+ * const stream = Readable.toWeb(readable(Slice.alloc(1 << 20))); // the same for the web
  */
 export function readable(slice: Slice, options: ReadOptions = {}): Readable {
   const chunks = chunksOf(slice, options);

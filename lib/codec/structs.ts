@@ -5,11 +5,19 @@ import { type Codec, prepareValue } from './codec.ts';
 /**
  * C structs (or other values) one after the other in a slice, in place. Made by `slice.structs()`. Nothing is decoded
  * but what is asked for. Every use throws `ERR_CSLICE_RELEASED` once the slice is released.
+ *
+ * @example
+ * const Point = koffi.struct({ x: 'int', y: 'int' });
+ * using slice = Slice.alloc(1000 * koffi.sizeof(Point));
+ * const points = slice.structs<{ x: number; y: number }>(Point);
+ * points.set(1, { x: 3, y: 4 });
+ * console.log(points.length, points.get(1)); // 1000 { x: 3, y: 4 }
  */
 export class StructArray<T = unknown> implements Iterable<T> {
   readonly #codec: Codec;
   readonly #view: () => DataView;
   readonly #start: number;
+  /** How many elements there are. */
   readonly length: number;
 
   constructor(codec: Codec, view: () => DataView, start: number, length: number) {

@@ -9,18 +9,31 @@ import { currentJob } from './in-use.ts';
 import { readOptions } from './options.ts';
 import { statusError } from './status.ts';
 
-/** How a native destructor wants to be called: `f(ptr)`, `f(ptr, size)` or `f(context, ptr)`. */
+/**
+ * How a native destructor wants to be called: `f(ptr)`, `f(ptr, size)` or `f(context, ptr)`.
+ *
+ * @example
+ * const signature: cslice.Signature = 'ptr,size'; // int munmap(void *memory, size_t size)
+ * const munmap = destructor(c, 'munmap', { signature });
+ */
 export type Signature = 'ptr' | 'ptr,size' | 'ctx,ptr';
 
 export const signatures: Record<Signature, number> = { ptr: 0, 'ptr,size': 1, 'ctx,ptr': 2 };
 
+/**
+ * How a C function is called that gives memory back.
+ *
+ * @example
+ * const munmap = destructor(c, 'munmap', { signature: 'ptr,size' });
+ * const free = destructor(c, 'free', { threadSafe: true });
+ */
 export interface DestructorOptions {
   /** Default `'ptr'`. */
   signature?: Signature;
   /** The first argument of a `'ctx,ptr'` destructor. Default NULL. */
   context?: bigint;
   /**
-   * It may run in any thread, and in the midst of a garbage collection: it must not call JavaScript. Default false: it
+   * It may run in any thread, and during a garbage collection: it must not call JavaScript. Default false: it
    * runs in the thread that adopted the memory, from that thread's event loop or from a call into this package.
    */
   threadSafe?: boolean;
@@ -81,7 +94,16 @@ export function endingOf(destructor: NativeDestructor): (address: Integer) => vo
   return fields.end;
 }
 
-/** What gives adopted memory back: a C function, or a JavaScript one called with the address and the size. */
+/**
+ * What gives adopted memory back: a C function, or a JavaScript one called with the address and the size.
+ *
+ * @example
+ * const byC: cslice.Destructor = destructor(c, 'free');
+ * const byJavaScript: cslice.Destructor = (address, byteLength) => console.log(`${byteLength} bytes are free`);
+ * const memory = new Int32Array(2);
+ * using pinned = pin(memory);
+ * Slice.adopt(pinned.address, pinned.byteLength, byJavaScript).release(); // 8 bytes are free
+ */
 export type Destructor = NativeDestructor | ((address: bigint, byteLength: number) => void);
 
 /**
@@ -89,6 +111,11 @@ export type Destructor = NativeDestructor | ((address: bigint, byteLength: numbe
  * that holds a function. Whatever holds the function must stay loaded; where the loader knows it, this sees to that.
  *
  * @throws {CSliceError} `ERR_CSLICE_TYPE` or `ERR_CSLICE_RANGE` for a wrong argument
+ * @example
+ * const free = destructor(c, 'free');
+ * const munmap = destructor(c, 'munmap', { signature: 'ptr,size' });
+ * const strdup = c.func('void *strdup(const char *text)');
+ * using text = Slice.adopt(strdup('made by C'), 10, free);
  */
 export function destructor(address: bigint, options?: DestructorOptions): Destructor;
 /**

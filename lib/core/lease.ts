@@ -3,6 +3,7 @@ import type { Integer } from '../native/host.ts';
 import { refer } from './block.ts';
 import { runDestructors } from './destructor.ts';
 import { endLease, type Holds, startLease } from './holds.ts';
+import { inspectAs } from './inspect.ts';
 import type { Reference } from './reference.ts';
 
 /** What a lease ends by `release()`. */
@@ -22,8 +23,10 @@ let make: (end: LeaseEnd, address: Integer, byteLength: number, block: number) =
  * one of `pin()` lasts until its release.
  *
  * @example
- * using lease = slice.lease();
- * startInBackground(lease.address);
+ * const slice = Slice.alloc(64);
+ * const lease = slice.lease(); // C works with lease.address in the background
+ * slice.release(); // the views are detached now
+ * lease.release(); // the memory is free now
  */
 export class Lease implements Disposable {
   #end: LeaseEnd | undefined;
@@ -55,6 +58,7 @@ export class Lease implements Disposable {
     return BigInt(this.#address);
   }
 
+  /** Whether the lease has ended. */
   get released(): boolean {
     return this.#end === undefined;
   }
@@ -70,6 +74,11 @@ export class Lease implements Disposable {
     this.release();
   }
 }
+
+inspectAs(Lease, (lease) => {
+  const { byteLength, released } = lease;
+  return released ? { byteLength, released } : { byteLength, address: lease.address, released };
+});
 
 /** @param block the one that holds the memory; 0: none does */
 export function newLease(end: LeaseEnd, address: Integer, byteLength: number, block: number): Lease {

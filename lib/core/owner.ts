@@ -2,10 +2,7 @@
  * Objects of C libraries: what is known of each for as long as C has it. An object has no bytes for JavaScript, and it may
  * need other objects, which then outlive it.
  */
-import { types } from 'node:util';
-import { CSliceError } from '../errors.ts';
-import { host, type Integer } from '../native/host.ts';
-import { handlesTable } from '../native/symbols.ts';
+import type { Integer } from '../native/host.ts';
 import {
   type Destructor,
   endingOf,
@@ -17,6 +14,19 @@ import {
   putOff,
   runDestructors,
 } from './destructor.ts';
+import {
+  asDouble,
+  atAddress,
+  atContext,
+  atFunction,
+  atOrder,
+  atSignature,
+  type Entry,
+  giveEntryBack,
+  isBlock,
+  noEntry,
+  takeEntry,
+} from './end-table.ts';
 
 /** What ends by `release()`: a lease, a pin, a use of an object. */
 export interface Hold {
@@ -64,63 +74,8 @@ export function liveHandles(): Record<string, number> {
   return Object.fromEntries(live.map((kind) => [kind.name, kind.live]));
 }
 
-// Objects with a native destructor are written into tables of C's, which C reads when the thread has ended, since
-// JavaScript does not run when its thread is terminated; a call for each would double what it costs. See csrc/handles.c.
-
-/** The doubles of an entry, as indices. */
-const atAddress = 0;
-const atOrder = 1;
-const atFunction = 2;
-const atSignature = 3;
-const atContext = 4;
-const width = 5;
-
-/** In place of a signature: the address is that of a block that an object needs. */
-const isBlock = 3;
-
-const entriesInTable = 256;
-
-/** A place in a table. */
-interface Entry {
-  readonly cells: Float64Array;
-  readonly at: number;
-}
-
-/** For what is in no table. */
-const noEntry: Entry = { cells: new Float64Array(width), at: 0 };
-
-let table = noEntry.cells;
-let nextEntry = entriesInTable;
-const spareEntries: Entry[] = [];
-
 /** What is newer may need what is older, and ends first. */
 let order = 0;
-
-/** @throws {CSliceError} `ERR_CSLICE_NOMEM` */
-function openTable(): void {
-  const address = handlesTable(entriesInTable);
-  const byteLength = width * entriesInTable * Float64Array.BYTES_PER_ELEMENT;
-  const memory = address < 0 ? undefined : host.borrow(address, byteLength);
-  if (memory === undefined) throw new CSliceError('ERR_CSLICE_NOMEM', 'Memory is exhausted: a table of handles');
-  if (types.isArrayBuffer(memory)) table = new Float64Array(memory); // else only scopes and collections end handles
-  nextEntry = 0;
-}
-
-function takeEntry(): Entry {
-  const spare = spareEntries.pop();
-  if (spare !== undefined) return spare;
-  if (nextEntry === entriesInTable) openTable();
-  return table === noEntry.cells ? noEntry : { cells: table, at: width * nextEntry++ };
-}
-
-function giveEntryBack(entry: Entry): void {
-  if (entry !== noEntry) spareEntries.push(entry);
-}
-
-/** As C reads it. 0 for what is not exact: C passes that over. */
-function asDouble(integer: Integer): number {
-  return typeof integer === 'number' ? integer : 0;
-}
 
 /** Keeps memory for objects: at the end of the thread C holds the block until they have ended. */
 export class KeptMemory implements Hold {

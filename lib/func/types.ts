@@ -8,15 +8,37 @@ import type { Destructor } from '../core/destructor.ts';
 import type { Handle } from '../handle.ts';
 import type { Slice } from '../slice.ts';
 
-/** C memory, or JavaScript's that C may use during the call. */
+/**
+ * C memory, or JavaScript's that C may use during the call.
+ *
+ * @example
+ * const memset = func(c, 'void *memset(void *memory, int byte, size_t size)');
+ * const candidates: cslice.Memory[] = [Slice.alloc(8), new Uint8Array(8), new SharedArrayBuffer(8)];
+ * for (const memory of candidates) memset(memory, 1, 8);
+ */
 export type Memory = Slice | ArrayBuffer | SharedArrayBuffer | ArrayBufferView | bigint | null;
 
-/** A JavaScript object that stands for a C struct. No handle is one: those have a `lease`. */
+/**
+ * A JavaScript object that stands for a C struct. No handle is one: those have a `lease`.
+ *
+ * @example
+ * koffi.struct('div_operands', { numerator: 'int', denominator: 'int' });
+ * const operands: cslice.StructObject = { numerator: 7, denominator: 2 };
+ * const memcmp = func(c, 'int memcmp(const div_operands *a, const div_operands *b, size_t size)');
+ * console.log(memcmp(operands, operands, 8)); // 0
+ */
 export type StructObject =
   | { readonly [member: string]: unknown; readonly lease?: never }
   | (object & { readonly lease?: never });
 
-/** What may be given where a prototype has a `T *`. */
+/**
+ * What may be given where a prototype has a `T *`.
+ *
+ * @example
+ * const strnlen = func(c, 'size_t strnlen(const char *text, size_t most)');
+ * const text: cslice.Pointer<'char'> = Buffer.from('some text\0');
+ * console.log(strnlen(text, 100)); // 9
+ */
 export type Pointer<T extends string = string> =
   | Memory
   | (T extends 'void'
@@ -250,7 +272,13 @@ type Args<S extends string, O> = string extends S
     ? unknown[]
     : Arguments<Split<S>['list'], Taken<O>>;
 
-/** A C function. `Prototype` stands in the editor for the names of the parameters, which no type can make. */
+/**
+ * A C function. `Prototype` stands in the editor for the names of the parameters, which no type can make.
+ *
+ * @example
+ * const strlen = func(c, 'size_t strlen(const char *text)');
+ * console.log(strlen.name, strlen('text'), await strlen.async('text')); // strlen 4 4
+ */
 export interface CFunction<Prototype extends string, Ownership = undefined> {
   (...args: Args<Prototype, Ownership>): ResultOf<Prototype, Ownership>;
   /** The same off the event loop. What C works on is held until it is done. */
@@ -276,10 +304,25 @@ interface Handing<Raw> extends Failure<Raw> {
   readonly from?: string;
 }
 
-/** What gives back what C hands over: the name of a function of the same library, or a destructor. */
+/**
+ * What gives back what C hands over: the name of a function of the same library, or a destructor.
+ *
+ * @example
+ * const byName: cslice.Free = 'free'; // of the same library
+ * const byAddress: cslice.Free = destructor(c, 'free');
+ */
 export type Free = string | Destructor;
 
-/** In bytes: the name of a parameter, `parameter.member`, `'result'`, a number, or a function of the arguments. */
+/**
+ * In bytes: the name of a parameter, `parameter.member`, `'result'`, a number, or a function of the arguments.
+ *
+ * @example
+ * const strndup = func(c, 'char *strndup(const char *text, size_t n)', {
+ *   returns: 'bytes', free: 'free', size: (text, n) => Math.min(text.length, n) + 1, // or 'n', or 5
+ * });
+ * using copied = strndup('text', 2);
+ * console.log(copied.text()); // te
+ */
 export type Size = string | number | ((...args: any[]) => number);
 
 interface OwnedBytes<Raw> extends Handing<Raw> {
@@ -289,12 +332,12 @@ interface OwnedBytes<Raw> extends Handing<Raw> {
 }
 interface OwnedString<Raw> extends Handing<Raw> {
   readonly returns: 'string';
-  /** `null`: C keeps the string, and only the copy is ours. */
+  /** `null`: C keeps its string, and nothing is freed. */
   readonly free: Free | null;
 }
 interface OwnedHandle<Raw> extends Handing<Raw> {
   readonly returns: 'handle';
-  /** `null`: the object goes with what it keeps. */
+  /** `null`: nothing runs, and the object only releases what it keeps. */
   readonly free: Free | null;
 }
 interface OwnedBlock<Raw> extends Handing<Raw> {
@@ -303,7 +346,7 @@ interface OwnedBlock<Raw> extends Handing<Raw> {
 interface BorrowedView<Raw> extends Handing<Raw> {
   readonly returns: 'view';
   readonly size: Size;
-  /** Handles after whose next call or release the view dies. */
+  /** Handles whose next call, or release, ends the view. */
   readonly until?: readonly string[];
 }
 interface Plain<Raw> extends Failure<Raw> {
@@ -312,7 +355,24 @@ interface Plain<Raw> extends Failure<Raw> {
   readonly by?: string;
 }
 
-/** Who owns what a C function hands over. */
+/**
+ * Who owns what a C function hands over.
+ *
+ * - `returns`: `'bytes'`, `'string'`, `'handle'`, `'block'` or `'view'`, or nothing for a plain function
+ * - `from`: where the pointer is: an `_Out_` parameter, or `parameter.member`. Default: the result
+ * - `size`: see {@link Size}
+ * - `free`: see {@link Free}. `null`, for strings and handles: nothing is called
+ * - `failed`: tells a failed call by the result and the arguments. Default: an `int` that is not 0, and NULL
+ * - `message`: why it failed: a text, or a function of the result, the arguments and the address
+ * - `keeps`: parameters that live as long as the result
+ * - `by`: without `returns`, the parameter whose handle keeps them
+ * - `until`: for views, the handles whose next call or release ends the view
+ *
+ * @example
+ * const ownership = { returns: 'string', free: 'free' } satisfies cslice.Ownership;
+ * const realpath = func(c, 'char *realpath(const char *path, char *resolved)', ownership);
+ * console.log(realpath('/usr/..', null)); // /
+ */
 export type Ownership<Raw = any> =
   | OwnedBytes<Raw>
   | OwnedString<Raw>

@@ -1,10 +1,36 @@
 import { createRequire } from 'node:module';
 import type Koffi from 'koffi';
 
-/** koffi's types that it does not export by name. */
+/**
+ * A library: what `koffi.load` returns.
+ *
+ * @example
+ * const library = koffi.load(null); // a KoffiLibrary
+ * const getpid = func(library, 'int getpid(void)');
+ */
 export type KoffiLibrary = ReturnType<typeof Koffi.load>;
+
+/**
+ * A C function that koffi has declared: what `lib.func(…)` returns.
+ *
+ * @example
+ * const getpid = c.func('int getpid(void)'); // a KoffiFunction
+ * console.log((await callAsync(getpid)) === process.pid); // true
+ */
 export type KoffiFunction = ReturnType<KoffiLibrary['func']>;
+
+/**
+ * A C type: its name, or what `koffi.struct`, `koffi.array` and their like return.
+ *
+ * @example
+ * using slice = Slice.alloc(16);
+ * slice.write('int', 0, 7); // by its name
+ * const Pair = koffi.struct({ a: 'int', b: 'int' });
+ * console.log(slice.read(Pair)); // { a: 7, b: 0 }
+ */
 export type TypeSpec = Parameters<typeof Koffi.sizeof>[0];
+
+/** A C type as koffi describes it. */
 export type TypeObject = ReturnType<typeof Koffi.type>;
 
 let loaded: typeof Koffi | undefined;

@@ -121,7 +121,7 @@ describe('Slice.fromBlock', () => {
     expect(live()).to.equal(before);
   });
 
-  it('refuses NULL and what is no address', () => {
+  it('refuses NULL and what is not an address', () => {
     const before = stats();
     for (const block of [0n, -1n, 1n << 64n]) expectError(() => Slice.fromBlock(block), 'ERR_CSLICE_RANGE', /block/);
     for (const block of [undefined, null, 8, '8', {}, new Uint8Array(8)]) {

@@ -1,5 +1,4 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { quietLoader } from '../helpers/run.ts';
@@ -62,22 +61,7 @@ describe('the examples', function () {
     ]);
   });
 
-  it('docs/sharing.md: a worker works on the bytes of the main thread', () => {
-    const text = readFileSync(join(root, 'docs/sharing.md'), 'utf8');
-    const directory = mkdtempSync(join(root, 'build', 'snippet-')); // inside the package, which they import by name
-    try {
-      for (const [, code = '', name = ''] of text.matchAll(/```js\n(\/\/ (\w+\.js)\n.*?)```/gs)) {
-        writeFileSync(join(directory, name), code);
-      }
-      const main = [join(directory, 'main.js')];
-      expect(execFileSync(process.execPath, main, { cwd: root, encoding: 'utf8' })).to.equal('1 1\n');
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
-  });
-
   describe('the programs of the article', () => {
-    const directory = join(root, 'examples/article');
     const expected = {
       random: /^random: \d+ \d+ \d+\n$/,
       print: /^print: Hello from C\n$/,
@@ -96,17 +80,6 @@ describe('the examples', function () {
 
     it('random.ts draws the same numbers from the same seed', () => {
       expect(example('article/random.ts')).to.equal(example('article/random.ts'));
-    });
-
-    it('the README shows lines that stand in the programs', () => {
-      const sections = readFileSync(join(directory, 'README.md'), 'utf8').split(/^## /m).slice(1);
-      for (const section of sections) {
-        const [, file = ''] = /\]\((.+?\.ts)\)/.exec(section) ?? [];
-        const program = readFileSync(join(directory, file), 'utf8');
-        for (const [, code = ''] of section.matchAll(/```ts\n(.*?)```/gs)) {
-          for (const line of code.trimEnd().split('\n')) expect(program).to.include(line);
-        }
-      }
     });
   });
 });

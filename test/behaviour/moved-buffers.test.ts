@@ -297,7 +297,7 @@ describe('a buffer that somebody marked as untransferable', function () {
 
   const marked = (how: string): Marked => runForJson<Marked>('threads/untransferable.ts', { args: [how] });
 
-  it(`${canRefuse ? 'keeps its views and its memory at the release, with a warning' : 'dies with the release'}`, () => {
+  it(`${canRefuse ? 'keeps its views and its memory at the release, with a warning' : 'is detached at the release'}`, () => {
     const { warnings, liveBlocksAtEnd, ...ended } = marked('release');
     expect(ended).to.deep.equal({
       released: true,
@@ -308,7 +308,7 @@ describe('a buffer that somebody marked as untransferable', function () {
     expect([warnings, liveBlocksAtEnd]).to.deep.equal([canRefuse ? ['CSLICE_VIEW_LOCKED'] : [], 0]);
   });
 
-  it('takes no process with it that dropped it', () => {
+  it('does not crash a process that drops it', () => {
     expect(marked('drop')).to.deep.equal({ warnings: [], liveBlocksAtEnd: 0 });
   });
 
@@ -316,7 +316,7 @@ describe('a buffer that somebody marked as untransferable', function () {
     expect(marked('keep')).to.deep.equal({ warnings: [], liveBlocksAtEnd: 1 });
   });
 
-  it('takes no process with it where pin() marked a view of another package', () => {
+  it('does not crash a process in which pin() marked a view of another package', () => {
     expect(marked('pin')).to.deep.equal({ warnings: [], liveBlocksAtEnd: 0 });
   });
 });

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { flags, runtime } from './engine.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -25,13 +26,13 @@ export const quietLoader = { TSX_DISABLE_CACHE: '1' };
 /** The command line that runs a TypeScript program of test/programs in a process of its own. */
 export function command(program: string, args: string[] = []): string[] {
   const path = fileURLToPath(new URL(`../programs/${program}`, import.meta.url));
-  return [process.execPath, '--expose-gc', '--import', 'tsx', path, ...args];
+  return [process.execPath, ...flags[runtime], path, ...args];
 }
 
 /** Runs a program of test/programs, such as `collection/dropped.ts`, to its end. */
-export function run(program: string, { args = [], flags = [], env = {}, stdout }: RunOptions = {}): Outcome {
+export function run(program: string, { args = [], flags: more = [], env = {}, stdout }: RunOptions = {}): Outcome {
   const [file, ...rest] = command(program, args) as [string, ...string[]];
-  const result = spawnSync(file, [...flags, ...rest], {
+  const result = spawnSync(file, [...more, ...rest], {
     cwd: root,
     env: { ...process.env, ...quietLoader, ...env },
     stdio: ['ignore', stdout ?? 'pipe', 'pipe'],

@@ -11,7 +11,7 @@ const seed = Number(process.env.CSLICE_SEED ?? Date.now() % 2 ** 32);
 describe(`a race with a release (CSLICE_SEED=${seed})`, function () {
   this.timeout(120_000);
 
-  it('is lost by no C function that works in the background: it sees its bytes until it returns', async () => {
+  it('never frees the memory of a C function in the background: it sees its bytes until it returns', async () => {
     const library = openThreads(compileThreads());
     await settle(stats);
     const [before, stat] = [library.counts(), stats()];
@@ -24,7 +24,7 @@ describe(`a race with a release (CSLICE_SEED=${seed})`, function () {
     expect(stats().liveBlocks).to.equal(stat.liveBlocks);
   });
 
-  it('is lost by no thread that attached the block: it sees its bytes until it lets go', async () => {
+  it('never frees the memory of a thread that attached the block: it sees its bytes until it releases them', async () => {
     await settle(stats);
     const before = stats();
     const entry = new URL('../../lib/index.ts', import.meta.url).href;

@@ -107,7 +107,7 @@ describe('Arena', () => {
       expect(stats()).to.deep.equal(before);
     });
 
-    it('refuses an alignment that is no power of two, and options that are no object', () => {
+    it('refuses an alignment that is not a power of two, and options that are no object', () => {
       using arena = new Arena();
       for (const alignment of [0, -16, 3, 24, 0.5, Number.NaN, Infinity, 2 ** 31, 2 ** 40]) {
         expectError(() => arena.alloc(8, { alignment }), 'ERR_CSLICE_RANGE', /alignment/);
@@ -156,7 +156,7 @@ describe('Arena', () => {
       expect(arena.array<Float64Array>(foreign, 3).length).to.equal(3);
     });
 
-    it('refuses a length of which the bytes cannot be counted, and what is no array class', () => {
+    it('refuses a length of which the bytes cannot be counted, and what is not an array class', () => {
       using arena = new Arena();
       const before = stats();
       for (const length of [-1, 0.5, Number.NaN, 2 ** 53, 2 ** 50, Number.MAX_SAFE_INTEGER]) {
@@ -190,7 +190,7 @@ describe('Arena', () => {
       expect(isZero(before) && isZero(after)).to.equal(true);
     });
 
-    it('refuses a text with a NUL, and what is no string', () => {
+    it('refuses a text with a NUL, and what is not a string', () => {
       using arena = new Arena();
       expectError(() => arena.string('a\0b'), 'ERR_CSLICE_RANGE', /NUL.* 1$/);
       for (const text of [undefined, null, 5, {}, Buffer.from('x'), new String('x')]) {
@@ -455,7 +455,7 @@ describe('Arena', () => {
   });
 
   describe('dropped', () => {
-    it('is collected when neither it nor a view of it is in reach', async () => {
+    it('is collected when neither it nor a view of it is reachable', async () => {
       await settle(stats);
       const before = stats();
       (() => {
@@ -466,7 +466,7 @@ describe('Arena', () => {
       await collectUntil(() => stats().liveBlocks === before.liveBlocks, 'the arena has been collected');
     });
 
-    it('keeps the blocks of which a view is in reach, and gives up the others', async () => {
+    it('keeps the blocks of which a view is reachable, and gives up the others', async () => {
       await settle(stats);
       const before = stats();
       const view = (() => {
@@ -481,7 +481,7 @@ describe('Arena', () => {
       expect(view.every((byte) => byte === 9)).to.equal(true);
     });
 
-    it('is kept by being in reach itself, although no view is', async () => {
+    it('is kept while it is reachable, although no view is', async () => {
       await settle(stats);
       const before = stats();
       const arena = new Arena();

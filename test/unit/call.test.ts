@@ -142,7 +142,7 @@ describe('callAsync', function () {
       expect([ended.length, library.counts().finished - finished]).to.deep.equal([1, 1]);
     });
 
-    it('a slice that is dropped during the call, and then lets it go', async () => {
+    it('a slice that is dropped during the call, and no longer afterwards', async () => {
       const before = library.counts();
       const call = (() => callAsync(library.fillLater, library.adopt(4096), 4096, 5, untilGateOpens))();
       await collectManyTimes();
@@ -309,7 +309,7 @@ describe('callAsync', function () {
       await expectFailure((slice, buffer) => callAsync(labs, wrong([slice, buffer])), 'ERR_CSLICE_TYPE');
     });
 
-    it('for what is no koffi function', async () => {
+    it('for what is not a koffi function', async () => {
       const functions = [undefined, null, 1, 'memset', {}, [], () => {}, Math.abs, class {}, { async() {} }];
       for (const fn of functions) {
         await expectFailure((slice) => callAsync(wrong(fn), slice), 'ERR_CSLICE_TYPE', /koffi function/);
@@ -405,7 +405,7 @@ describe('callAsync', function () {
   describe('where plain .async() of koffi corrupts memory', () => {
     const report = /AddressSanitizer: heap-use-after-free/;
 
-    it('that is a write to freed memory, in the eyes of AddressSanitizer, and by callAsync it is none', function () {
+    it('that is a write to freed memory, as AddressSanitizer finds, and by callAsync it is none', function () {
       const sanitized = underSanitizer();
       if (sanitized === undefined) return this.skip(); // no libasan beside this compiler; the tests below need none
       const args = (how: string) => ({ args: [how, compileThreads()], env: sanitized });

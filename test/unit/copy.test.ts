@@ -145,7 +145,7 @@ describe('copy', () => {
     }
   });
 
-  it('refuses what holds no bytes, naming the side', () => {
+  it('refuses what does not hold bytes, naming the side', () => {
     using slice = Slice.alloc(8);
     for (const value of [undefined, null, 5, 'text', {}, [1], 4096n]) {
       expectError(() => copy(wrong(value), slice), 'ERR_CSLICE_TYPE', /destination/);

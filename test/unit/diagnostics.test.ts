@@ -135,7 +135,7 @@ describe('configure', () => {
     Slice.alloc(1000).release();
   });
 
-  it('refuses settings that make no sense, and changes nothing then', () => {
+  it('refuses invalid settings, and changes nothing then', () => {
     for (const limitBytes of [-1, 0.5, Number.NaN, Infinity, 2 ** 53]) {
       expectError(() => configure({ limitBytes }), 'ERR_CSLICE_RANGE', /limitBytes/);
     }

@@ -112,7 +112,7 @@ describe('pin', () => {
     expect(countPins() - pinsBefore).to.equal(2);
   });
 
-  it('lets the source go after its release, even while the pin itself is in reach', async () => {
+  it('no longer keeps the source after its release, even while the pin itself is reachable', async () => {
     let collected = 0;
     const registry = new FinalizationRegistry<undefined>(() => collected++);
     const held = (() => {
@@ -308,7 +308,7 @@ describe('pin', () => {
   });
 
   describe('refuses', () => {
-    it('what is no buffer', () => {
+    it('what is not a buffer', () => {
       const values = [undefined, null, 1, 1n, 'text', {}, [], [1, 2], () => {}, Symbol('s'), new Map(), Slice.alloc(8)];
       const shams = [
         { buffer: new ArrayBuffer(8), byteOffset: 0, byteLength: 8 },

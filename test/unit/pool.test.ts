@@ -36,7 +36,7 @@ describe('Pool', () => {
       expect(stats()).to.deep.equal(before);
     });
 
-    it('refuses what is no number and options that are none', () => {
+    it('refuses what is not a number and options that are none', () => {
       for (const options of [undefined, null, 8, '8']) {
         expectError(() => new Pool(wrong(options)), 'ERR_CSLICE_TYPE', /options/);
       }
@@ -243,7 +243,7 @@ describe('Pool', () => {
       expect(pool.stats()).to.deep.equal({ hits: 0, misses: 4, idle: 0, blocks: 1 });
     });
 
-    it('that is dropped while a view of it is in reach keeps its bytes, and is never lent again', async () => {
+    it('that is dropped while a view of it is that is reachable keeps its bytes, and is never lent again', async () => {
       await settle(stats);
       const before = live();
       using pool = new Pool({ byteLength: 64, capacity: 1 });

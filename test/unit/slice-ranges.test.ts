@@ -72,7 +72,7 @@ describe('slice.subslice', () => {
     }
   });
 
-  it('has the whole block given back once, with its own address and size, however many there were', () => {
+  it('frees the whole block once, with its own address and size, however many there were', () => {
     const { slice, ended } = watched(64);
     const { address } = slice;
     const parts = Array.from({ length: 50 }, (_, i) => slice.subslice(i));
@@ -82,7 +82,7 @@ describe('slice.subslice', () => {
     expect(ended).to.deep.equal([[address, 64]]);
   });
 
-  it('is no further block, and costs no memory', () => {
+  it('is not a further block, and costs no memory', () => {
     using slice = Slice.alloc(megabyte);
     const before = stats();
     using part = slice.subslice(10);
@@ -90,7 +90,7 @@ describe('slice.subslice', () => {
     expect(stats()).to.deep.equal(before);
   });
 
-  it('that is dropped ends by collection, and one in reach keeps the block', async () => {
+  it('that is dropped ends by collection, and one that is reachable keeps the block', async () => {
     await settle(stats);
     const { slice, ended } = watched(32);
     (() => {
@@ -109,7 +109,7 @@ describe('slice.subslice', () => {
     expect(ended.length).to.equal(1);
   });
 
-  it('of a borrowed slice keeps its owner in reach, and frees nothing', async () => {
+  it('of a borrowed slice keeps its owner reachable, and frees nothing', async () => {
     const address = malloc(32);
     const { part, owner } = (() => {
       const owner = { name: 'owner' };
@@ -126,7 +126,7 @@ describe('slice.subslice', () => {
     free(address);
   });
 
-  it('refuses a range outside, one that ends before it starts, and what is no number', () => {
+  it('refuses a range outside, one that ends before it starts, and what is not a number', () => {
     using slice = Slice.alloc(8);
     for (const [start, end] of [[-1], [9], [0.5], [Number.NaN], [0, 9], [5, 4], [0, -1], [0, Infinity]]) {
       expectError(() => slice.subslice(start, end), 'ERR_CSLICE_RANGE', /start|end/);
@@ -192,7 +192,7 @@ describe('Slice.concat', () => {
     expect(again.byteLength).to.equal(6);
   });
 
-  it('refuses what is no array, and parts that are released, detached or no bytes, and leaves nothing', () => {
+  it('refuses what is not an array, and parts that are released, detached or not bytes, and leaves nothing', () => {
     const before = stats();
     const released = Slice.alloc(8);
     const { bytes } = released;
@@ -268,7 +268,7 @@ describe('slice.resize', () => {
     }
   });
 
-  it('is counted, and is no further block', () => {
+  it('is counted, and is not a further block', () => {
     const before = stats();
     const slice = Slice.alloc(1000);
     slice.resize(5000);
@@ -333,7 +333,7 @@ describe('slice.resize', () => {
     free(address);
   });
 
-  it('refuses a length that is out of range, no number at all, and a released slice', () => {
+  it('refuses a length that is out of range, not a number, and a released slice', () => {
     const slice = Slice.alloc(8);
     const { bytes } = slice;
     for (const length of [-1, 0.5, Number.NaN, Infinity, 2 ** 53]) {

@@ -94,13 +94,13 @@ describe('Slice', () => {
       expect(stats()).to.deep.equal(before);
     });
 
-    it('refuses a length that is no number, naming it', () => {
+    it('refuses a length that is not a number, naming it', () => {
       for (const length of noNumbers) expectError(() => Slice.alloc(wrong(length)), 'ERR_CSLICE_TYPE', /byteLength/);
       expectError(() => Slice.alloc(wrong('8')), 'ERR_CSLICE_TYPE', /"8"/);
       expectError(() => Slice.alloc(wrong(8n)), 'ERR_CSLICE_TYPE', /8n/);
     });
 
-    it('refuses an alignment that is no power of two, naming it', () => {
+    it('refuses an alignment that is not a power of two, naming it', () => {
       const before = stats();
       for (const alignment of [0, -1, -16, 3, 24, 100, 0.5, 1.5, Number.NaN, Infinity, 2 ** 53, 2 ** 60]) {
         expectError(() => Slice.alloc(8, { alignment }), 'ERR_CSLICE_RANGE', new RegExp(`alignment.*${alignment}`));
@@ -111,7 +111,7 @@ describe('Slice', () => {
       expect(stats()).to.deep.equal(before);
     });
 
-    it('refuses a zero option that is no boolean', () => {
+    it('refuses a zero option that is not a boolean', () => {
       for (const zero of [null, 0, 1, 'false']) {
         expectError(() => Slice.alloc(8, { zero: wrong(zero) }), 'ERR_CSLICE_TYPE', /zero/);
       }
@@ -168,7 +168,7 @@ describe('Slice', () => {
       expect(second.address).not.to.equal(first.address);
     });
 
-    it('makes an empty block of an empty source', () => {
+    it('makes an empty block for an empty source', () => {
       for (const source of [new Uint8Array(), new ArrayBuffer(0), new DataView(new ArrayBuffer(8), 8)]) {
         using slice = Slice.fromBytes(source);
         expect(slice.byteLength).to.equal(0);
@@ -187,7 +187,7 @@ describe('Slice', () => {
       }
     });
 
-    it('refuses whatever is no buffer', () => {
+    it('refuses whatever is not a buffer', () => {
       for (const source of [undefined, null, 5, 'text', [1, 2], {}, { byteLength: 4 }, () => 1]) {
         expectError(() => Slice.fromBytes(wrong(source)), 'ERR_CSLICE_TYPE', /source/);
       }
@@ -217,7 +217,7 @@ describe('Slice', () => {
       expect(slice.text()).to.equal('grüße, 世界 🌍');
     });
 
-    it('makes of an empty text a block of one NUL', () => {
+    it('makes a block of one NUL for an empty text', () => {
       using slice = Slice.fromString('');
       expect(slice.copy()).to.deep.equal(Uint8Array.of(0));
     });
@@ -235,7 +235,7 @@ describe('Slice', () => {
       expect(stats()).to.deep.equal(before);
     });
 
-    it('refuses what is no string', () => {
+    it('refuses what is not a string', () => {
       for (const text of [undefined, null, 5, {}, Buffer.from('x'), ['x'], new String('x')]) {
         expectError(() => Slice.fromString(wrong(text)), 'ERR_CSLICE_TYPE', /text/);
       }
@@ -328,7 +328,7 @@ describe('Slice', () => {
       expect(message).to.contain('no luck with this one');
     });
 
-    it('survives a destructor that throws no Error at all', () => {
+    it('survives a destructor that throws something else than an Error', () => {
       for (const thrown of [undefined, null, 'text', 5n, Symbol('s'), Object.create(null)]) {
         const before = stats();
         const slice = Slice.adopt(malloc(8), 8, (at) => {
@@ -374,7 +374,7 @@ describe('Slice', () => {
       expect(stats()).to.deep.equal(before);
     });
 
-    it('refuses what is no destructor, and leaves the memory with the caller', () => {
+    it('refuses what is not a destructor, and leaves the memory with the caller', () => {
       const before = stats();
       const address = malloc(8);
       for (const destructor of [undefined, null, 'free', 5n, {}, { adopt: () => 0 }]) {
@@ -408,7 +408,7 @@ describe('Slice', () => {
       expect(borrowed.bytes[4]).to.equal(6);
     });
 
-    it('keeps its owner alive for as long as the slice is in reach', async () => {
+    it('keeps its owner alive for as long as the slice is reachable', async () => {
       const make = () => {
         const { slice: owner, ended } = watched(32);
         return { slice: Slice.borrow(owner.address, 32, owner) as Slice | undefined, ended };
@@ -421,7 +421,7 @@ describe('Slice', () => {
       await collectUntil(() => held.ended.length === 1, 'the owner has been collected');
     });
 
-    it('keeps its owner alive for as long as a view of it is in reach', async () => {
+    it('keeps its owner alive for as long as a view of it is reachable', async () => {
       const make = () => {
         const { slice: owner, ended } = watched(32);
         owner.bytes.fill(3);
@@ -435,7 +435,7 @@ describe('Slice', () => {
       await collectUntil(() => held.ended.length === 1, 'the owner has been collected');
     });
 
-    it('lets its owner go at the release, although handle and view are still held', async () => {
+    it('no longer keeps its owner after the release, although handle and view are reachable', async () => {
       const make = () => {
         const { slice: owner, ended } = watched(32);
         const slice = Slice.borrow(owner.address, 32, owner);
@@ -613,7 +613,7 @@ describe('Slice', () => {
       }
     });
 
-    it('refuses a type that is no typed array class', () => {
+    it('refuses a type that is not a typed array class', () => {
       using slice = Slice.alloc(8);
       const types = [undefined, null, 'Uint8Array', 5, {}, Array, Object, ArrayBuffer, () => {}, new Uint8Array(1)];
       for (const type of [...types, Object.getPrototypeOf(Uint8Array)]) {
@@ -725,7 +725,7 @@ describe('Slice', () => {
       expect(empty.text()).to.equal('');
     });
 
-    it('replaces bytes that are no UTF-8', () => {
+    it('replaces bytes that are not UTF-8', () => {
       using slice = Slice.fromBytes(Uint8Array.of(0x61, 0xff, 0xc3, 0x62));
       expect(slice.text()).to.equal('a\ufffd\ufffdb');
     });
@@ -888,7 +888,7 @@ describe('Slice', () => {
       'released borrowed slice': () => Slice.borrow(4096n, 16),
     };
 
-    it('the table covers the contract', () => {
+    it('is listed below for every member of Slice', () => {
       const contract = ['address', 'buffer', 'bytes', 'view', 'toBuffer', 'copy', 'text', 'read', 'write', 'disown'];
       expect(names).to.include.members(contract);
     });
@@ -956,7 +956,7 @@ describe('Slice', () => {
       free(address);
     });
 
-    it('lets the destructor go, since it will never run', async () => {
+    it('no longer keeps the destructor, which will never run', async () => {
       const make = () => {
         const destructor = () => {};
         const slice = Slice.adopt(malloc(16), 16, destructor);

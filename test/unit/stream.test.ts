@@ -62,19 +62,19 @@ describe('SliceWriter', () => {
     expect([...slice.copy()]).to.deep.equal([...iota(16), ...iota(16), 4, 5, 1, 2, ...iota(16)]);
   });
 
-  it('makes an empty slice of nothing', () => {
+  it('makes an empty slice when nothing was written', () => {
     using slice = new SliceWriter().finish();
     expect(slice.byteLength).to.equal(0);
   });
 
-  it('moves its memory seldom: a million bytes one by one take few allocations', () => {
+  it('allocates seldom: a million bytes written one by one take few allocations', () => {
     const writer = new SliceWriter({ byteLength: 1 });
     for (let i = 0; i < 100_000; i++) writer.write(Uint8Array.of(i));
     using slice = writer.finish();
     expect(slice.bytes[99_999]).to.equal(99_999 & 255);
   });
 
-  it('refuses a start that is out of range, and chunks that are no bytes or detached', () => {
+  it('refuses a start that is out of range, and chunks that are detached or not bytes', () => {
     for (const byteLength of [0, -1, 0.5, Number.NaN, 2 ** 53]) {
       expectError(() => new SliceWriter({ byteLength }), 'ERR_CSLICE_RANGE', /byteLength/);
     }
@@ -290,7 +290,7 @@ for (const [name, read] of Object.entries(readers)) {
       expect(chunks[0]?.byteLength).to.equal(100);
     });
 
-    it('has the memory given back, once, when the last chunk has been collected', async () => {
+    it('frees the memory, once, when the last chunk has been collected', async () => {
       await settle(stats);
       const ended = await (async () => {
         const watch = watched(100);
@@ -302,7 +302,7 @@ for (const [name, read] of Object.entries(readers)) {
       expect(ended.length).to.equal(1);
     });
 
-    it('keeps the whole while one chunk of it is in reach', async () => {
+    it('keeps the whole while one chunk of it is reachable', async () => {
       await settle(stats);
       const { last, ended } = await (async () => {
         const watch = watched(100);
@@ -352,7 +352,7 @@ for (const [name, read] of Object.entries(readers)) {
       expect(bytes).to.deep.equal([...iota(100)]);
     });
 
-    it('refuses a released slice, what is no slice, and chunks of no bytes', () => {
+    it('refuses a released slice, what is not a slice, and chunks of no bytes', () => {
       const slice = Slice.alloc(8);
       for (const chunkBytes of [0, -1, 0.5, Number.NaN]) {
         expectError(() => read(slice, { chunkBytes }), 'ERR_CSLICE_RANGE', /chunkBytes/);
@@ -370,7 +370,7 @@ for (const [name, read] of Object.entries(readers)) {
 }
 
 describe('readable', () => {
-  it('goes to a file and through a further stream as it is', async () => {
+  it('can be piped to a file and through a further stream', async () => {
     const path = temporary('written.bin');
     const slice = Slice.fromBytes(Buffer.alloc(500_000, iota(253)));
     await pipeline(readable(slice), new PassThrough(), createWriteStream(path));

@@ -34,7 +34,7 @@ describe('readString', () => {
     expect(text).to.equal('copied');
   });
 
-  it('refuses a null, negative or too high address and whatever is no bigint', () => {
+  it('refuses a null, negative or too high address and whatever is not a bigint', () => {
     for (const address of [0n, -1n, 1n << 64n]) {
       expectError(() => readString(address), 'ERR_CSLICE_RANGE', new RegExp(`address.*${address}`));
     }

@@ -145,7 +145,7 @@ describe('libarchive', () => {
     expect(archive.pathOf(entry)).to.equal('one.txt');
   });
 
-  it('tells why bytes are no archive, and where one breaks off', () => {
+  it('says why bytes are not an archive, and where a truncated one ends', () => {
     expectError(() => reader(Buffer.from('this is no archive')), 'ERR_CSLICE_CALL', /Unrecognized archive format/);
     using packed = pack(files);
     const half = packed.copy(0, packed.byteLength - 40);

@@ -103,7 +103,7 @@ describe('SQLite', () => {
     expect(stats().liveHandles).to.deep.equal({ sqlite3: 1 });
   });
 
-  it('takes no database for a statement', async () => {
+  it('refuses a database where a statement is expected', async () => {
     using db = sqlite.open(':memory:');
     expectError(() => sqlite.step(wrong(db)), 'ERR_CSLICE_TYPE', /sqlite3_step: stmt .*a handle of sqlite3/);
     const rejection = await sqlite.step.async(wrong(db)).catch((error: unknown) => error);

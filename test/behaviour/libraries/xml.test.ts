@@ -88,7 +88,7 @@ describe('libxml2', () => {
     expect(dumped.text()).to.include('<item key="a">');
   });
 
-  it('tells of documents that are not well-formed, and of what is not there', () => {
+  it('reports documents that are not well-formed, and missing nodes', () => {
     for (const bad of ['', '<list>', 'no XML']) {
       expectError(() => read(bad), 'ERR_CSLICE_CALL', /xmlReadMemory failed: the document is not well-formed/);
     }

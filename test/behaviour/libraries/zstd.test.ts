@@ -102,7 +102,7 @@ describe('libzstd', () => {
     expect(stats().liveHandles).to.deep.equal({});
   });
 
-  it('tells what is wrong with bytes that are none of its own, and with too little room', async () => {
+  it('says what is wrong with bytes of another format, and with too little room', async () => {
     using context = zstd.newDecompressor();
     using garbage = Slice.fromString('this is not compressed at all');
     expectError(() => decompress(context, garbage), 'ERR_CSLICE_CALL', /Unknown frame descriptor/);
@@ -113,7 +113,7 @@ describe('libzstd', () => {
     expect((rejection as Error).message).to.match(/Destination buffer is too small/);
   });
 
-  it('does not take a decompressor for a compressor in the middle of a stream', () => {
+  it('refuses a decompressor where a compressor is expected, in the middle of a stream', () => {
     using context = zstd.newDecompressor();
     const wrongCall = () => zstd.compressPart(context as never, { dst: null }, { src: null }, END);
     expectError(wrongCall, 'ERR_CSLICE_TYPE', /ZSTD_compressStream2: context .*a handle of ZSTD_DCtx/);

@@ -77,7 +77,7 @@ describe('a realm of node:vm', () => {
     expect(ended.length).to.equal(1);
   });
 
-  it('keeps a block by a view of its own, and lets it go when the realm is gone', async () => {
+  it('keeps a block by a view of its own, which ends when the realm has been collected', async () => {
     const held = (() => {
       const { slice, ended } = watched(16);
       slice.bytes.fill(3);

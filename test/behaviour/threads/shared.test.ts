@@ -491,7 +491,7 @@ describe('memory that threads share', function () {
     expect(live()).to.equal(before);
   });
 
-  it('is refused there too when it is no SharedArrayBuffer', async () => {
+  it('is refused there too when it is not a SharedArrayBuffer', async () => {
     const [thread] = await ready();
     for (const buffer of [undefined, {}, new ArrayBuffer(8)]) {
       expect(await thread.ask('attach', { buffer })).to.equal('ERR_CSLICE_TYPE');
@@ -533,7 +533,7 @@ describe('memory that threads share', function () {
       await collectUntil(() => ended.every(({ length }) => length === 1), 'both destructors have run');
     });
 
-    it(`has its native destructor run after its thread has ended, and a JavaScript one counted as lost (${ending})`, async () => {
+    it(`runs its native destructor after its thread has ended, and a JavaScript one counted as lost (${ending})`, async () => {
       const [before, { lostDestructors }] = [live(), stats()];
       const thread = new Thread();
       await (async () => {

@@ -43,7 +43,7 @@ describe('a worker thread', function () {
     });
   }
 
-  it('that is terminated while C works on its blocks leaves C no freed memory, in the eyes of AddressSanitizer', function () {
+  it('that is terminated while C works on its blocks leaves C no freed memory, as AddressSanitizer finds', function () {
     const env = underSanitizer();
     if (env === undefined) return this.skip(); // no libasan beside this compiler; freedInUse above says it too
     const args = [compileThreads(), 'terminate call', 'terminate loop'];

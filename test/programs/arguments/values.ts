@@ -1,4 +1,4 @@
-/** Values that hardly any parameter takes, and which of them each kind of parameter takes all the same. */
+/** Values that most parameters must refuse, and the kinds of parameters with what each of them takes. */
 import { constants } from 'node:buffer';
 import { Slice } from '../../../lib/index.ts';
 
@@ -29,16 +29,17 @@ function bytesOfReleased(): Uint8Array {
   return bytes;
 }
 
-const hostile = {
+const throwing = {
   detachedView: 'a DataView of a detached buffer',
   forgedSlice: 'an object with the prototype of a slice',
   forgedView: 'an object with the prototype of a Uint8Array',
   bare: 'an object without a prototype',
 };
 
-/** Values that throw a TypeError of their own where a property of theirs is read. That one may reach the caller. */
-export const hostileValues: readonly string[] = [hostile.detachedView, hostile.forgedSlice, hostile.forgedView];
+/** Reading a property of these throws a TypeError of the engine's. A function may pass that on. */
+export const throwingValues: readonly string[] = [throwing.detachedView, throwing.forgedSlice, throwing.forgedView];
 
+/** By what they are, each made anew. */
 export const values: Readonly<Record<string, () => unknown>> = {
   undefined: () => undefined,
   null: () => null,
@@ -60,22 +61,23 @@ export const values: Readonly<Record<string, () => unknown>> = {
   'a symbol': () => Symbol('8'),
   'an object': () => ({}),
   'an object with a value': () => ({ valueOf: () => 8, toString: () => '8' }),
-  [hostile.bare]: () => Object.create(null),
+  [throwing.bare]: () => Object.create(null),
   'an array': () => [],
   'an array of wrong things': () => [null, 5, {}],
   'a function': () => () => {},
   'a date': () => new Date(0),
   'a detached buffer': detached,
   'a view of a detached buffer': () => detachedView((buffer) => new Uint8Array(buffer)),
-  [hostile.detachedView]: () => detachedView((buffer) => new DataView(buffer)),
+  [throwing.detachedView]: () => detachedView((buffer) => new DataView(buffer)),
   'a released slice': released,
   'the bytes of a released slice': bytesOfReleased,
-  [hostile.forgedSlice]: () => Object.create(Slice.prototype),
-  [hostile.forgedView]: () => Object.create(Uint8Array.prototype),
+  [throwing.forgedSlice]: () => Object.create(Slice.prototype),
+  [throwing.forgedView]: () => Object.create(Uint8Array.prototype),
 };
 
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
 
+/** What a parameter is for. */
 export type Kind =
   | 'length'
   | 'index'
@@ -87,10 +89,8 @@ export type Kind =
   | 'options'
   | 'settings'
   | 'members'
-  | 'optionalMembers'
   | 'sized'
   | 'number'
-  | 'size'
   | 'owner'
   | 'destructor'
   | 'destructorOrNull'
@@ -100,7 +100,6 @@ export type Kind =
   | 'class'
   | 'type'
   | 'int'
-  | 'struct'
   | 'library'
   | 'symbol'
   | 'function'
@@ -117,8 +116,8 @@ function propertyOf(value: unknown, key: string): unknown {
   }
 }
 
-/** Whether a parameter of this kind may take the value. Whatever it does not take must throw a CSliceError. */
-export const kinds: Readonly<Record<Kind, (value: unknown) => boolean>> = {
+/** Whether a parameter of this kind takes the value. For every other value the function must throw a CSliceError. */
+export const takes: Readonly<Record<Kind, (value: unknown) => boolean>> = {
   length: () => false,
   index: (value) => value === undefined,
   limit: (value) => value === undefined || (Number.isSafeInteger(value) && (value as number) >= 0),
@@ -129,10 +128,8 @@ export const kinds: Readonly<Record<Kind, (value: unknown) => boolean>> = {
   options: (value) => value === undefined || isObject(value),
   settings: isObject,
   members: () => false,
-  optionalMembers: (value) => value === undefined,
   sized: (value) => typeof propertyOf(value, 'byteLength') === 'number',
   number: (value) => typeof value === 'number' || typeof value === 'bigint',
-  size: (value) => typeof value === 'function',
   owner: (value) => value === undefined || isObject(value) || typeof value === 'function',
   destructor: (value) => typeof value === 'function',
   destructorOrNull: (value) => value === null || typeof value === 'function',
@@ -142,7 +139,6 @@ export const kinds: Readonly<Record<Kind, (value: unknown) => boolean>> = {
   class: () => false,
   type: () => false,
   int: (value) => Number.isInteger(value) && Math.abs(value as number) < 2 ** 31,
-  struct: isObject,
   library: () => false,
   symbol: () => false,
   function: () => false,

@@ -161,7 +161,7 @@ describe('the codec of read and write', () => {
       }
     });
 
-    it('writes booleans as koffi does, and takes nothing else for one', () => {
+    it('writes booleans as koffi does, and refuses everything else', () => {
       for (const value of [true, false]) expectWrittenAsKoffi('bool', value);
       for (const value of [undefined, null, 0, 1, 'true']) expectRefused('bool', value, 'ERR_CSLICE_TYPE');
     });
@@ -212,7 +212,7 @@ describe('the codec of read and write', () => {
       });
     });
 
-    it('keeps the bytes of members that the value lacks, and ignores what is no member', () => {
+    it('keeps the bytes of members that the value lacks, and ignores what is not a member', () => {
       using slice = Slice.alloc(koffi.sizeof(point));
       slice.write(point, 0, { x: 1, y: 2, name: 'abc' });
       slice.write(point, 0, { y: 3, z: 4, name: undefined });
@@ -221,7 +221,7 @@ describe('the codec of read and write', () => {
       expect(slice.read(point)).to.deep.equal({ x: 1, y: 3, name: 'abc' });
     });
 
-    it('refuses what is no object, and a member that does not fit', () => {
+    it('refuses what is not an object, and a member that does not fit', () => {
       for (const value of [undefined, null, 5, 'text', true]) expectRefused(point, value, 'ERR_CSLICE_TYPE');
       expectRefused(point, { x: 128 }, 'ERR_CSLICE_RANGE', /128/);
       expectRefused(nested, { two: [{ x: '1' }] }, 'ERR_CSLICE_TYPE');
@@ -291,7 +291,7 @@ describe('the codec of read and write', () => {
       expect(slice.read('int[3]')).to.deep.equal(Int32Array.of(9, 2, 3));
     });
 
-    it('refuses more elements than there are, an element that does not fit, and what is no array', () => {
+    it('refuses more elements than there are, an element that does not fit, and what is not an array', () => {
       expectRefused('int[3]', [1, 2, 3, 4], 'ERR_CSLICE_RANGE', /3 elements, got 4/);
       expectRefused('int[3]', [2 ** 31], 'ERR_CSLICE_RANGE');
       expectRefused('int[3]', ['1'], 'ERR_CSLICE_TYPE');
@@ -334,7 +334,7 @@ describe('the codec of read and write', () => {
       }
     });
 
-    it('reads 32-bit characters that are none as U+FFFD, as koffi does', () => {
+    it('reads 32-bit values that are not characters as U+FFFD, as koffi does', () => {
       using slice = Slice.alloc(8);
       for (const unit of [0x110000, 0xffffffff, 0x80000000]) {
         slice.view(Uint32Array).set([0x61, unit]);
@@ -426,7 +426,7 @@ describe('the codec of read and write', () => {
       expectWrittenAsKoffi(number, { bytes: [1, 2, 3] });
     });
 
-    it('refuses none, several, and an unknown member', () => {
+    it('refuses a value without a member, with several, and with an unknown one', () => {
       expectRefused(number, {}, 'ERR_CSLICE_TYPE', /one member, got 0/);
       expectRefused(number, { i: 1, f: 2 }, 'ERR_CSLICE_TYPE', /one member, got 2/);
       for (const value of [undefined, null, 5]) expectRefused(number, value, 'ERR_CSLICE_TYPE');

@@ -105,7 +105,7 @@ describe('slice.structs', () => {
     expect(slice.structs('void *', 0, 1).get(0)).to.equal(null);
   });
 
-  it('refuses an index outside or that is no number', () => {
+  it('refuses an index outside or that is not a number', () => {
     using slice = Slice.alloc(3 * size);
     const structs = slice.structs<Point>(point);
     for (const index of [-1, 3, 0.5, Number.NaN, Infinity, 2 ** 53]) {

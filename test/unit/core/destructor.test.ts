@@ -101,7 +101,7 @@ describe('destructor', () => {
       }
     });
 
-    it('refuses what is no library', () => {
+    it('refuses what is not a library', () => {
       for (const library of [undefined, null, 5, 'libc.so.6', {}]) {
         expectError(() => destructor(wrong(library), 'free'), 'ERR_CSLICE_TYPE', /lib must/);
       }
@@ -117,7 +117,7 @@ describe('destructor', () => {
       }
     });
 
-    it('refuses a context that is no address, or that the signature has no place for', () => {
+    it('refuses a context that is not an address, or that the signature has no place for', () => {
       const make = (context: unknown) =>
         destructor(fixture(), 'fixture_free_in', { signature: 'ctx,ptr', context: wrong(context) });
       for (const context of [-1n, 1n << 64n]) expectError(() => make(context), 'ERR_CSLICE_RANGE', /context/);

@@ -218,7 +218,7 @@ describe('released blocks below 1 KiB', () => {
     expect(bytesKept()).to.equal(0);
   });
 
-  it('refuse a reuseBytes that makes no sense', () => {
+  it('refuse an invalid reuseBytes', () => {
     for (const reuseBytes of [-1, 0.5, Number.NaN, Infinity]) {
       expectError(() => configure({ reuseBytes }), 'ERR_CSLICE_RANGE', /reuseBytes/);
     }

@@ -122,7 +122,7 @@ describe('slice.lend', () => {
     expect(again.address).to.equal(address);
   });
 
-  it('throws at once for a released slice and for what is no function', () => {
+  it('throws at once for a released slice and for what is not a function', () => {
     const slice = Slice.alloc(8);
     expectError(() => slice.lend(wrong(5)), 'ERR_CSLICE_TYPE', /use/);
     slice.release();

@@ -150,7 +150,7 @@ describe('a lease', () => {
     expect(ended.length).to.equal(1);
   });
 
-  it('in reach keeps the block of a forgotten slice', async () => {
+  it('that is reachable keeps the block of a forgotten slice', async () => {
     const held = (() => {
       const { slice, ended } = watched(8);
       slice.bytes.fill(5);
@@ -179,7 +179,7 @@ describe('a lease', () => {
     expect(held.ended).to.deep.equal([[held.address, 8]]);
   });
 
-  it('of a borrowed slice lets the owner go at its release, although the lease itself is still in reach', async () => {
+  it('of a borrowed slice no longer keeps the owner after its release, although the lease itself is reachable', async () => {
     const held = (() => {
       const { slice: owner, ended } = watched(8);
       const lease = Slice.borrow(owner.address, 8, owner).lease();

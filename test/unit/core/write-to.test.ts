@@ -84,7 +84,7 @@ describe('slice.writeTo', () => {
     await slice.writeTo(new Writable({ write: () => {} }));
   });
 
-  it('throws at once for what is no stream, and for a released slice', () => {
+  it('throws at once for what is not a stream, and for a released slice', () => {
     const slice = Slice.alloc(8);
     for (const value of [undefined, null, 5, {}, { write: () => {} }]) {
       expectError(() => slice.writeTo(wrong(value)), 'ERR_CSLICE_TYPE', /writable/);

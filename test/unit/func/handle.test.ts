@@ -177,7 +177,7 @@ describe('Handle', () => {
     expect(freed().length).to.equal(3000);
   });
 
-  it('refuses what is no handle, before it takes anything', () => {
+  it('refuses what is not a handle, before it takes anything', () => {
     const free = destructor(objects(), 'obj_free');
     const keep = adopt('k');
     for (const [args, code] of [
@@ -205,7 +205,7 @@ describe('Handle', () => {
   });
 
   for (const how of ['terminate', 'return']) {
-    it(`has its native destructor run when its thread ends (${how}), the newest first`, () => {
+    it(`runs its native destructor when its thread ends (${how}), the newest first`, () => {
       const { count, names } = runForJson<{ count: number; names: string }>('func/terminated.ts', {
         args: [objectsPath(), how],
       });

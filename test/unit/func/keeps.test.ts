@@ -93,7 +93,7 @@ describe('memory that keeps a handle', () => {
     expect(freed()).to.equal('c');
   });
 
-  it('lets all go when memory of C is exhausted', () => {
+  it('releases everything when C has no memory left', () => {
     const before = stats().liveBlocks;
     for (let n = 1; n < 10; n++) {
       const parent = open('p');

@@ -433,7 +433,7 @@ describe('a function that returns bytes', () => {
       }
     });
 
-    it('what is no library, and what is no prototype', () => {
+    it('what is not a library, and what is not a prototype', () => {
       for (const lib of [undefined, null, () => 0, 'own.so', {}, Math]) {
         expectError(() => declare(wrong(lib), readPrototype), 'ERR_CSLICE_TYPE', /lib/);
       }
@@ -455,7 +455,7 @@ describe('a function that returns bytes', () => {
       expectError(() => declare(ownedLibrary(), 'own_unknown own_read()'), 'ERR_CSLICE_TYPE', /own_unknown/);
     });
 
-    it('what is no declaration, and names the keys that one has', () => {
+    it('what is not a declaration, and names the keys of one', () => {
       for (const ownership of [null, 5, 'result', [1], () => {}]) {
         expectError(() => declare(ownedLibrary(), readPrototype, wrong(ownership)), 'ERR_CSLICE_TYPE', /ownership/);
       }
@@ -505,7 +505,7 @@ describe('a function that returns bytes', () => {
       expectError(() => readAll({ keeps: ['size'] }), 'ERR_CSLICE_TYPE', /keeps/);
     });
 
-    it('nothing later for what a getter of the declaration says later: each is read once', () => {
+    it('no property of the declaration is read twice: what its getter returns later has no effect', () => {
       let reads = 0;
       const ownership = {
         returns: 'bytes',

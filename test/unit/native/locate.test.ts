@@ -42,7 +42,7 @@ describe('the search for the C library', () => {
     expectFailure(importWith(path), /was not found/, [path]);
   });
 
-  it('says the same of a file that is no library, with the reason', () => {
+  it('says the same of a file that is not a library, with the reason', () => {
     const path = temporary('text.so');
     writeFileSync(path, 'This is not a shared library.\n');
     expectFailure(importWith(path), /cannot be loaded \(.+\)/, [path]);

@@ -1,10 +1,10 @@
-/** Everything public, found in the exports of the package, so that nothing new goes untried. */
+/** Lists the public functions, classes and methods from the exports of the package, so that none is forgotten. */
 import * as cslice from '../../../lib/index.ts';
 
-/** What a caller gets hold of without a class that is exported. */
+/** By the name of the class, exported or not, a function that makes an object of it. */
 export type Instances = Readonly<Record<string, () => object>>;
 
-const methodsOfAll = new Set(['constructor', 'length', 'name', 'prototype']);
+const inEveryClass = new Set(['constructor', 'length', 'name', 'prototype']);
 
 function isClass(value: unknown): value is { prototype: object } {
   return typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value));
@@ -19,13 +19,13 @@ function nameOf(key: string | symbol): string {
 
 function membersOf(object: object): string[] {
   return Reflect.ownKeys(object)
-    .filter((key) => typeof key === 'symbol' || !methodsOfAll.has(key))
+    .filter((key) => typeof key === 'symbol' || !inEveryClass.has(key))
     .filter((key) => key !== Symbol.toStringTag)
     .map(nameOf);
 }
 
 /** `name`, `Class`, `Class.method`, `Class#method` and `object.method` for each of them. */
-export function surfaceOf(instances: Instances): string[] {
+export function publicNames(instances: Instances): string[] {
   const names: string[] = [];
   for (const [name, value] of Object.entries(cslice as Record<string, unknown>)) {
     if (!isClass(value) && typeof value === 'function') names.push(name);
@@ -46,24 +46,22 @@ export function exportedClasses(): string[] {
     .map(([name]) => name);
 }
 
-export type Member = (...args: unknown[]) => unknown;
+/** Calls a public function with `this` and arguments. A getter is called too. */
+export type PublicFunction = (self: unknown, args: readonly unknown[]) => unknown;
 
-/** A member as a function of `this` and the arguments. Getters are called, fields are read. */
-export function memberOf(
-  name: string,
-  instances: Instances,
-): { of: object | undefined; call: (self: unknown, args: unknown[]) => unknown } {
+/** The function of a name that `publicNames` has listed. */
+export function functionOf(name: string, instances: Instances): PublicFunction {
   const exported = cslice as unknown as Record<string, unknown>;
   if (name.startsWith('new ')) {
     const Class = exported[name.slice(4)] as new (...args: unknown[]) => object;
-    return { of: undefined, call: (_, args) => new Class(...args) };
+    return (_, args) => new Class(...args);
   }
   const [, owner = '', member] = /^(\w+)[.#]?(.+)?$/.exec(name) ?? [];
-  if (member === undefined) return { of: undefined, call: (_, args) => (exported[owner] as Member)(...args) };
+  type Function = (...args: unknown[]) => unknown;
+  if (member === undefined) return (_, args) => (exported[owner] as Function)(...args);
   const holder = name.includes('#') ? Object.getPrototypeOf(instances[owner]?.()) : (exported[owner] as object);
   const key = Reflect.ownKeys(holder).find((candidate) => nameOf(candidate) === member);
   if (key === undefined) throw new Error(`there is no ${name}`);
-  const descriptor = Object.getOwnPropertyDescriptor(holder, key) as PropertyDescriptor;
-  const method = (descriptor.get ?? descriptor.value) as Member;
-  return { of: holder, call: (self, args) => Reflect.apply(method, self, args) };
+  const { get, value } = Object.getOwnPropertyDescriptor(holder, key) as PropertyDescriptor;
+  return (self, args) => Reflect.apply((get ?? value) as Function, self, args);
 }

@@ -1,50 +1,22 @@
-// Proves that threads may end at any moment and race for a block: nothing crashes, nothing is lost, nobody sees freed memory.
+// Threads may end at any moment and race for a block: nothing crashes, nothing is lost, nobody sees freed memory.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
-import { stats } from '../lib/index.ts';
-import { type Raced, raceCalls, raceThreads } from '../test/helpers/race.ts';
-import { type Random, seeded } from '../test/helpers/random.ts';
-import { openThreads } from '../test/helpers/threads.ts';
+import { stats } from '../../lib/index.ts';
+import { type Raced, raceCalls, raceThreads } from '../../test/helpers/race.ts';
+import { type Random, seeded } from '../../test/helpers/random.ts';
+import { openThreads } from '../../test/helpers/threads.ts';
+import type { Proof } from './shared/proof.ts';
+import { buildPackage, type Tally } from './shared/report.ts';
 
-setFlagsFromString('--expose-gc');
-
-const root = join(import.meta.dirname, '..');
-const { values } = parseArgs({
-  options: {
-    workers: { type: 'string', default: '1000' },
-    rounds: { type: 'string', default: '10000' },
-    seed: { type: 'string', default: String(Date.now() % 2 ** 32) },
-  },
-});
-
-function count(name: keyof typeof values): number {
-  const number = Number(values[name]);
-  if (Number.isSafeInteger(number) && number >= 0) return number;
-  console.error(`--${name} takes a whole number from 0 on, not ${values[name]}`);
-  process.exit(2);
-}
-
-const [workers, rounds, seed] = [count('workers'), count('rounds'), count('seed')];
+const root = join(import.meta.dirname, '../..');
 const entry = join(root, 'dist/index.js');
-if (!existsSync(entry)) {
-  console.error('Build the package first: npm run build');
-  process.exit(2);
-}
-
-let failures = 0;
-
-function report(name: string, passed: number, total: number, figures: string): void {
-  console.log(`${name}: ${passed} of ${total} passed, ${figures}`);
-  if (passed !== total) failures++;
-}
 
 async function startAndTerminate(random: Random): Promise<boolean> {
   const worker = new Worker(join(root, 'test/programs/threads/wild.mjs'), {
@@ -71,7 +43,7 @@ function accounted(): number {
   );
 }
 
-async function terminations(): Promise<void> {
+async function terminations(workers: number, seed: number): Promise<Tally> {
   const random = seeded(seed);
   let [started, survived] = [0, 0];
   const lane = async (): Promise<void> => {
@@ -85,24 +57,21 @@ async function terminations(): Promise<void> {
   const { liveBlocks, liveBytes, allocatedBlocks, releasedByThreadEnd, lostDestructors } = stats();
   const clean = liveBlocks === 0 && liveBytes === 0 && accounted() === allocatedBlocks && releasedByThreadEnd > 0;
   const ends = `${releasedByThreadEnd} of ${allocatedBlocks} blocks ended with their thread`;
-  report(
-    'terminated workers',
-    clean ? survived : 0,
-    workers,
-    `${liveBlocks} blocks and ${liveBytes} bytes left; ${ends}; ${lostDestructors} JavaScript destructors lost and counted`,
-  );
+  const left = `${liveBlocks} blocks and ${liveBytes} bytes left`;
+  const lost = `${lostDestructors} JavaScript destructors lost and counted`;
+  return { passed: clean ? survived : 0, total: workers, figures: `${left}; ${ends}; ${lost}` };
 }
 
-function reportRace(name: string, raced: Raced, freed: number | undefined): void {
+function tallyOf(raced: Raced, rounds: number, freed?: number): Tally {
   const { liveBlocks, liveBytes } = stats();
   const clean = raced.wrong === 0 && raced.errors.length === 0 && liveBlocks === 0 && liveBytes === 0;
   const complete = freed === undefined || freed === raced.rounds;
-  for (const error of new Set(raced.errors)) console.error(error);
   const left = `${liveBlocks} blocks and ${liveBytes} bytes left`;
   const figures = `${raced.uses} uses, ${raced.wrong} of them saw other bytes than the block's, ${left}`;
-  report(name, clean && complete ? raced.rounds : 0, rounds, figures);
+  return { passed: clean && complete ? raced.rounds : 0, total: rounds, figures, lines: [...new Set(raced.errors)] };
 }
 
+setFlagsFromString('--expose-gc');
 const collect: () => void = runInNewContext('gc');
 
 /** The blocks that were dropped end by collection. */
@@ -113,27 +82,45 @@ async function collectDropped(): Promise<void> {
   }
 }
 
-async function races(): Promise<void> {
+/** Releases in this thread while C works on the block in the background. */
+async function calls(rounds: number, seed: number): Promise<Tally> {
   const directory = mkdtempSync(join(tmpdir(), 'cslice-prove-'));
   try {
     const path = join(directory, 'threads.so');
     const source = join(root, 'test/fixtures/threads.c');
     execFileSync('cc', ['-O1', '-shared', '-fPIC', '-pthread', '-o', path, source]);
     const library = openThreads(path);
-    const called = await raceCalls(library, rounds, seeded(seed + 1));
+    const raced = await raceCalls(library, rounds, seeded(seed));
     await collectDropped();
     const { freed, freedInUse } = library.counts();
-    called.wrong += freedInUse;
-    reportRace('releases raced with C in the background', called, freed);
-    const shared = await raceThreads(pathToFileURL(entry).href, 3, rounds, seeded(seed + 2));
-    await collectDropped();
-    reportRace('releases raced with other threads', shared, undefined);
+    raced.wrong += freedInUse;
+    return tallyOf(raced, rounds, freed);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-console.log(`seed ${seed} (--seed ${seed} for the same numbers)`);
-await terminations();
-await races();
-process.exitCode = failures === 0 ? 0 : 1;
+/** Releases in several threads that share blocks. */
+async function users(rounds: number, seed: number): Promise<Tally> {
+  const raced = await raceThreads(pathToFileURL(entry).href, 3, rounds, seeded(seed));
+  await collectDropped();
+  return tallyOf(raced, rounds);
+}
+
+export const proof: Proof = {
+  about: 'threads end at any moment and race for a block: no crash, nothing lost, nobody sees freed memory',
+  options: {
+    workers: { type: 'string', default: '1000' },
+    rounds: { type: 'string', default: '10000' },
+    seed: { type: 'string' },
+  },
+  async prove(report, args) {
+    const [workers, rounds] = [args.count('workers') ?? 1000, args.count('rounds') ?? 10_000];
+    const seed = args.count('seed') ?? Date.now() % 2 ** 32;
+    await buildPackage();
+    console.log(`seed ${seed} (--seed ${seed} for the same numbers)`);
+    await report.proof('threads: terminated workers', () => terminations(workers, seed));
+    await report.proof('threads: releases raced with C in the background', () => calls(rounds, seed + 1));
+    await report.proof('threads: releases raced with other threads', () => users(rounds, seed + 2));
+  },
+};

@@ -1,10 +1,12 @@
-// Checks the type tests against the published declarations with TypeScript 5.4 and the repository's own, for both ways
+// The type tests against the published declarations with TypeScript 5.4 and the repository's own, for both ways
 // of resolving modules, and measures a file of 500 declarations beside the same file with plain koffi.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Proof } from './shared/proof.ts';
+import { buildPackage, type Report } from './shared/report.ts';
 
-const root = join(import.meta.dirname, '..');
+const root = join(import.meta.dirname, '../..');
 const oldest = '5.4';
 
 /** A program named tsc of a version; the oldest is installed under build/, outside the package's own dependencies. */
@@ -60,31 +62,41 @@ function manyDeclarations(declare: string): string {
   return [head, 'void func;\n', ...lines, ...uses].join('');
 }
 
-const directory = mkdtempSync(join(root, 'build', 'types-')); // inside the package, which it imports by name
-try {
-  for (const version of [oldest, 'own']) {
-    const compiler = compilerOf(version);
-    for (const [name, resolution] of Object.entries(resolutions)) {
+async function check(report: Report, directory: string, version: string): Promise<void> {
+  const compiler = compilerOf(version);
+  for (const [name, resolution] of Object.entries(resolutions)) {
+    await report.proof(`types by TypeScript ${version}, ${name}`, () => {
       copyFileSync(join(root, 'test/fixtures/types/func.test-d.ts'), join(directory, 'types.ts'));
       configure(directory, resolution);
       compile(compiler, directory);
-      console.log(`types: TypeScript ${version}, ${name}: as expected`);
-    }
+      return { passed: 1, total: 1 };
+    });
+  }
+  await report.proof(`types by TypeScript ${version}: time of 500 declarations`, () => {
     const timeOf = (declare: string): number => {
       writeFileSync(join(directory, 'types.ts'), manyDeclarations(declare));
       return compile(compiler, directory);
     };
-    let plain = Number.POSITIVE_INFINITY;
-    let typed = Number.POSITIVE_INFINITY;
+    let [plain, typed] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
     for (let round = 1; round <= 3 || (typed > plain + 1 && round <= 10); round++) {
       plain = Math.min(plain, timeOf('lib.func(')); // what other programs do only adds to a time
       typed = Math.min(typed, timeOf('func(lib, '));
     }
-    console.log(
-      `types: TypeScript ${version}: 500 declarations in ${typed.toFixed(2)} s, ${plain.toFixed(2)} s by koffi`,
-    );
-    if (typed > plain + 1) throw new Error('500 declarations take more than a second longer than by koffi');
-  }
-} finally {
-  rmSync(directory, { recursive: true });
+    // No more than a second longer than by koffi.
+    const figures = `${typed.toFixed(2)} s, ${plain.toFixed(2)} s by koffi`;
+    return { passed: typed <= plain + 1 ? 1 : 0, total: 1, figures };
+  });
 }
+
+export const proof: Proof = {
+  about: 'the types of `func` in TypeScript 5.4 and the current one, and the time that they take',
+  async prove(report) {
+    await buildPackage();
+    const directory = mkdtempSync(join(root, 'build', 'types-')); // inside the package, which it imports by name
+    try {
+      for (const version of [oldest, 'own']) await check(report, directory, version);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  },
+};

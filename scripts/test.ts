@@ -1,0 +1,52 @@
+// What is run before a commit, in a minute and a half: static checks, the C tests, the unit tests, those of the behaviour
+// that are quick, and the packed package. The long tests and the proofs are `npm run prove`.
+import { runTests } from '../test/helpers/runner.ts';
+import { start } from '../test/helpers/start.ts';
+import { knownHere } from '../test/runtimes/node.ts';
+import { buildPackage, buildPreset, Failure, must, Report, type Tally } from './prove/shared/report.ts';
+import { quick, tallyOf } from './prove/shared/tests.ts';
+
+async function checks(): Promise<Tally> {
+  await must(['npm', 'run', '--silent', 'check']);
+  return { passed: 1, total: 1 };
+}
+
+async function api(): Promise<Tally> {
+  await must(['npm', 'run', '--silent', 'api:check']);
+  return { passed: 1, total: 1 };
+}
+
+async function build(): Promise<Tally> {
+  await buildPackage();
+  return { passed: 1, total: 1 };
+}
+
+async function cTests(): Promise<Tally> {
+  await buildPreset('dev');
+  const { status, output } = await start(['ctest', '--preset', 'dev', '--parallel', '2']);
+  const [, failed, total] = /(\d+) tests? failed out of (\d+)/.exec(output) ?? [];
+  if (status !== 0 || total === undefined) throw new Failure(output);
+  return { passed: Number(total) - Number(failed), total: Number(total) };
+}
+
+function tests(files: readonly string[]): () => Promise<Tally> {
+  const tell = (line: string): void => console.log(`  ${line}`);
+  return async () =>
+    tallyOf(await runTests({ files, known: knownHere, partial: true, together: 4, timeout: 20_000, tell }));
+}
+
+async function packed(): Promise<Tally> {
+  const output = await must(['npm', 'run', '--silent', 'test:package']);
+  const [, passed, total] = /package: (\d+) of (\d+) passed/.exec(output) ?? [];
+  return { passed: Number(passed), total: Number(total) };
+}
+
+const report = new Report();
+await report.proof('build', build);
+await report.proof('types, format, lint, directions of imports, signatures', checks);
+await report.proof('the API report and reference are current', api);
+await report.proof('C tests', cTests);
+await report.proof('unit tests', tests(quick.unit));
+await report.proof('behaviour, the quick part', tests(quick.behaviour));
+await report.proof('the packed package', packed);
+process.exitCode = report.end() ? 0 : 1;
