@@ -116,7 +116,8 @@ int cslice__block_alloc_guarded(size_t size, size_t alignment, cslice_block **bl
 
 int cslice__block_clone(const cslice_block *source, size_t size, cslice_block **block) {
     cslice_block *clone;
-    int status = cslice__block_alloc(size, source->destructor.alignment, false, &clone);
+    bool guard = source->kind == CSLICE__GUARDED;
+    int status = make(size, source->destructor.alignment, false, guard, &clone);
     if (status != 0) return status;
     size_t kept = size < source->size ? size : source->size;
     memcpy(clone->data, source->data, kept);

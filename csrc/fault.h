@@ -33,6 +33,8 @@ typedef struct cslice__fault {
     const char *address;
     const char *code; /* the instruction; NULL: unknown */
     cslice__access access;
+    const char *const *registers; /* what they hold */
+    size_t register_count;        /* 0: unknown */
 } cslice__fault;
 
 /*
@@ -53,6 +55,9 @@ bool cslice__faults_watch(cslice__fault_function *function);
  * trouble. */
 void cslice__fault_stack_open(void);
 void cslice__fault_stack_close(void);
+
+/* Where the code of the C library's free() starts. NULL: unknown. */
+const char *cslice__free_code(void);
 
 /* Writes to the standard error, past every buffer. Changes no errno. */
 void cslice__error_write(const char *text, size_t size);

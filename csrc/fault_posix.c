@@ -1,9 +1,10 @@
 /* fault.h for Linux, macOS and other systems with POSIX signals. */
 #if !defined(_GNU_SOURCE)
-#define _GNU_SOURCE /* the registers in a ucontext_t, MAP_ANONYMOUS */
+#define _GNU_SOURCE /* the registers in a ucontext_t, MAP_ANONYMOUS, RTLD_NEXT */
 #endif
 #include "fault.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -72,8 +73,12 @@ static void read_registers(cslice__fault *fault, const ucontext_t *context) {
 #if defined(__linux__) && defined(__x86_64__)
     fault->code = (const char *)(uintptr_t)context->uc_mcontext.gregs[REG_RIP];
     fault->access = context->uc_mcontext.gregs[REG_ERR] & 2 ? CSLICE__WRITTEN : CSLICE__READ;
+    fault->registers = (const char *const *)(const void *)context->uc_mcontext.gregs;
+    fault->register_count = REG_RIP;
 #elif defined(__linux__) && defined(__aarch64__)
     fault->code = (const char *)(uintptr_t)context->uc_mcontext.pc;
+    fault->registers = (const char *const *)(const void *)context->uc_mcontext.regs;
+    fault->register_count = sizeof context->uc_mcontext.regs / sizeof *context->uc_mcontext.regs;
     /* Records of a magic number and a size; that of the syndrome is followed by the syndrome. */
     const unsigned char *record = (const unsigned char *)context->uc_mcontext.__reserved;
     for (size_t left = sizeof context->uc_mcontext.__reserved; left >= 16;) {
@@ -102,7 +107,7 @@ static void read_registers(cslice__fault *fault, const ucontext_t *context) {
 
 static bool ask_watcher(int which, const siginfo_t *info, const void *context) {
     static atomic_flag asked = ATOMIC_FLAG_INIT;
-    cslice__fault fault = {names[which], info->si_addr, NULL, CSLICE__ACCESSED};
+    cslice__fault fault = {.name = names[which], .address = info->si_addr};
     read_registers(&fault, context);
     while (atomic_flag_test_and_set(&asked)) { /* another thread's process ends in a moment */
         const struct timespec moment = {0, 1000000};
@@ -189,6 +194,11 @@ void cslice__fault_stack_close(void) {
     }
     cslice__pages_free(stack, STACK_BYTES);
     stack = NULL;
+}
+
+/* Not by its address here or in the executable, which may be that of a jump to it. */
+const char *cslice__free_code(void) {
+    return dlsym(RTLD_NEXT, "free");
 }
 
 #define MOST_WAIT_MS 1000

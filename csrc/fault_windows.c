@@ -34,9 +34,11 @@ static LONG CALLBACK on_exception(PEXCEPTION_POINTERS exception) {
     const EXCEPTION_RECORD *record = exception->ExceptionRecord;
     if (record->ExceptionCode == EXCEPTION_ACCESS_VIOLATION && record->NumberParameters >= 2) {
         cslice__fault fault = {
-            "EXCEPTION_ACCESS_VIOLATION", (const char *)record->ExceptionInformation[1],
-            record->ExceptionAddress,
-            record->ExceptionInformation[0] == 1 ? CSLICE__WRITTEN : CSLICE__READ};
+            .name = "EXCEPTION_ACCESS_VIOLATION",
+            .address = (const char *)record->ExceptionInformation[1],
+            .code = record->ExceptionAddress,
+            .access = record->ExceptionInformation[0] == 1 ? CSLICE__WRITTEN : CSLICE__READ,
+        };
         while (InterlockedExchange(&asked, 1) != 0) Sleep(1);
         watcher(&fault);
         InterlockedExchange(&asked, 0);
@@ -54,6 +56,10 @@ bool cslice__faults_watch(cslice__fault_function *function) {
 void cslice__fault_stack_open(void) {}
 
 void cslice__fault_stack_close(void) {}
+
+const char *cslice__free_code(void) {
+    return NULL;
+}
 
 void cslice__error_write(const char *text, size_t size) {
     DWORD written;

@@ -156,23 +156,42 @@ static const cslice__guarded *find(const char *address) {
     return NULL;
 }
 
-/* free() reads what malloc keeps before its memory. */
-static bool is_free_of(const cslice__fault *fault, const cslice__guarded *block) {
-    const size_t code_bytes = 1024, head_bytes = 2 * sizeof(size_t);
+/* free() reads what malloc keeps before its memory. That is padding of ours, or cannot be accessed;
+ * what the padding says leads glibc's free() to memory that is nobody's. */
+#define HEAD_BYTES (2 * sizeof(size_t))
+
+static bool is_in_free(const cslice__fault *fault) {
+    const size_t code_bytes = 1024;
     return free_function != NULL && fault->code >= free_function &&
-        fault->code < free_function + code_bytes && fault->address < block->data &&
-        fault->address >= block->data - head_bytes;
+        fault->code < free_function + code_bytes;
+}
+
+/* The block that free() was called for. */
+static const cslice__guarded *find_freed(const cslice__fault *fault) {
+    if (!is_in_free(fault)) return NULL;
+    const cslice__guarded *block = find(fault->address);
+    if (block != NULL)
+        return fault->address < block->data && fault->address >= block->data - HEAD_BYTES ? block
+                                                                                          : NULL;
+    for (size_t i = 0; i < fault->register_count; i++) {
+        const char *held = fault->registers[i];
+        block = find(held);
+        if (block != NULL && (held == block->data || held == block->data - HEAD_BYTES))
+            return block;
+    }
+    return NULL;
 }
 
 static bool report_fault(const cslice__fault *fault) {
-    const cslice__guarded *block = find(fault->address);
+    const cslice__guarded *freed = find_freed(fault);
+    const cslice__guarded *block = freed != NULL ? freed : find(fault->address);
     if (block == NULL) return false;
     bool is_released = atomic_load_explicit(&block->state, memory_order_acquire) == RELEASED;
     static const char *const verbs[] = {" accessed memory ", " read ", " wrote "};
     line out = {0};
     put_text(&out, "cslice guard: ");
     put_text(&out, fault->name);
-    if (is_free_of(fault, block)) {
+    if (freed != NULL) {
         put_text(&out,
                  is_released ? ": C called free() for a released block of "
                              : ": C called free() for a live block of ");
@@ -380,7 +399,7 @@ static bool open_slots(void) {
         cslice__pages_free(pages, size);
         return false;
     }
-    free_function = cslice__symbol("free");
+    free_function = cslice__free_code();
     slots = pages;
     return true;
 }

@@ -6,7 +6,9 @@
  *
  *   open(cells, node, direct)   where results go, whether this is Node, and whether V8's own
  * buffers are to be used. Returns 1 where they are, else 0 alloc(size)              a buffer over a
- * new zeroed block, aligned to 16 allocWith(size, alignment, zero) adopt(address, size, function,
+ * new zeroed block, aligned to 16 allocWith(size, alignment, zero)
+ * allocGuarded(size, alignment)   zeroed; cells[3]: 1 where the block is guarded, else 0
+ *   adopt(address, size, function,
  * signature, context, anywhere) adoptCallback(address, size, number)    the same with a JavaScript
  * destructor, known here by a number from 1 take(block, longest)     a buffer over a block that C
  * made: the caller's reference becomes the buffer's refer(block, address, size)     a buffer over a

@@ -13,6 +13,7 @@ const layers = [
   ['slice.ts'],
   ['codec/'],
   ['core/'],
+  ['record/'],
   ['native/'],
   ['errors.ts'],
 ];

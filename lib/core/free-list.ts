@@ -81,7 +81,7 @@ function renew(shelf: Shelf): Reference | undefined {
 /** Keeps a released block that nobody else can reach. False: it is for C to take back. */
 export function keep(reference: Reference): boolean {
   const { byteLength } = reference;
-  if (byteLength >= keptBelow || reference.seen || !reference.sole) return false;
+  if (byteLength >= keptBelow || reference.seen || !reference.sole || reference.guarded) return false;
   const total = (account[bytes] as number) + byteLength;
   if (total > (account[capacity] as number)) return makeRoom();
   const { used } = shelves[byteLength] ?? openShelf(byteLength);

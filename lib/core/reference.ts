@@ -9,6 +9,7 @@ import { CSliceError, show } from '../errors.ts';
 import { cells, direct, hasViews, host, type Integer, isBun, result } from '../native/host.ts';
 import { byteLengthOf } from './check.ts';
 import { noteEnded, noteMade } from './collect.ts';
+import { noteGuardedEnd, warnOfUse } from './guard.ts';
 import { currentJob, mayBeInUse, underWay } from './in-use.ts';
 import { tie } from './tie.ts';
 
@@ -52,6 +53,7 @@ const isPart = 4;
 const isBuffered = 8;
 const isDivided = 16;
 const isKeeping = 32;
+const isGuarded = 128;
 
 /** No code outside of this library can get at this class, or at an object of it. */
 export class Reference {
@@ -130,6 +132,15 @@ export class Reference {
 
   set keeping(keeping: boolean) {
     this.#set(isKeeping, keeping);
+  }
+
+  /** In guard mode: the block has pages of its own. */
+  get guarded(): boolean {
+    return (this.#flags & isGuarded) !== 0;
+  }
+
+  set guarded(guarded: boolean) {
+    this.#set(isGuarded, guarded);
   }
 
   /** Notes that others are given the block, who rely on its address. */
@@ -282,7 +293,9 @@ export const canLock: boolean = direct && Number(process.versions.modules) >= 13
 
 function endBuffer(reference: Reference): void {
   const { buffer, block, address, byteLength } = reference;
+  if (reference.guarded) noteGuardedEnd(block);
   if (reference.mayBeInUse && block !== 0) {
+    warnOfUse(byteLength);
     const keeper = host.refer(block, address, byteLength);
     if (keeper !== undefined) tie(buffer, keeper);
     noteMade(0); // the memory waits for a collection
