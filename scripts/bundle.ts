@@ -5,7 +5,7 @@ import { rolldown } from 'rolldown';
 const root = join(import.meta.dirname, '..');
 
 /** The entry points of the package by the name of their file in dist. */
-const entries = { index: 'lib/index.ts' };
+const entries = { index: 'lib/index.ts', metrics: 'lib/metrics.ts' };
 
 const bundle = await rolldown({
   cwd: root,
