@@ -2,7 +2,7 @@
  * The C functions that JavaScript calls, bound by Node-API for worker threads. koffi's start and
  * its func() abort the whole process when the worker is terminated in the middle of them, and a
  * terminated thread cannot be told to wait. Here every status is checked, and a call that cannot be
- * answered returns undefined to nobody.
+ * answered returns undefined.
  *
  * Names, arguments and results are those of cslice.h.
  */

@@ -5,12 +5,12 @@
  *   - Sizes and offsets are in bytes.
  *   - A function that can fail returns 0 (or a non-negative result) or one of the negative codes of
  *     CSLICE_STATUS_MAP, and then has changed nothing. Outputs come last and are written on success
- * only.
+ *     only.
  *   - No function touches errno on success, and none keeps a pointer that it was given, except
- * where it says so.
+ *     where it says so.
  *   - Part 1 is for C and C++ programs and may be called from any thread.
- *   - Part 2 serves the JavaScript side. Addresses travel as integers there, since that is the
- * cheapest form for a foreign function interface.
+ *   - Part 2 serves the JavaScript side. Addresses are passed as integers there, since that is the
+ *     cheapest form for a foreign function interface.
  */
 #ifndef CSLICE_H
 #define CSLICE_H
@@ -123,15 +123,15 @@ CSLICE_API void cslice_unref(uint64_t block);
  * for its next slices, without a call into this library. The thread keeps account of them in four
  * doubles, which every statistics reads:
  *
- *   released   blocks kept since the thread started; each counts as released by scope
- *   taken      how many of these were taken again; each counts as allocated
- *   bytes      of the blocks that are kept now; not live
- *   capacity   the most that `bytes` may be; the library alone writes it, and sets it to 0 while
- * there is a limit
+ *   - released: blocks kept since the thread started; each counts as released by scope.
+ *   - taken: how many of these were taken again; each counts as allocated.
+ *   - bytes: of the blocks that are kept now; they are not live.
+ *   - capacity: the most that `bytes` may be. The library alone writes it, and sets it to 0 while
+ *     there is a limit.
  *
- * Whoever releases such a block for good takes it from `released`, ends its ArrayBuffer, and then
- * takes it from `bytes`: so it is never counted as ended twice, and its bytes are at no moment
- * live, which might make a peak. Returns the address of the four, or 0: nothing may be kept.
+ * To free such a block, subtract it from `released`, end its ArrayBuffer, and then subtract it from
+ * `bytes`: so it is never counted as ended twice, and its bytes are never live, which might make a
+ * peak. Returns the address of the four, or 0: nothing may be kept.
  */
 CSLICE_API int64_t cslice_reuse_account(void);
 

@@ -1,35 +1,45 @@
 /*
  * The library opened as a Node-API module: what needs JavaScript's own values, above all the
  * ArrayBuffers that own blocks. Each such buffer holds one reference to its block, and gives it
- * back when it is detached, collected, or its thread ends; where its bytes have moved to another
- * buffer, when that one ends.
+ * back when it is detached or collected, or when its thread ends. If its bytes have moved to
+ * another buffer, the reference moved with them.
  *
- *   open(cells, node, direct)   where results go, whether this is Node, and whether V8's own
- * buffers are to be used. Returns 1 where they are, else 0 alloc(size)              a buffer over a
- * new zeroed block, aligned to 16 allocWith(size, alignment, zero)
- * allocGuarded(size, alignment)   zeroed; cells[3]: 1 where the block is guarded, else 0
- *   adopt(address, size, function,
- * signature, context, anywhere) adoptCallback(address, size, number)    the same with a JavaScript
- * destructor, known here by a number from 1 take(block, longest)     a buffer over a block that C
- * made: the caller's reference becomes the buffer's refer(block, address, size)     a buffer over a
- * range of a block with a reference of its own borrow(address, size)    a buffer over memory that
- * somebody else owns; cells[0] becomes 0 share(block, address, size)     a SharedArrayBuffer over a
- * range of a block with a reference of its own attach(buffer, isShared, address, size)     a buffer
- * over the memory of any other ArrayBuffer or SharedArrayBuffer, which it keeps. CSLICE_EINVAL:
- * memory of WebAssembly, which may move resize(buffer, block, size)     ends the buffer, and
- * returns one over the resized block; cells[3]: 0, or the negative status with which that failed,
- * and the block is as it was clone(block, size, mayBeShared)     a buffer over a new block with a
- * copy of the bytes, of the given size disown(buffer, block)    ends the buffer; the memory is C's.
- * cells[0]: the number of a JavaScript destructor that will not run, or 0 end(buffer, key) detaches
- * the buffer, counted as released by scope lock(buffer, key)        from here only `end` with the
- * key detaches it requests()               a buffer over counts of the thread's event loop, as
- * 32-bit integers: the first is that of its active handles, the last that of the operations under
- * way; undefined: nobody knows collect()                a full garbage collection listen(callback)
- * opens the mailbox; callback runs on the event loop when something is due in it
+ *   - open(cells, node, direct): where results are written, whether this is Node, and whether V8's
+ *     own buffers are to be used. Returns 1 where they are, else 0.
+ *   - alloc(size): a buffer over a new zeroed block, aligned to 16.
+ *   - allocWith(size, alignment, zero): the same with another alignment, or not zeroed.
+ *   - allocGuarded(size, alignment): the same, zeroed, for guard mode. cells[3]: 1 where the block
+ *     is guarded, else 0.
+ *   - adopt(address, size, function, signature, context, anywhere): a buffer over memory with a
+ *     native destructor, which runs in this thread unless `anywhere` is set.
+ *   - adoptCallback(address, size, number): the same with a JavaScript destructor, known here by a
+ *     number from 1.
+ *   - take(block, longest): a buffer over a block that C made. The caller's reference becomes the
+ *     buffer's.
+ *   - refer(block, address, size): a buffer over a range of a block, with a reference of its own.
+ *   - borrow(address, size): a buffer over memory that another owner frees; cells[0] becomes 0.
+ *   - share(block, address, size): a SharedArrayBuffer over a range of a block, with a reference
+ *     of its own.
+ *   - attach(buffer, isShared, address, size): a buffer over the memory of any other ArrayBuffer
+ *     or SharedArrayBuffer, which it keeps. CSLICE_EINVAL: memory of WebAssembly, which may move.
+ *   - resize(buffer, block, size): ends the buffer, and returns one over the resized block.
+ *     cells[3]: 0, or the negative status of a failure, and the block is as it was.
+ *   - clone(block, size, mayBeShared): a buffer over a new block of that size, with a copy of the
+ *     bytes.
+ *   - disown(buffer, block): ends the buffer; the memory is C's. cells[0]: the number of a
+ *     JavaScript destructor that will not run, or 0.
+ *   - end(buffer, key): detaches the buffer, counted as released by scope.
+ *   - lock(buffer, key): from here only `end` with the key detaches it.
+ *   - requests(): a buffer over counts of the thread's event loop, as 32-bit integers. The first
+ *     is the number of active handles, the last that of operations under way. Undefined if they
+ *     are unknown.
+ *   - collect(): a full garbage collection.
+ *   - listen(callback): opens the mailbox; the callback runs on the event loop when something is
+ *     due in it.
  *
- * Every function that makes an ArrayBuffer writes the address of its block to cells[0] and the
- * address of the bytes to cells[1], and returns undefined where it fails, with the negative status
- * in cells[0]. Plain results in memory that JavaScript reads are the cheapest way back.
+ * A function that makes an ArrayBuffer writes the address of its block to cells[0] and the address
+ * of the bytes to cells[1]. It returns undefined where it fails, with the negative status in
+ * cells[0]. Plain results in memory that JavaScript reads are the cheapest way back.
  *
  * On the main thread every other call goes through koffi; in worker threads bindings.c takes
  * koffi's place. A function that koffi called must not call Node-API (V8 aborts where that
@@ -160,7 +170,7 @@ static napi_value made(const invocation *call, napi_value buffer, void *data, cs
     return buffer;
 }
 
-/* A buffer that takes over the caller's reference to the block; NULL for memory that nobody counts.
+/* A buffer that takes over the caller's reference to the block; NULL for memory that is not counted.
  */
 static napi_value make(const invocation *call, void *data, size_t size, cslice_block *block) {
     void *isolate = call->instance->isolate, *start = start_of(data);

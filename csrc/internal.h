@@ -103,7 +103,7 @@ void cslice__counts_close(void);
 void cslice__counts_allocated(size_t size);
 void cslice__counts_ended(size_t size, cslice__end end);
 void cslice__counts_resized(size_t before, size_t after);
-/* Destructors that nobody will run. */
+/* Destructors that will not run. */
 void cslice__counts_lost(uint64_t count);
 /* Under a limit, bytes are claimed before they are asked for, so that threads racing for the last
    of it cannot both win, and apart from what is live, so that a claim that comes to nothing is in
@@ -144,7 +144,7 @@ typedef struct cslice__mailbox {
     cslice__mutex mutex;
     cslice_block *first;
     cslice_block *last;
-    bool closed; /* the thread has ended: nobody will read this again */
+    bool closed; /* the thread has ended: this is not read again */
     double *due; /* 1 while a block waits; the reader's own memory, until the mailbox is closed */
     cslice__wake_function *wake;
     void *wake_target;
@@ -158,7 +158,7 @@ void cslice__mailbox_unref(cslice__mailbox *mailbox);
 bool cslice__mailbox_post(cslice__mailbox *mailbox, cslice_block *block);
 /* The next block, or NULL. It is the caller's. */
 cslice_block *cslice__mailbox_take(cslice__mailbox *mailbox);
-/* `wake` runs on the posting thread, under the mailbox's lock. NULL: nobody is woken. */
+/* `wake` runs on the posting thread, under the mailbox's lock. NULL: no thread is woken. */
 void cslice__mailbox_set_wake(cslice__mailbox *mailbox, cslice__wake_function *wake, void *target);
 /* No block is accepted from here. What waits can still be taken. */
 void cslice__mailbox_close(cslice__mailbox *mailbox);
@@ -212,7 +212,7 @@ int cslice__block_wrap(void *data, size_t size, cslice_free_function *function, 
 /* Gives one reference back. The last one frees the memory, or runs the destructor, or posts the
  * block to its mailbox. */
 void cslice__block_unref(cslice_block *block, cslice__end end);
-/* From here the data is C's: when the last reference goes, nothing runs. CSLICE_EINVAL: there are
+/* From here the data is C's: nothing runs at the end of the last reference. CSLICE_EINVAL: there are
    other references, or the memory is counted elsewhere. `number` becomes that of the JavaScript
    destructor that will not run, or 0. `room` is what cslice__block_disown_room made. */
 int cslice__block_disown(cslice_block *block, void *room, int64_t *number);

@@ -54,7 +54,7 @@ cslice_block *cslice__mailbox_take(cslice__mailbox *mailbox) {
     if (block != NULL) {
         mailbox->first = block->link.next;
         if (mailbox->first == NULL) mailbox->last = NULL;
-        block->link.cache = NULL; /* unknown now: whoever takes it may keep it */
+        block->link.cache = NULL; /* unknown from here: the thread that takes it may keep it */
     }
     if (mailbox->first == NULL) set_due(mailbox, 0);
     cslice__mutex_unlock(&mailbox->mutex);

@@ -47,7 +47,7 @@ const largestSlab = 2 ** 30; // so that offsets are small integers
 
 /**
  * Many small C values with one release. Allocations are views into zeroed blocks ("slabs"): aligned, never overlapping,
- * and all dead after the release. One that is larger than a quarter of a slab gets a block of its own.
+ * and all ended by the release. One that is larger than a quarter of a slab gets a block of its own.
  *
  * An arena that is dropped is collected block by block, each when no view of it is left.
  *

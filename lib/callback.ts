@@ -8,7 +8,7 @@ import { type Prototype, parsePrototype } from './func/prototype.ts';
 import { kinds } from './func/shape.ts';
 import { countCallback } from './func/trap.ts';
 import type { CallbackParameters, CallbackResult } from './func/types.ts';
-import { Tied } from './handle.ts';
+import { type Callback, newCallback } from './handle.ts';
 import { koffi } from './native/koffi.ts';
 import { Slice } from './slice.ts';
 
@@ -39,19 +39,6 @@ export interface CallbackOptions {
 }
 
 type AnyFunction = (...args: unknown[]) => unknown;
-
-/**
- * A JavaScript function with an address. Made by {@link callback}.
- *
- * @example
- * const handler: cslice.Callback = callback('void handler(int signal)', (signal) => console.log(signal));
- * console.log(handler.address > 0n, handler.released); // true false
- * handler.release(); // C must not call it from here on
- */
-export class Callback extends Tied {}
-
-/** Where a prototype has a pointer to a function. */
-export type CallbackPointer = Callback;
 
 /**
  * A JavaScript function for C to call, for as long as this object is reachable or something keeps it: name it in `keeps`
@@ -125,7 +112,7 @@ function entriesOf(name: string, object: object): [string, unknown][] {
   }
 }
 
-/** `fn` with views for pointers. They are dead when it has returned or thrown. */
+/** `fn` with views for pointers, which end when it has returned or thrown. */
 function viewed(prototype: Prototype, sizes: readonly Sized[], fn: AnyFunction): AnyFunction {
   if (sizes.length === 0) return fn;
   return (...args) => {
@@ -178,7 +165,7 @@ function register(prototype: Prototype, fn: AnyFunction, sizes: readonly Sized[]
     },
     noHolds,
   );
-  return new Callback(end);
+  return newCallback(end);
 }
 
 function registered(register: () => bigint): bigint {

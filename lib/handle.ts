@@ -7,7 +7,6 @@ import { readOptions } from './core/options.ts';
 import {
   type Ending,
   type Hold,
-  isToken,
   KeptMemory,
   type Kind,
   kindOf,
@@ -15,7 +14,7 @@ import {
   type Owner,
   own,
   releaseAll,
-  type Token,
+  Token,
   uncounted,
 } from './core/owner.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
@@ -31,34 +30,37 @@ import { isSlice, liveReference, type Slice } from './slice.ts';
  * const malloc = c.func('void *malloc(size_t size)');
  * using object = Handle.adopt('object', malloc(16), destructor(c, 'free'), { keeps: [table] });
  */
-export type Keepable = Handle | Slice | ArrayBuffer | SharedArrayBuffer | ArrayBufferView | Tied;
+export type Keepable = Handle | Slice | ArrayBuffer | SharedArrayBuffer | ArrayBufferView | Callback;
 
-/** Whether a value is a {@link Tied}, and not a proxy of one or an object that imitates it. */
-export let isTied: (value: unknown) => value is Tied;
+let tokenIn: (callback: Callback) => Token | undefined;
+let isOneCallback: (value: object) => value is Callback;
+let makeCallback: (token: Token) => Callback;
 
-let tokenIn: (tied: Tied) => Token;
-
-/** What has an address, and an owner that keeps it: a callback. */
-export abstract class Tied implements Disposable {
+/**
+ * A JavaScript function with an address. Made by `callback()`.
+ *
+ * @example
+ * const handler: cslice.Callback = callback('void handler(int signal)', (signal) => console.log(signal));
+ * console.log(handler.address > 0n, handler.released); // true false
+ * handler.release(); // C must not call it from here on
+ */
+export class Callback implements Disposable {
   #token: Token | undefined;
 
-  constructor(token: Token) {
-    if (!isToken(token)) throw typeError('A Callback is made by callback()');
+  private constructor(token: Token) {
+    if (!(token instanceof Token)) throw typeError('A Callback is made by callback()');
     this.#token = token;
   }
 
   static {
-    isTied = (value): value is Tied => typeof value === 'object' && value !== null && #token in value;
-    tokenIn = (tied) => {
-      const token = tied.#token;
-      if (token === undefined) throw new CSliceError('ERR_CSLICE_RELEASED', 'This callback has been released');
-      return token;
-    };
+    tokenIn = (callback) => callback.#token;
+    isOneCallback = (value): value is Callback => #token in value;
+    makeCallback = (token) => new Callback(token);
   }
 
   /** What C calls. Valid until the release, and for as long as something keeps the callback. */
   get address(): bigint {
-    return BigInt(tokenIn(this).owner.address);
+    return BigInt(ownerOfCallback(this).address);
   }
 
   /** Whether the callback has been released. */
@@ -78,16 +80,27 @@ export abstract class Tied implements Disposable {
   }
 }
 
+export function newCallback(token: Token): Callback {
+  return makeCallback(token);
+}
+
+/** Whether a value is a callback, and not a proxy of one or an object that imitates it. */
+export function isCallback(value: unknown): value is Callback {
+  return typeof value === 'object' && value !== null && isOneCallback(value);
+}
+
 /** @throws {CSliceError} `ERR_CSLICE_RELEASED` */
-export function ownerOfTied(tied: Tied): Owner {
-  return tokenIn(tied).owner;
+export function ownerOfCallback(callback: Callback): Owner {
+  const token = tokenIn(callback);
+  if (token === undefined) throw new CSliceError('ERR_CSLICE_RELEASED', 'This callback has been released');
+  return token.owner;
 }
 
 /** Keeps `value` until the release of what this returns. @throws {CSliceError} for what is released or cannot be kept */
 export function keep(name: string, value: unknown): Hold {
   if (isHandle(value)) return ownerOf(value).use();
   if (isSlice(value)) return keptMemory(leaseOf(liveReference(value)));
-  if (isTied(value)) return ownerOfTied(value).use();
+  if (isCallback(value)) return ownerOfCallback(value).use();
   if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return keptMemory(pin(value as ArrayBuffer));
   throw typeError(`${name} must be a handle, a slice, a callback or a buffer to be kept, got ${show(value)}`);
 }
@@ -114,13 +127,25 @@ export function keepAll(name: string, values: readonly unknown[]): readonly Hold
   return kept;
 }
 
-/** For the modules beside this one. */
-export let ownerOf: (handle: Handle) => Owner;
-/** Whether a value is a handle, and not a proxy of one or an object that imitates it. */
-export let isHandle: (value: unknown) => value is Handle;
-/** Undefined for a released one, and for what is no handle. */
-export let ownerOrNone: (value: object) => Owner | undefined;
+let ownerIn: (handle: Handle) => Owner;
+let isOne: (value: object) => value is Handle;
+let ownerOrNoneIn: (value: object) => Owner | undefined;
 let makeHandle: (name: string, token: Token) => Handle;
+
+/** Whether a value is a handle, and not a proxy of one or an object that imitates it. */
+export function isHandle(value: unknown): value is Handle {
+  return typeof value === 'object' && value !== null && isOne(value);
+}
+
+/** @throws {CSliceError} `ERR_CSLICE_RELEASED` */
+export function ownerOf(handle: Handle): Owner {
+  return ownerIn(handle);
+}
+
+/** Undefined for a released one, and for what is no handle. */
+export function ownerOrNone(value: object): Owner | undefined {
+  return ownerOrNoneIn(value);
+}
 
 /**
  * What {@link Handle.adopt} is told about an object.
@@ -154,7 +179,7 @@ export class Handle<Name extends string = string> implements Disposable {
   #token: Token | undefined;
 
   private constructor(name: Name, token: Token) {
-    if (!isToken(token)) throw typeError('A Handle is made by func() or Handle.adopt()');
+    if (!(token instanceof Token)) throw typeError('A Handle is made by func() or Handle.adopt()');
     this.#name = name;
     this.#token = token;
   }
@@ -195,9 +220,9 @@ export class Handle<Name extends string = string> implements Disposable {
   }
 
   static {
-    ownerOf = (handle) => handle.#live().owner;
-    isHandle = (value): value is Handle => typeof value === 'object' && value !== null && #token in value;
-    ownerOrNone = (value) => (#token in value ? value.#token?.owner : undefined);
+    ownerIn = (handle) => handle.#live().owner;
+    isOne = (value): value is Handle => #token in value;
+    ownerOrNoneIn = (value) => (#token in value ? value.#token?.owner : undefined);
     makeHandle = (name, token) => new Handle(name, token);
     Object.defineProperty(Handle.prototype, inspect.custom, {
       value(this: Handle) {

@@ -1,7 +1,7 @@
 export type { ArenaAllocOptions, ArenaOptions } from './arena.ts';
 export { Arena } from './arena.ts';
 export { callAsync } from './call.ts';
-export type { Callback, CallbackOptions, ViewSize } from './callback.ts';
+export type { CallbackOptions, ViewSize } from './callback.ts';
 export { callback } from './callback.ts';
 export type { StructArray } from './codec/structs.ts';
 export type { Bytes } from './copy.ts';
@@ -15,7 +15,7 @@ export type { ErrorCode } from './errors.ts';
 export { CCallError, CSliceError } from './errors.ts';
 export type { CFunction, Free, Memory, Ownership, Pointer, Size, StructObject } from './func/types.ts';
 export { func } from './func.ts';
-export type { HandleOptions, Keepable } from './handle.ts';
+export type { Callback, HandleOptions, Keepable } from './handle.ts';
 export { Handle } from './handle.ts';
 export type { KoffiFunction, KoffiLibrary, TypeSpec } from './native/koffi.ts';
 export { pin } from './pin.ts';

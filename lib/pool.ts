@@ -197,6 +197,7 @@ export class Pool implements Disposable {
     return this.#home.byteLength;
   }
 
+  /** Whether the pool has been released. */
   get released(): boolean {
     return this.#home.closed;
   }
@@ -207,7 +208,7 @@ export class Pool implements Disposable {
     return { hits: this.#hits, misses: this.#misses, idle: idle.length, blocks };
   }
 
-  /** Gives waiting blocks back to C; rented ones go when they return. Does nothing the second time. */
+  /** Frees the waiting blocks; a rented one is freed when it returns. Does nothing the second time. */
   release(): void {
     this.#home.closed = true;
     for (const block of this.#home.idle.splice(0)) this.#home.discard(block);

@@ -147,7 +147,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     referenceIn = (slice) => slice.#live();
     addressIn = (value) => {
       const reference = #reference in value ? value.#reference : undefined;
-      if (reference === undefined || (reference.seen && !reference.isLive)) return undefined; // unseen, nobody can move it
+      if (reference === undefined || (reference.seen && !reference.isLive)) return undefined; // no code outside of this library can have moved an unseen one
       return reference.address;
     };
     isOne = (value): value is Slice => #reference in value;

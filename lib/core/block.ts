@@ -103,7 +103,8 @@ function retry(byteLength: number, attempt: () => ArrayBuffer | undefined): Refe
 }
 
 /**
- * Where memory or the limit is exhausted: gives back what the free list keeps, and what a collection finds dead.
+ * After an allocation failed for want of memory, or at the limit: frees what the free list keeps and what a full
+ * collection finds unreachable.
  * Milliseconds. Runs destructors, so nothing that was read before is true after it.
  */
 function reclaimAfter(failure: number): void {
@@ -184,7 +185,7 @@ export function take(block: Integer): Reference {
   throw rangeError('block must be of this copy of cslice, and no longer than an ArrayBuffer can be');
 }
 
-/** Memory that somebody else frees. */
+/** Memory that another owner frees. */
 export function borrow(address: Integer, byteLength: number, owner: object | undefined): Reference {
   const buffer = host.borrow(address, byteLength);
   if (buffer === undefined) throw statusError(result(), `borrow ${byteLength} bytes`);
@@ -246,7 +247,7 @@ export function referenceOf(buffer: ArrayBufferLike): Reference | undefined {
 
 // ---- Resized
 
-/** @throws {CSliceError} `ERR_CSLICE_TYPE`, `ERR_CSLICE_STATE` unless this is a whole block that nobody has lent */
+/** @throws {CSliceError} `ERR_CSLICE_TYPE`, `ERR_CSLICE_STATE` unless this is a whole block that is not lent */
 function checkWhole(reference: Reference, action: string): void {
   if (reference.block === 0) throw typeError(`Cannot ${action} borrowed memory: its owner frees it`);
   if (reference.isPooled) throw typeError(`Cannot ${action} a block of a pool: it goes back to the pool`);

@@ -17,7 +17,7 @@ function findCollector(): () => void {
   }
 }
 
-/** A full garbage collection: milliseconds. What it finds dead is given back when it returns. */
+/** A full garbage collection: milliseconds. The blocks that it finds unreachable are freed when this returns. */
 export function collectGarbage(): void {
   if (direct) {
     host.collect();

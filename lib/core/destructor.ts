@@ -305,7 +305,7 @@ function runDue(): void {
   if (callback !== undefined) runOne(callback);
 }
 
-/** A failing destructor must not stop the one after it, nor surprise whoever dropped the last reference. */
+/** A destructor that throws must not stop the next one, nor fail the call that gave the last reference back. */
 function runOne({ run, address, byteLength }: Callback): void {
   const fail = (error: unknown): void => {
     countFailure();

@@ -69,7 +69,7 @@ function renew(shelf: Shelf): Reference | undefined {
   }
   for (let i = 0; i < used.length; i++) batch[i] = (used[i] as Reference).block;
   if (blocksRenew(batch, used.length) < 0) {
-    releaseKept(); // somebody in C holds one of them after all
+    releaseKept(); // C code holds one of them after all
     return undefined;
   }
   shelf.batchSize = Math.min(2 * shelf.batchSize, largestBatch);
@@ -78,7 +78,7 @@ function renew(shelf: Shelf): Reference | undefined {
   return used.pop();
 }
 
-/** Keeps a released block that nobody else can reach. False: it is for C to take back. */
+/** Keeps a released block that no other code can reach. False: the caller gives it back to C. */
 export function keep(reference: Reference): boolean {
   const { byteLength } = reference;
   if (byteLength >= keptBelow || reference.seen || !reference.sole || reference.guarded) return false;

@@ -95,7 +95,7 @@ export function currentJob(): number {
   return job;
 }
 
-/** How many operations Node has under way in this thread; -1: nobody knows. */
+/** How many operations Node has under way in this thread; -1: unknown. */
 export function underWay(): number {
   return loopCounts === undefined ? -1 : (loopCounts[loopCounts.length - 1] as number);
 }

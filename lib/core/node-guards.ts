@@ -2,7 +2,7 @@
  * Two parts of Node go on with an input between two calls of JavaScript, and do not expect that it was detached meanwhile:
  *
  * - zlib asks for the rest of its input after each chunk of output. Node 20 aborts the process then, and later versions
- *   throw an exception that nobody can catch.
+ *   throw an exception that no code can catch.
  * - `v8.Deserializer` keeps the address of its input, and reads whatever is there.
  *
  * With these guards both fail as they do for any bad input. They are put in place once such a part has been loaded, at the

@@ -127,7 +127,7 @@ export class Owner implements Hold {
   address: Integer = 0;
   /** What this needs, kept until after its own end. */
   kept: readonly Hold[] = noHolds;
-  /** Views that die with the next call that gets the object. */
+  /** Views that end with the next call that gets the object. */
   views: Hold[] | undefined;
   /** Of views that keep the object: each ends its hold if the view has ended, and tells that. */
   #viewers: (() => boolean)[] | undefined;
@@ -282,19 +282,12 @@ export class Owner implements Hold {
   }
 }
 
-/** Whether a value is a {@link Token}, and not a proxy of one or an object that imitates it. */
-export let isToken: (value: unknown) => value is Token;
-
 /** Registered for finalization and held by a handle. Released ones are reused, since registering costs the most. */
 export class Token {
   readonly #owner = new Owner();
 
   constructor() {
     registry.register(this, this.#owner);
-  }
-
-  static {
-    isToken = (value): value is Token => typeof value === 'object' && value !== null && #owner in value;
   }
 
   get owner(): Owner {

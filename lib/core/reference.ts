@@ -59,7 +59,7 @@ const isGuarded = 128;
 export class Reference {
   /** What holds the reference. Where the runtime forbids ArrayBuffers over C memory, an object without bytes. */
   buffer: ArrayBuffer;
-  /** The address of the block; 0: nobody counts this memory. */
+  /** The address of the block; 0: this memory is not counted. */
   block: number;
   address: Integer;
   byteLength: number;
@@ -88,7 +88,7 @@ export class Reference {
     return this.#seenJob !== unseen && mayBeInUse(this.#seenJob, this.#seenUnderWay);
   }
 
-  /** The block was allocated here, and nobody else can have a reference to it. */
+  /** The block was allocated here, and this is the only reference to it. */
   get sole(): boolean {
     return (this.#flags & isSole) !== 0;
   }
@@ -183,7 +183,7 @@ export class Reference {
     return this.#bytes;
   }
 
-  /** The same as an object that nobody else has, so that no property of it can have been changed. */
+  /** The same as a new object, whose properties no other code can have changed. */
   ownView(): Uint8Array<ArrayBuffer> {
     return new Uint8Array(this.#viewable());
   }
@@ -207,7 +207,7 @@ export class Reference {
 
   /**
    * Changes the size of a whole block of our own memory; the views die. Returns 0, or a negative status: the bytes are as
-   * they were then. What Node may be using stays where it is, and goes when it is collected.
+   * they were then. Memory that Node may be using stays where it is, and is freed once it is collected.
    *
    * @param mayMove others may go on with the block as it is
    */
@@ -246,12 +246,12 @@ export class Reference {
     return 0;
   }
 
-  /** Gives the reference back. The views die; where Node may be using the memory, it goes when it is collected. */
+  /** Gives the reference back. The views end. Memory that Node may be using is freed once it is collected. */
   end(): void {
     if (this.isLive) endBuffer(this);
   }
 
-  /** The same where nobody can be using the memory any more. */
+  /** The same where no operation of Node can be using the memory any more. */
   endNow(): void {
     this.#seenJob = unseen;
     this.end();
@@ -263,7 +263,7 @@ export class Reference {
   }
 }
 
-/** Memory that somebody else owns. The views of it cannot be moved where the runtime lets us say so. */
+/** Memory with another owner. Its views cannot be moved, where the runtime has a way to forbid that. */
 export class Borrowed extends Reference {
   /** Is kept alive as long as this is reachable, or a view of it. */
   readonly owner: object | undefined;
@@ -285,7 +285,7 @@ export class Borrowed extends Reference {
   }
 }
 
-/** Whoever has it can detach a locked buffer, and nobody else. */
+/** A locked buffer is detached with this key only. */
 export const key: symbol = Symbol.for('cslice.key'); // one for all copies of this package in the process
 
 /** On Node 20 structuredClone, and on Node 22 transfer, abort the process at a locked buffer. */
@@ -308,7 +308,7 @@ function endBuffer(reference: Reference): void {
   if (!detach(buffer, by) && !detach(buffer, by === key ? undefined : key)) warnOfLock(byteLength);
 }
 
-/** False: somebody has locked the buffer with another key. */
+/** False: the buffer was locked with another key. */
 function detach(buffer: ArrayBuffer, by: symbol | undefined): boolean {
   if (!direct && !isBun && isMarkedAsUntransferable?.(buffer)) return false; // Node-API aborts there
   try {
@@ -327,7 +327,7 @@ function warnOfLock(byteLength: number): void {
   );
 }
 
-/** For what detaches a buffer: V8 throws if somebody has locked it, and nothing has happened then. */
+/** For what detaches a buffer: V8 throws if the buffer was locked by others, and nothing has happened then. */
 export function detaching<T>(action: () => T): T {
   try {
     return action();

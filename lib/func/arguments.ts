@@ -7,7 +7,7 @@ import { bytesOf } from '../core/check.ts';
 import { leaseOf } from '../core/lease.ts';
 import { type Hold, type Kind, kindOf, type Owner, releaseAll } from '../core/owner.ts';
 import { CSliceError, describeError, errorOf, isOurs, rangeError, show, typeError, unreadable } from '../errors.ts';
-import { type Handle, isHandle, isTied, ownerOfTied, ownerOrNone, type Tied } from '../handle.ts';
+import { type Callback, type Handle, isCallback, isHandle, ownerOfCallback, ownerOrNone } from '../handle.ts';
 import type { Integer } from '../native/symbols.ts';
 import { pin } from '../pin.ts';
 import { addressOf, isSlice, liveReference, type Slice } from '../slice.ts';
@@ -197,7 +197,7 @@ export class Preparation {
 
   #object(parameter: Parameter, value: object): unknown {
     const { direction, shape, kind } = parameter;
-    if (isHandle(value) || isTied(value)) return this.#held(parameter, value);
+    if (isHandle(value) || isCallback(value)) return this.#held(parameter, value);
     if (isSlice(value) || isMemory(value)) {
       if (kind === kinds.struct) throw refusal(parameter, value);
       return this.#memory(parameter, value);
@@ -219,10 +219,10 @@ export class Preparation {
     }
   }
 
-  #held(parameter: Parameter, value: Handle | Tied): bigint {
-    const owner = isHandle(value) ? ownerOrNone(value) : ownerOfTied(value);
+  #held(parameter: Parameter, value: Handle | Callback): bigint {
+    const owner = isHandle(value) ? ownerOrNone(value) : ownerOfCallback(value);
     if (owner === undefined) throw released(parameter);
-    const fits = isTied(value) || parameter.target === undefined || parameter.target === owner.kind;
+    const fits = isCallback(value) || parameter.target === undefined || parameter.target === owner.kind;
     if (!fits || parameter.kind === kinds.struct) throw refusal(parameter, value);
     return this.#use(owner);
   }
@@ -300,7 +300,7 @@ export class Preparation {
     if (typeof value !== 'object' || value === null || (kind !== undefined && kind < kinds.string)) {
       return shape === undefined ? value : checkedPart(parameter, value, shape);
     }
-    if (isHandle(value) || isTied(value)) return this.#part(parameter, value);
+    if (isHandle(value) || isCallback(value)) return this.#part(parameter, value);
     if (isSlice(value) || isMemory(value)) {
       if (kind === kinds.struct && isSlice(value)) throw partRefusal(parameter, value, shape);
       return this.#memory(parameter, value);
@@ -343,8 +343,8 @@ export class Preparation {
   }
 
   /** A handle in a struct: its type has no name there that could be compared. */
-  #part(parameter: Parameter, value: Handle | Tied): bigint {
-    const owner = isHandle(value) ? ownerOrNone(value) : ownerOfTied(value);
+  #part(parameter: Parameter, value: Handle | Callback): bigint {
+    const owner = isHandle(value) ? ownerOrNone(value) : ownerOfCallback(value);
     if (owner === undefined) throw released(parameter);
     return this.#use(owner);
   }

@@ -344,7 +344,7 @@ function emptied(kept: readonly Hold[]): Slice {
   return empty;
 }
 
-/** A slice whose memory goes before what it keeps. */
+/** A slice whose memory is freed before what it keeps is let go. */
 function adopted(address: bigint, byteLength: number, free: Destructor, kept: readonly Hold[]): Slice {
   if (kept.length === 0) return Slice.adopt(address, byteLength, free);
   const letGo = (): void => releaseAll(kept);

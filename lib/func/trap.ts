@@ -45,7 +45,7 @@ export function trapOf(given: Trap | undefined): Trap | undefined {
   return inBackground.size === 1 ? [...inBackground][0] : undefined;
 }
 
-/** For an exception that no call can throw: the process hears of it, as of any in a function that nobody awaits. */
+/** For an exception that no call can throw: it becomes an uncaught exception of the process. */
 export function throwAlone(error: unknown): void {
   queueMicrotask(() => {
     throw error;

@@ -3,9 +3,8 @@
  * TypeScript types from the text of a C prototype. Nothing is generated: template literal types take the text apart.
  * What they cannot take apart falls back to `unknown`, never to a wrong type.
  */
-import type { CallbackPointer } from '../callback.ts';
 import type { Destructor } from '../core/destructor.ts';
-import type { Handle } from '../handle.ts';
+import type { Callback, Handle } from '../handle.ts';
 import type { Slice } from '../slice.ts';
 
 /**
@@ -42,10 +41,10 @@ export type StructObject =
 export type Pointer<T extends string = string> =
   | Memory
   | (T extends 'void'
-      ? Handle | CallbackPointer
+      ? Handle | Callback
       : T extends Character | SmallInteger | WideInteger | 'bool' | 'float' | 'double'
         ? readonly (number | bigint | boolean | null)[]
-        : Handle<T> | CallbackPointer | StructObject | ((...args: never[]) => unknown));
+        : Handle<T> | Callback | StructObject | ((...args: never[]) => unknown));
 
 type Character = 'char' | 'signed char' | 'unsigned char' | 'char16_t' | 'char32_t' | 'wchar_t';
 type SmallInteger =

@@ -60,8 +60,12 @@ const files = testFiles(
   'behaviour/collection',
   'behaviour/moved-buffers',
   'behaviour/reentrancy',
-  'behaviour/threads',
+  'behaviour/threads/copies',
+  'behaviour/threads/realms',
 );
+
+/** Only on Node, since other runtimes have no SharedArrayBuffer over C memory. */
+const shared = testFiles('behaviour/threads/shared', 'behaviour/threads/workers');
 
 function install(name: string, runtime: Runtime): string {
   const prefix = join(directory, name);
@@ -85,7 +89,8 @@ function versionOf(executable: string): string {
 
 async function test(executable: string, runtime: Runtime): Promise<Tally> {
   const command = [executable, ...runtime.flags];
-  return tallyOf(await runTests({ files, command, known: runtime.known, timeout: 120_000 }));
+  const chosen = runtime.flags === flags.node ? [...files, ...shared] : files;
+  return tallyOf(await runTests({ files: chosen, command, known: runtime.known, timeout: 120_000 }));
 }
 
 interface Documented {

@@ -128,7 +128,13 @@ describe('the programs in the documents', function () {
   it('are what strict TypeScript accepts', () => {
     const compilerOptions = {
       ...{ module: 'nodenext', target: 'es2022', lib: ['es2024', 'esnext.disposable'], types: ['node'] },
-      ...{ strict: true, noEmit: true, skipLibCheck: true, allowImportingTsExtensions: true },
+      ...{
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        noEmit: true,
+        skipLibCheck: true,
+        allowImportingTsExtensions: true,
+      },
       typeRoots: [join(root, 'node_modules/@types')],
       paths: { cslice: [join(root, 'lib/index.ts')] },
     };

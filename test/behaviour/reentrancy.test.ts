@@ -64,7 +64,7 @@ describe('user code in the middle of an operation', () => {
     await second.lend(async () => {});
     expect(() => pool.rent())
       .to.throw()
-      .with.property('code', 'ERR_CSLICE_LIMIT');
+      .with.property('code', 'ERR_CSLICE_EXHAUSTED');
   });
 
   it('a loan whose use a timeout has stopped is over with the job', async () => {

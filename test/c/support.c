@@ -115,7 +115,7 @@ int fail_each_allocation(attempt_function *attempt, void *argument, int64_t *res
 }
 
 bool under_valgrind(void) {
-    return getenv("UNDER_VALGRIND") != NULL; /* scripts/prove-c.ts sets it */
+    return getenv("UNDER_VALGRIND") != NULL; /* scripts/prove/c.ts sets it */
 }
 
 bool all_zero(const void *data, size_t size) {

@@ -1,6 +1,6 @@
-// A worker thread does not inherit the TypeScript loader of its parent.
+// A worker thread of Node does not inherit the TypeScript loader of its parent. Other runtimes need none.
 import { workerData } from 'node:worker_threads';
-import { register } from 'tsx/esm/api';
 
-register();
+const { bun, deno } = process.versions;
+if (bun === undefined && deno === undefined) (await import('tsx/esm/api')).register();
 await import(workerData.program);

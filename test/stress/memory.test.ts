@@ -29,7 +29,7 @@ describe('memory stays bounded', function () {
   });
 
   it('one address, adopted again and again before its former slices are collected, ends each of them once', () => {
-    const count = 100_000; // scripts/prove-js.ts has a million
+    const count = 100_000; // `npm run prove js memory` has a million
     const { disowned, disownedBlocks, recycled, ...result } = measureRecycled(count);
     expect(result).to.deep.equal({ count, early: 0, wrong: 0, broken: 0, liveBlocks: 1 });
     expect(disownedBlocks).to.equal(disowned);

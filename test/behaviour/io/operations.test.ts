@@ -1,4 +1,4 @@
-/** A part of the matrix that fits into a run of the tests; scripts/prove-io.ts runs the whole. */
+/** A part of the matrix of programs/io/matrix.ts; `npm run prove io` runs all of it. */
 import { expect } from 'chai';
 import { type Laboratory, laboratory, runAll, show, thisNode } from '../../helpers/io/runner.ts';
 import type { Group } from '../../programs/io/consumers.ts';

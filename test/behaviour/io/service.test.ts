@@ -1,4 +1,4 @@
-/** A small load; scripts/prove-service.ts puts a larger one on it. */
+/** A small load; `npm run prove service` puts a larger one on it. */
 import { expect } from 'chai';
 import { runService } from '../../helpers/io/service.ts';
 

@@ -1,4 +1,4 @@
-/** The programs of test/programs/memory with the bars that they must stay under, for the tests and for scripts/prove-js.ts. */
+/** The programs of test/programs/memory with the bars that they must stay under, for the tests and for `npm run prove js`. */
 import { measure } from './measure.ts';
 
 export interface Figure {

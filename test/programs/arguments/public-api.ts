@@ -1,10 +1,14 @@
 /** Lists the public functions, classes and methods from the exports of the package, so that none is forgotten. */
+import { inspect } from 'node:util';
 import * as cslice from '../../../lib/index.ts';
 
 /** By the name of the class, exported or not, a function that makes an object of it. */
 export type Instances = Readonly<Record<string, () => object>>;
 
 const inEveryClass = new Set(['constructor', 'length', 'name', 'prototype']);
+
+/** What `instanceof` and `console.log` call with any object, which must not throw. */
+const forTheLanguage = new Set<string | symbol>([Symbol.toStringTag, Symbol.hasInstance, inspect.custom]);
 
 function isClass(value: unknown): value is { prototype: object } {
   return typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value));
@@ -20,7 +24,7 @@ function nameOf(key: string | symbol): string {
 function membersOf(object: object): string[] {
   return Reflect.ownKeys(object)
     .filter((key) => typeof key === 'symbol' || !inEveryClass.has(key))
-    .filter((key) => key !== Symbol.toStringTag)
+    .filter((key) => !forTheLanguage.has(key))
     .map(nameOf);
 }
 
