@@ -84,6 +84,11 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
     CALL1(NOTHING, cslice_unref, uint64_t)                                                         \
     CALL2(RESULT, cslice_blocks_renew, pointer, uint32_t)                                          \
     CALL1(RESULT, cslice_due_next, uint64_t)                                                       \
+    CALL2(RESULT, cslice_record_new, uint64_t, uint64_t)                                           \
+    CALL1(RESULT, cslice_references, uint64_t)                                                     \
+    CALL1(RESULT, cslice_record_next, uint64_t)                                                    \
+    CALL1(RESULT, cslice_record_of, uint64_t)                                                      \
+    CALL1(RESULT, cslice_record_references, uint64_t)                                              \
     CALL1(NOTHING, cslice_reuse_set, uint64_t)                                                     \
     CALL1(RESULT, cslice_handles_table, uint32_t)                                                  \
     CALL5(RESULT, cslice_keeper_new, uint64_t, uint64_t, uint64_t, uint32_t, uint64_t)             \

@@ -13,7 +13,8 @@ static const char home;
 
 static void init(cslice_block *block, cslice__kind kind, void *data, size_t size) {
     atomic_init(&block->references, 1);
-    block->kind = kind;
+    block->kind = (uint8_t)kind;
+    atomic_init(&block->recorded, false);
     block->home = &home;
     block->link.cache = cslice__cache_mine();
     block->data = data;
@@ -135,6 +136,7 @@ int cslice__block_adopt(cslice__kind kind, void *data, size_t size, uintptr_t fu
     made->context = context;
     made->mailbox = mailbox;
     if (mailbox != NULL) cslice__mailbox_ref(mailbox);
+    cslice__counts_class(CSLICE__ADOPTED, 1, size);
     cslice__counts_allocated(size); /* whatever the limit: the memory is in use, adopted or not */
     *block = made;
     return 0;
@@ -146,6 +148,7 @@ int cslice__block_wrap(void *data, size_t size, cslice_free_function *function, 
     if (made == NULL) return CSLICE_ENOMEM;
     made->destructor.function = (uintptr_t)function;
     made->context = context;
+    cslice__counts_class(CSLICE__ATTACHED, 1, size);
     *block = made;
     return 0;
 }
@@ -189,6 +192,20 @@ int64_t cslice__block_finish(cslice_block *block) {
     return 0;
 }
 
+/* Counts an end. What had a record has its own context again. */
+static void ended(cslice_block *block, cslice__end end) {
+    if (block->kind == CSLICE__WRAPPED) {
+        cslice__counts_class(CSLICE__ATTACHED, -1, block->size);
+    } else if (block->kind != CSLICE__GONE) {
+        if (block->kind != CSLICE__HEAP) cslice__counts_class(CSLICE__ADOPTED, -1, block->size);
+        cslice__counts_ended(block->size, end);
+    }
+    if (atomic_load_explicit(&block->recorded, memory_order_relaxed)) {
+        atomic_store_explicit(&block->recorded, false, memory_order_relaxed);
+        block->context = cslice__record_ended(block->context, end);
+    }
+}
+
 static bool is_counted(const cslice_block *block) {
     return block->kind != CSLICE__GONE && block->kind != CSLICE__WRAPPED;
 }
@@ -197,16 +214,20 @@ void cslice__block_unref(cslice_block *block, cslice__end end) {
     /* Release, so that every thread's writes are done; acquire, so that the last one sees them
      * before it frees. */
     if (atomic_fetch_sub_explicit(&block->references, 1, memory_order_acq_rel) != 1) return;
-    if (is_counted(block)) cslice__counts_ended(block->size, end);
     if (block->kind == CSLICE__GUARDED) cslice__guard_ending(block->context, end);
     int saved = errno; /* a destructor, or a wake, may change it */
+    ended(block, end);
     cslice__mailbox *mailbox = block->mailbox;
     if (mailbox == NULL) {
         cslice__block_finish(block);
     } else {
-        /* Its thread has ended: a native destructor runs here, a JavaScript one cannot. */
-        if (!cslice__mailbox_post(mailbox, block) && cslice__block_finish(block) != 0)
-            cslice__counts_lost(1);
+        size_t size = block->size;
+        cslice__counts_due(1, size); /* first: the block may be taken at once */
+        if (!cslice__mailbox_post(mailbox, block)) {
+            /* Its thread has ended: a native destructor runs here, a JavaScript one cannot. */
+            cslice__counts_due(-1, size);
+            if (cslice__block_finish(block) != 0) cslice__counts_lost(1);
+        }
         cslice__mailbox_unref(mailbox);
     }
     errno = saved;
@@ -283,7 +304,9 @@ int cslice__block_disown(cslice_block *block, void *room, int64_t *number) {
         cslice__guard_free(block->context);
     }
     *number = block->kind == CSLICE__CALLBACK ? (int64_t)block->destructor.function : 0;
-    cslice__counts_ended(block->size, CSLICE__DISOWNED);
+    int saved = errno;
+    ended(block, CSLICE__DISOWNED);
+    errno = saved;
     if (block->mailbox != NULL) cslice__mailbox_unref(block->mailbox);
     block->mailbox = NULL;
     block->kind = CSLICE__GONE;
@@ -311,6 +334,11 @@ cslice_block *cslice_block_ref(cslice_block *block) {
 
 void cslice_block_unref(cslice_block *block) {
     if (block != NULL) cslice__block_unref(block, CSLICE__BY_C);
+}
+
+int64_t cslice_references(uint64_t block) {
+    const cslice_block *of = (const cslice_block *)(uintptr_t)block;
+    return atomic_load_explicit(&of->references, memory_order_relaxed);
 }
 
 void *cslice_block_data(const cslice_block *block) {

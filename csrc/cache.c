@@ -15,7 +15,7 @@
 struct cslice__cache {
     cslice_block
         *first[CLASSES]; /* by the size of their data, in units; first the ones without data */
-    size_t bytes;
+    atomic_size_t bytes; /* only the owner writes it */
     _Atomic(cslice_block *)
         returned; /* by other threads; a stack that only the owner empties, all at once */
     atomic_size_t returned_bytes;
@@ -72,6 +72,14 @@ static size_t bytes_of(const cslice_block *block) {
     return sizeof *block + room_of(block) + (block->store.backing != NULL ? BACKING_BYTES : 0);
 }
 
+static size_t kept(const cslice__cache *cache) {
+    return atomic_load_explicit(&cache->bytes, memory_order_relaxed);
+}
+
+static void set_kept(cslice__cache *own, size_t bytes) {
+    atomic_store_explicit(&own->bytes, bytes, memory_order_relaxed);
+}
+
 static void free_block(cslice_block *block) {
     cslice__v8_forget(&block->store);
     if (block->data != NULL) cslice__mem_free(block->data);
@@ -80,14 +88,14 @@ static void free_block(cslice_block *block) {
 
 static void keep_or_free(cslice__cache *own, cslice_block *block) {
     size_t bytes = bytes_of(block);
-    if (own == NULL || own->bytes + bytes > atomic_load_explicit(&capacity, memory_order_relaxed)) {
+    if (own == NULL || kept(own) + bytes > atomic_load_explicit(&capacity, memory_order_relaxed)) {
         free_block(block);
         return;
     }
     cslice_block **first = list_for(own, room_of(block));
     block->link.next = *first;
     *first = block;
-    own->bytes += bytes;
+    set_kept(own, kept(own) + bytes);
 }
 
 /* Takes in what other threads have returned. */
@@ -109,7 +117,7 @@ static void empty(cslice__cache *own) {
             free_block(block);
         }
     }
-    own->bytes = 0;
+    set_kept(own, 0);
 }
 
 void cslice__cache_close(void) {
@@ -125,6 +133,15 @@ void cslice__cache_close(void) {
 
 cslice__cache *cslice__cache_mine(void) {
     return mine;
+}
+
+size_t cslice__cache_bytes(void) {
+    size_t bytes = 0;
+    cslice__mutex_lock(&mutex);
+    for (const cslice__cache *each = all; each != NULL; each = each->next)
+        bytes += kept(each) + atomic_load_explicit(&each->returned_bytes, memory_order_relaxed);
+    cslice__mutex_unlock(&mutex);
+    return bytes;
 }
 
 void cslice__cache_set(size_t bytes) {
@@ -147,7 +164,7 @@ cslice_block *cslice__cache_take(size_t size) {
     if (block == NULL || must_fail(size)) return NULL;
     *first = block->link.next;
     CSLICE__PREFETCH(block->link.next);
-    own->bytes -= bytes_of(block);
+    set_kept(own, kept(own) - bytes_of(block));
     return block;
 }
 

@@ -26,6 +26,8 @@ typedef struct counters {
     account reuse_account;
     atomic_uint_fast64_t allocated;
     atomic_uint_fast64_t ended[CSLICE__ENDS];
+    atomic_int_fast64_t class_blocks[CSLICE__CLASSES];
+    atomic_int_fast64_t class_bytes[CSLICE__CLASSES];
     atomic_int_fast64_t pending;               /* bytes, those on the free list included */
     atomic_int_fast64_t published_reuse_bytes; /* what the free list had at the last publication */
     int64_t most_pending; /* the highest that the pending bytes have been since */
@@ -41,6 +43,10 @@ static struct {
     atomic_uint_fast64_t peak_bytes;
     atomic_uint_fast64_t lost;
     atomic_uint_fast64_t failed;
+    atomic_int_fast64_t due_blocks;
+    atomic_int_fast64_t due_bytes;
+    atomic_int_fast64_t waiting_blocks;
+    atomic_int_fast64_t waiting_bytes;
 } totals = {.reuse = CSLICE__REUSE_BYTES};
 
 static cslice__mutex mutex = CSLICE__MUTEX_INIT; /* guards the list */
@@ -54,6 +60,19 @@ static uint64_t get(const atomic_uint_fast64_t *counter) {
 
 static void add(atomic_uint_fast64_t *counter, uint64_t n) {
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static void add_signed(atomic_int_fast64_t *counter, int64_t n) {
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static int64_t get_signed(const atomic_int_fast64_t *counter) {
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* Threads that count at the same moment may make a sum negative that is none. */
+static uint64_t natural(int64_t sum) {
+    return sum > 0 ? (uint64_t)sum : 0;
 }
 
 static double read_double(const _Atomic double *number) {
@@ -149,6 +168,10 @@ void cslice__counts_close(void) {
                               memory_order_relaxed);
     add(&others.allocated, get(&own->allocated) + taken);
     for (int end = 0; end < CSLICE__ENDS; end++) add(&others.ended[end], get(&own->ended[end]));
+    for (int of = 0; of < CSLICE__CLASSES; of++) {
+        add_signed(&others.class_blocks[of], get_signed(&own->class_blocks[of]));
+        add_signed(&others.class_bytes[of], get_signed(&own->class_bytes[of]));
+    }
     add(&others.ended[CSLICE__BY_SCOPE], released);
     add(&others.ended[CSLICE__BY_THREAD_END],
         taken - released); /* less: unsigned numbers wrap, until V8 has ended them */
@@ -179,6 +202,30 @@ void cslice__counts_ended(size_t size, cslice__end end) {
 
 void cslice__counts_resized(size_t before, size_t after) {
     add_bytes(mine, (int64_t)after - (int64_t)before);
+}
+
+static void add_to(counters *own, atomic_int_fast64_t *counter, int64_t n) {
+    if (own == NULL) {
+        add_signed(counter, n);
+    } else {
+        atomic_store_explicit(counter, get_signed(counter) + n, memory_order_relaxed);
+    }
+}
+
+void cslice__counts_class(cslice__class of, int count, size_t size) {
+    counters *own = mine, *where = own == NULL ? &others : own;
+    add_to(own, &where->class_blocks[of], count);
+    add_to(own, &where->class_bytes[of], count * (int64_t)size);
+}
+
+void cslice__counts_due(int count, size_t size) {
+    add_signed(&totals.due_blocks, count);
+    add_signed(&totals.due_bytes, count * (int64_t)size);
+}
+
+void cslice__counts_waiting(int count, size_t size) {
+    add_signed(&totals.waiting_blocks, count);
+    add_signed(&totals.waiting_bytes, count * (int64_t)size);
 }
 
 int cslice__counts_claim(size_t size, size_t *claimed) {
@@ -228,6 +275,8 @@ void cslice__counts_lost(uint64_t count) {
 
 void cslice_statistics_get(cslice_statistics *statistics) {
     uint64_t ended[CSLICE__ENDS] = {0}, all_ended = 0, allocated = 0;
+    int64_t class_blocks[CSLICE__CLASSES] = {0}, class_bytes[CSLICE__CLASSES] = {0};
+    double free_list = 0;
     if (mine != NULL) publish(mine);
     cslice__mutex_lock(&mutex);
     /* What has ended before what is allocated, which so is never the smaller. */
@@ -239,12 +288,17 @@ void cslice_statistics_get(cslice_statistics *statistics) {
     for (const counters *each = &others; each != NULL; each = each->next) {
         allocated += get(&each->allocated) + (uint64_t)read_double(&each->reuse_account.taken);
         live += pending_of(each);
+        free_list += read_double(&each->reuse_account.bytes);
+        for (int of = 0; of < CSLICE__CLASSES; of++) {
+            class_blocks[of] += get_signed(&each->class_blocks[of]);
+            class_bytes[of] += get_signed(&each->class_bytes[of]);
+        }
     }
     cslice__mutex_unlock(&mutex);
     for (int end = 0; end < CSLICE__ENDS; end++) all_ended += ended[end];
     *statistics = (cslice_statistics){
         .live_blocks = allocated - all_ended,
-        .live_bytes = live > 0 ? (uint64_t)live : 0,
+        .live_bytes = natural(live),
         .peak_bytes = get(&totals.peak_bytes),
         .allocated_blocks = allocated,
         .released_by_scope = ended[CSLICE__BY_SCOPE],
@@ -255,5 +309,16 @@ void cslice_statistics_get(cslice_statistics *statistics) {
         .disowned_blocks = ended[CSLICE__DISOWNED],
         .lost_destructors = get(&totals.lost),
         .failed_destructors = get(&totals.failed),
+        .adopted_blocks = natural(class_blocks[CSLICE__ADOPTED]),
+        .adopted_bytes = natural(class_bytes[CSLICE__ADOPTED]),
+        .attached_blocks = natural(class_blocks[CSLICE__ATTACHED]),
+        .attached_bytes = natural(class_bytes[CSLICE__ATTACHED]),
+        .free_list_bytes = free_list > 0 ? (uint64_t)free_list : 0,
+        .cache_bytes = cslice__cache_bytes(),
+        .reclaim_bytes = cslice__reclaim_bytes(),
+        .due_blocks = natural(get_signed(&totals.due_blocks)),
+        .due_bytes = natural(get_signed(&totals.due_bytes)),
+        .waiting_blocks = natural(get_signed(&totals.waiting_blocks)),
+        .waiting_bytes = natural(get_signed(&totals.waiting_bytes)),
     };
 }

@@ -34,7 +34,7 @@ extern "C" {
 
 /* Raised whenever a prototype or a meaning below changes: the JavaScript side refuses a library of
  * another ABI. */
-#define CSLICE_ABI_VERSION 2
+#define CSLICE_ABI_VERSION 3
 
 #define CSLICE_STATUS_MAP(X)                                                                       \
     X(ENOMEM, -1, "the C allocator has no memory left")                                            \
@@ -93,6 +93,17 @@ typedef struct cslice_statistics {
     uint64_t disowned_blocks;        /* handed to C with their memory */
     uint64_t lost_destructors;       /* JavaScript destructors whose thread had ended */
     uint64_t failed_destructors;     /* JavaScript destructors that threw */
+    uint64_t adopted_blocks;         /* of the live ones: those that were adopted */
+    uint64_t adopted_bytes;
+    uint64_t attached_blocks; /* memory of JavaScript that is held for C; not among the live */
+    uint64_t attached_bytes;
+    uint64_t free_list_bytes; /* of released blocks that JavaScript keeps for its next slices */
+    uint64_t cache_bytes;     /* of released blocks that C keeps, with their headers */
+    uint64_t reclaim_bytes;   /* released, and about to be freed in the background */
+    uint64_t due_blocks;      /* ended; their destructors wait for the thread that adopted them */
+    uint64_t due_bytes;
+    uint64_t waiting_blocks; /* released; the memory waits for an operation of Node. Still live */
+    uint64_t waiting_bytes;
 } cslice_statistics;
 
 CSLICE_API void cslice_statistics_get(cslice_statistics *statistics);
@@ -170,6 +181,32 @@ CSLICE_API void cslice_count_failure(void);
    returns the number of that, which the caller must run; 0: nothing is due any more. A mailbox is
    what the Node-API module's listen() returned to the calling thread. */
 CSLICE_API int64_t cslice_due_next(uint64_t mailbox);
+
+/*
+ * Records: how a JavaScript thread learns that a block has ended. A block has one record at most.
+ *
+ * cslice_record_new() makes one for a block that the caller holds, and returns its address.
+ * CSLICE_EINVAL: the block has a record already; CSLICE_ENOMEM. When the block ends, in whatever
+ * thread, that is posted to the mailbox. cslice_record_next() returns the next one of these, and
+ * frees it: its address times CSLICE_RECORD_ENDS, and one of the reasons below; 0: there is none.
+ */
+enum {
+    CSLICE_RECORD_BY_SCOPE = 0,
+    CSLICE_RECORD_BY_COLLECTION = 1,
+    CSLICE_RECORD_BY_THREAD_END = 2,
+    CSLICE_RECORD_BY_C = 3,
+    CSLICE_RECORD_DISOWNED = 4,
+    CSLICE_RECORD_ENDS = 8
+};
+CSLICE_API int64_t cslice_record_new(uint64_t block, uint64_t mailbox);
+CSLICE_API int64_t cslice_record_next(uint64_t mailbox);
+/* How many references a block has that the caller holds. */
+CSLICE_API int64_t cslice_references(uint64_t block);
+/* The record of a block that the caller holds; 0: it has none. */
+CSLICE_API int64_t cslice_record_of(uint64_t block);
+/* Of a record that cslice_record_next() has not returned: how many references its block has. 0: it
+   has ended. */
+CSLICE_API int64_t cslice_record_references(uint64_t record);
 
 /* Keeps the library that holds the function at `address` loaded for the life of the process. */
 CSLICE_API int32_t cslice_library_keep(uint64_t address);

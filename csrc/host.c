@@ -305,6 +305,39 @@ static napi_value refer(napi_env env, napi_callback_info info) {
     return make(&call, data, size, cslice_block_ref(block));
 }
 
+/* The reference of memory that waits for an operation of Node. */
+static void give_back_waiting(void *data, size_t length, void *block) {
+    cslice__counts_waiting(-1, length);
+    give_back(data, length, block);
+}
+
+static void give_back_waiting_by_node_api(napi_env env, void *data, void *block) {
+    (void)env;
+    (void)data;
+    give_back_waiting(NULL, ((cslice_block *)block)->size, block);
+}
+
+static napi_value wait_for_node(napi_env env, napi_callback_info info) {
+    invocation call;
+    cslice_block *block;
+    void *data;
+    size_t size;
+    if (!begin(&call, env, info, 3) || !get_range(&call, &block, &data, &size)) return NULL;
+    void *isolate = call.instance->isolate;
+    napi_value keeper = NULL;
+    cslice_block_ref(block);
+    if (isolate != NULL) {
+        keeper = cslice__v8_buffer(isolate, start_of(data), size, give_back_waiting, block);
+    } else {
+        size = block->size;
+        if (cslice__napi.napi_create_external(env, data, give_back_waiting_by_node_api, block,
+                                              &keeper) != 0)
+            keeper = NULL;
+    }
+    if (keeper != NULL) cslice__counts_waiting(1, size);
+    return made(&call, keeper, data, block);
+}
+
 static napi_value borrow(napi_env env, napi_callback_info info) {
     invocation call;
     uint64_t address, size;
@@ -526,6 +559,7 @@ static void export_functions(napi_env env, napi_value exports, module_instance *
         {"adopt", adopt},
         {"take", take},
         {"refer", refer},
+        {"wait", wait_for_node},
         {"borrow", borrow},
         {"adoptCallback", adopt_callback},
         {"share", share},

@@ -71,6 +71,8 @@ cslice_block *cslice__cache_take(size_t size);
 /* From any thread: keeps a block that nobody refers to any more, for the thread that made it or for
    the calling one, or frees it. Its data is up to CSLICE__SMALL bytes, or NULL. */
 void cslice__cache_give(cslice_block *block);
+/* What all threads keep, in bytes. */
+size_t cslice__cache_bytes(void);
 /* How much each thread may keep; other threads may have returned as much again, until it looks for
    it. What others keep already stays until its next use. */
 void cslice__cache_set(size_t bytes);
@@ -82,6 +84,8 @@ void cslice__cache_set(size_t bytes);
 
 /* cslice__mem_free_aligned, on another thread as far as that is of use. */
 void cslice__reclaim_free(void *memory, size_t size, size_t alignment);
+/* What waits to be freed, in bytes. */
+size_t cslice__reclaim_bytes(void);
 /* Until nothing waits to be freed. For tests. */
 void cslice__reclaim_wait(void);
 
@@ -103,6 +107,13 @@ void cslice__counts_close(void);
 void cslice__counts_allocated(size_t size);
 void cslice__counts_ended(size_t size, cslice__end end);
 void cslice__counts_resized(size_t before, size_t after);
+/* Blocks of foreign memory, whose total is counted apart too. `count` is 1 or -1. */
+typedef enum cslice__class { CSLICE__ADOPTED, CSLICE__ATTACHED, CSLICE__CLASSES } cslice__class;
+void cslice__counts_class(cslice__class of, int count, size_t size);
+/* Blocks that have ended, and whose destructor waits in a mailbox. */
+void cslice__counts_due(int count, size_t size);
+/* References that wait until Node cannot be using the memory any more. */
+void cslice__counts_waiting(int count, size_t size);
 /* Destructors that will not run. */
 void cslice__counts_lost(uint64_t count);
 /* Under a limit, bytes are claimed before they are asked for, so that threads racing for the last
@@ -135,6 +146,9 @@ void cslice__guard_thread_close(void);
 
 typedef void cslice__wake_function(void *target);
 
+/* See record.c. */
+typedef struct cslice__record cslice__record;
+
 /*
  * Where blocks wait whose destructor must run in the thread that adopted them. Counted, since
  * blocks outlive threads: one reference belongs to the module that made it, one to each block.
@@ -144,6 +158,8 @@ typedef struct cslice__mailbox {
     cslice__mutex mutex;
     cslice_block *first;
     cslice_block *last;
+    cslice__record *first_ended; /* records whose blocks have ended, in that order */
+    cslice__record *last_ended;
     bool closed; /* the thread has ended: this is not read again */
     double *due; /* 1 while a block waits; the reader's own memory, until the mailbox is closed */
     cslice__wake_function *wake;
@@ -158,10 +174,34 @@ void cslice__mailbox_unref(cslice__mailbox *mailbox);
 bool cslice__mailbox_post(cslice__mailbox *mailbox, cslice_block *block);
 /* The next block, or NULL. It is the caller's. */
 cslice_block *cslice__mailbox_take(cslice__mailbox *mailbox);
+/* The same for records. */
+bool cslice__mailbox_post_record(cslice__mailbox *mailbox, cslice__record *record);
+cslice__record *cslice__mailbox_take_record(cslice__mailbox *mailbox);
+/* Of a record that has not been taken: how many references its block has; 0: it has ended. */
+uint32_t cslice__mailbox_count_references(cslice__mailbox *mailbox, const cslice__record *record);
 /* `wake` runs on the posting thread, under the mailbox's lock. NULL: no thread is woken. */
 void cslice__mailbox_set_wake(cslice__mailbox *mailbox, cslice__wake_function *wake, void *target);
 /* No block is accepted from here. What waits can still be taken. */
 void cslice__mailbox_close(cslice__mailbox *mailbox);
+
+/* ---- record.c ---- */
+
+/*
+ * By a record the thread that asked for it learns when and why a block has ended. It stands in the
+ * block's `context`, and holds what was there. Freed when that thread has taken it.
+ */
+struct cslice__record {
+    cslice__record *next;     /* in the mailbox */
+    cslice__mailbox *mailbox; /* of that thread; a reference */
+    cslice_block *block;      /* NULL once it has ended. Guarded by the mailbox's mutex */
+    void *context;            /* the block's own */
+    cslice__end end;
+};
+
+/* The block ends now, before its header is given back. Returns the block's own context. */
+void *cslice__record_ended(cslice__record *record, cslice__end end);
+/* The mailbox's thread ends: what waits in it is freed. */
+void cslice__record_close(cslice__mailbox *mailbox);
 
 /* ---- block.c ---- */
 
@@ -180,7 +220,8 @@ typedef enum cslice__kind {
 
 struct cslice_block {
     atomic_uint references;
-    uint32_t kind;
+    uint8_t kind;
+    atomic_bool recorded; /* `context` is a record, which has the block's own */
     const void *home; /* the copy of this library that made it: the one whose statistics it is in */
     union {
         cslice__cache *cache; /* of the thread that made it; NULL: none */

@@ -1,5 +1,5 @@
 /* A destructor of the user's runs in the thread that adopted the memory; this queue carries blocks
-   there from wherever they end. */
+   there from wherever they end, and the records of those whose end the thread wants to know. */
 #include "internal.h"
 
 cslice__mailbox *cslice__mailbox_new(double *due) {
@@ -29,6 +29,10 @@ static void set_due(const cslice__mailbox *mailbox, double due) {
     if (mailbox->due != NULL) *(volatile double *)mailbox->due = due;
 }
 
+static bool is_empty(const cslice__mailbox *mailbox) {
+    return mailbox->first == NULL && mailbox->first_ended == NULL;
+}
+
 bool cslice__mailbox_post(cslice__mailbox *mailbox, cslice_block *block) {
     cslice__mutex_lock(&mailbox->mutex);
     bool open = !mailbox->closed;
@@ -56,9 +60,47 @@ cslice_block *cslice__mailbox_take(cslice__mailbox *mailbox) {
         if (mailbox->first == NULL) mailbox->last = NULL;
         block->link.cache = NULL; /* unknown from here: the thread that takes it may keep it */
     }
-    if (mailbox->first == NULL) set_due(mailbox, 0);
+    if (is_empty(mailbox)) set_due(mailbox, 0);
     cslice__mutex_unlock(&mailbox->mutex);
     return block;
+}
+
+bool cslice__mailbox_post_record(cslice__mailbox *mailbox, cslice__record *record) {
+    cslice__mutex_lock(&mailbox->mutex);
+    bool open = !mailbox->closed;
+    record->block = NULL;
+    if (open) {
+        bool first = mailbox->first_ended == NULL;
+        record->next = NULL;
+        if (first) {
+            mailbox->first_ended = record;
+        } else {
+            mailbox->last_ended->next = record;
+        }
+        mailbox->last_ended = record;
+        set_due(mailbox, 1);
+        if (first && mailbox->wake != NULL) mailbox->wake(mailbox->wake_target);
+    }
+    cslice__mutex_unlock(&mailbox->mutex);
+    return open;
+}
+
+cslice__record *cslice__mailbox_take_record(cslice__mailbox *mailbox) {
+    cslice__mutex_lock(&mailbox->mutex);
+    cslice__record *record = mailbox->first_ended;
+    if (record != NULL) mailbox->first_ended = record->next;
+    if (is_empty(mailbox)) set_due(mailbox, 0);
+    cslice__mutex_unlock(&mailbox->mutex);
+    return record;
+}
+
+uint32_t cslice__mailbox_count_references(cslice__mailbox *mailbox, const cslice__record *record) {
+    cslice__mutex_lock(&mailbox->mutex);
+    uint32_t count = record->block == NULL
+        ? 0
+        : atomic_load_explicit(&record->block->references, memory_order_relaxed);
+    cslice__mutex_unlock(&mailbox->mutex);
+    return count;
 }
 
 void cslice__mailbox_set_wake(cslice__mailbox *mailbox, cslice__wake_function *wake, void *target) {

@@ -86,6 +86,14 @@ void cslice__reclaim_free(void *memory, size_t size, size_t alignment) {
     if (!offer(memory, size, alignment)) cslice__mem_free_aligned(memory, alignment);
 }
 
+size_t cslice__reclaim_bytes(void) {
+    if (is_forked()) return 0;
+    cslice__mutex_lock(&mutex);
+    size_t bytes = waiting_bytes;
+    cslice__mutex_unlock(&mutex);
+    return bytes;
+}
+
 void cslice__reclaim_wait(void) {
     if (is_forked()) return;
     cslice__mutex_lock(&mutex);

@@ -203,7 +203,8 @@ export class Arena implements Disposable {
   #bytesOfNewSlab(byteLength: number, alignment: number): Uint8Array<ArrayBuffer> {
     const isLarge = byteLength > this.#slabBytes / 4; // the small ones keep their slab
     const size = isLarge ? byteLength : this.#slabBytes;
-    const slab = alignment > defaultAlignment ? allocateWith(size, { zero: true, alignment }) : allocate(size);
+    const slab =
+      alignment > defaultAlignment ? allocateWith(size, { zero: true, alignment }, 'arena') : allocate(size, 'arena');
     if (this.#released) {
       slab.end(); // by a destructor that ran for want of memory
       this.#live();

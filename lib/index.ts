@@ -9,7 +9,7 @@ export { copy, copyBytes } from './copy.ts';
 export type { Destructor, DestructorOptions, Signature } from './core/destructor.ts';
 export { destructor } from './core/destructor.ts';
 export type { Lease } from './core/lease.ts';
-export type { Configuration, HandleStats, Stats } from './diagnostics.ts';
+export type { Configuration, HandleStats, LiveCount, Stats, StatsKind } from './diagnostics.ts';
 export { configure, stats } from './diagnostics.ts';
 export type { ErrorCode } from './errors.ts';
 export { CCallError, CSliceError } from './errors.ts';
@@ -21,6 +21,19 @@ export type { KoffiFunction, KoffiLibrary, TypeSpec } from './native/koffi.ts';
 export { pin } from './pin.ts';
 export type { PoolOptions, PoolStats } from './pool.ts';
 export { Pool } from './pool.ts';
+export type { BlockKind, HolderKind, Holders } from './record/record.ts';
+export type { Frame } from './record/source.ts';
+export type { LiveBlock, LiveBlocksOptions } from './see/blocks.ts';
+export { liveBlocks } from './see/blocks.ts';
+
+import './see/environment.ts';
+
+export type { LabelOptions } from './see/label.ts';
+export { withBudget, withLabel } from './see/label.ts';
+export type { HeapProfileOptions } from './see/profile.ts';
+export { heapProfile } from './see/profile.ts';
+export type { LeakReport, LeakReportOptions, LeakSite } from './see/report.ts';
+export { leakReport } from './see/report.ts';
 export type { AllocOptions, ViewConstructor } from './slice.ts';
 export { Slice } from './slice.ts';
 export type { ReadOptions, SliceWriterOptions } from './stream.ts';

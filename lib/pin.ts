@@ -3,10 +3,12 @@ import * as workerThreads from 'node:worker_threads';
 import { addressOfBytes, attach, refer, referenceOf } from './core/block.ts';
 import { bytesOf } from './core/check.ts';
 import { runDestructors } from './core/destructor.ts';
+import { livePins } from './core/holds.ts';
 import { type Lease, type LeaseEnd, newLease } from './core/lease.ts';
 import { canLock, key, type Reference } from './core/reference.ts';
 import { typeError } from './errors.ts';
 import { direct, host } from './native/host.ts';
+import { noteOver, notePin, recording } from './record/record.ts';
 
 /** How many pins a buffer has, and what its prototype was before the first. */
 interface Pinned {
@@ -26,9 +28,6 @@ function joinCopies(): WeakMap<ArrayBufferLike, Pinned> {
   return shared[list];
 }
 
-/** Reached from here until their release: C may use the memory even though JavaScript has forgotten it. */
-const livePins = new Set<PinEnd>();
-
 /** What holds the memory: a reference, which keeps it wherever its bytes move, and a lock on a buffer that is not ours. */
 class PinEnd implements LeaseEnd {
   readonly #buffer: ArrayBufferLike | undefined;
@@ -42,6 +41,7 @@ class PinEnd implements LeaseEnd {
 
   release(): void {
     livePins.delete(this);
+    if (recording) noteOver(this);
     if (this.#buffer !== undefined) letGo(this.#buffer);
     this.#reference?.end();
     runDestructors();
@@ -53,12 +53,14 @@ function hold(source: Uint8Array): Lease {
   const address = addressOfBytes(source);
   const ours = referenceOf(buffer);
   if (ours !== undefined) {
-    const reference = refer(ours, byteOffset, byteLength);
+    const reference = refer(ours, byteOffset, byteLength, 'pin');
     return newLease(new PinEnd(undefined, reference), address, byteLength, reference.block);
   }
   const reference = direct ? attach(buffer, address, byteLength) : undefined;
   holdInPlace(buffer);
-  return newLease(new PinEnd(buffer, reference), address, byteLength, reference?.block ?? 0);
+  const end = new PinEnd(buffer, reference);
+  if (recording) notePin(buffer, end);
+  return newLease(end, address, byteLength, reference?.block ?? 0);
 }
 
 /** The language's own getter, which no prototype of a buffer can hide; undefined before Node 20. */
@@ -126,9 +128,4 @@ function letGo(buffer: ArrayBufferLike): void {
  */
 export function pin(source: ArrayBuffer | ArrayBufferView): Lease {
   return hold(bytesOf('source', source));
-}
-
-/** How many leases of {@link pin} are live in this thread. */
-export function countPins(): number {
-  return livePins.size;
 }

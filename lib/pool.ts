@@ -50,11 +50,12 @@ class PooledBlock extends Reference {
   readonly #shown: Reference;
 
   constructor(home: Home) {
-    const shown = allocate(home.byteLength);
+    const shown = allocate(home.byteLength, 'pool');
     super(shown.buffer, shown.block, shown.address, shown.byteLength);
     this.#home = home;
     this.#shown = shown;
     this.sole = true;
+    this.recorded = shown.recorded;
     this.lock();
     tie(this.show(), shown);
   }

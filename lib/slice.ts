@@ -13,6 +13,7 @@ import {
   attach,
   borrow,
   disown,
+  holdersOfReference,
   type Layout,
   permanent,
   readBytes,
@@ -37,7 +38,7 @@ import {
 } from './core/check.ts';
 import { Conversions } from './core/conversions.ts';
 import { checkDestructor, type Destructor, runDestructors } from './core/destructor.ts';
-import { isHeld, lend, untilFree } from './core/holds.ts';
+import { isHeld, isLent, lend, untilFree } from './core/holds.ts';
 import { inspectAs } from './core/inspect.ts';
 import { type Lease, leaseOf } from './core/lease.ts';
 import { readOptions } from './core/options.ts';
@@ -47,6 +48,7 @@ import { checkWritable, writeTo } from './core/write-to.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import { hasViews, type Integer } from './native/host.ts';
 import type { TypeSpec } from './native/koffi.ts';
+import { type Holders, noteView, useLabels } from './record/record.ts';
 
 /**
  * How {@link Slice.alloc} makes a block.
@@ -59,6 +61,8 @@ export interface AllocOptions {
   zero?: boolean;
   /** A power of two in bytes. Default 16, which is also what smaller ones get. */
   alignment?: number;
+  /** To whom the block is attributed, in place of the label of `withLabel()`. See `stats({ by: 'label' })`. */
+  label?: string;
 }
 
 /**
@@ -78,13 +82,16 @@ export interface ViewConstructor<T> {
 const encoder = new TextEncoder();
 
 function layoutOf(options: AllocOptions): Layout {
-  const { zero = true, alignment = 16 } = readOptions('options', options, ['zero', 'alignment']);
+  const { zero = true, alignment = 16, label } = readOptions('options', options, ['zero', 'alignment', 'label']);
   if (typeof zero !== 'boolean') throw typeError(`zero must be a boolean, got ${show(zero)}`);
   if (typeof alignment !== 'number') throw typeError(`alignment must be a number, got ${show(alignment)}`);
   if (!Number.isSafeInteger(alignment) || alignment < 1 || !Number.isInteger(Math.log2(alignment))) {
     throw rangeError(`alignment must be a power of two, got ${alignment}`);
   }
-  return { zero, alignment };
+  if (label === undefined) return { zero, alignment };
+  if (typeof label !== 'string') throw typeError(`label must be a string, got ${show(label)}`);
+  useLabels();
+  return { zero, alignment, label };
 }
 
 let referenceIn: (slice: Slice) => Reference;
@@ -353,7 +360,9 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
           'the element size',
       );
     }
-    return viewOf(type, reference.show(), start, count);
+    const view = viewOf(type, reference.show(), start, count);
+    if (reference.recorded) noteView(reference, view as object, type.name);
+    return view;
   }
 
   /**
@@ -372,7 +381,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     const reference = this.#live();
     const [from, to] = rangeOf(reference, start, end);
     reference.buffered = true;
-    return Buffer.from(refer(reference, from, to - from).show(), 0, to - from);
+    return Buffer.from(refer(reference, from, to - from, 'Buffer').show(), 0, to - from);
   }
 
   /**
@@ -388,6 +397,27 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    */
   toSharedBuffer(): SharedArrayBuffer {
     return share(this.#counted('cannot be shared'));
+  }
+
+  /**
+   * What holds this slice's block: the slice itself, views, Buffers, subslices, leases, pins, loans, SharedArrayBuffers, and
+   * how many holders are unknown. With `configure({ track: true })` each one is named, with where it was made; of a block
+   * that was made before, or without tracking, what is known. Keeps none of them alive.
+   *
+   * What was dropped is named until the event loop has turned after its collection.
+   *
+   * @throws {CSliceError} `ERR_CSLICE_RELEASED`
+   * @example
+   * configure({ track: true });
+   * using slice = Slice.alloc(64);
+   * const buffer = slice.toBuffer();
+   * console.log(slice.holders().map(({ holder }) => holder)); // [ 'slice', 'Buffer' ]
+   */
+  holders(): Holders[] {
+    const reference = this.#live();
+    const told = holdersOfReference(reference);
+    if (isLent(reference)) told.push({ holder: 'loan', count: 1, type: undefined, stack: [] });
+    return told;
   }
 
   /**
@@ -486,7 +516,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     const reference = this.#live();
     const [from, to] = rangeOf(reference, start, end);
     reference.divide();
-    return new Slice(refer(reference, from, to - from));
+    return new Slice(refer(reference, from, to - from, 'subslice'));
   }
 
   /**

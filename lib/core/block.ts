@@ -10,12 +10,37 @@ import {
   copyIn,
   copyMemory,
   copyOut,
+  countReferences,
   keeperFree,
   keeperFunction,
   keeperNew,
   reuseAccount,
   status,
 } from '../native/symbols.ts';
+import {
+  allocated as allocatedChannel,
+  limitReached,
+  pressure,
+  publish,
+  released as releasedChannel,
+} from '../record/channels.ts';
+import {
+  type BlockKind,
+  currentLabel,
+  findRecorded,
+  type HolderKind,
+  type Holders,
+  holdersAsTold,
+  labelOfBlock,
+  noteBlock,
+  noteHolder,
+  noteLate,
+  overBudget,
+  overBudgetOf,
+  recording,
+  takeAllEnds,
+  unknownHolders,
+} from '../record/record.ts';
 import { advance, byteLengthOf, longestView, toInteger } from './check.ts';
 import { collectGarbage, noteMade } from './collect.ts';
 import {
@@ -41,6 +66,7 @@ import { tiedTo } from './tie.ts';
 export interface Layout {
   readonly zero: boolean;
   readonly alignment: number;
+  readonly label?: string | undefined;
 }
 
 /** What the last call of the library has made, or the error that it met. */
@@ -54,16 +80,32 @@ function made(buffer: ArrayBuffer | undefined, byteLength: number, action: strin
 // ---- Allocated
 
 /** A new zeroed block, aligned to 16. */
-export function allocate(byteLength: number): Reference {
-  if (isGuardDue()) return allocateGuarded(byteLength, 16);
+export function allocate(byteLength: number, kind: BlockKind = 'alloc'): Reference {
+  if (!(recording || allocatedChannel.hasSubscribers)) return allocatePlain(byteLength);
+  claim(byteLength, undefined);
+  const reference = allocatePlain(byteLength);
+  noteBlock(reference, kind);
+  return reference;
+}
+
+function allocatePlain(byteLength: number): Reference {
+  if (isGuardDue()) return allocateGuarded(byteLength, 16, undefined);
   const kept = takeKept(byteLength);
   if (kept !== undefined) return kept;
   const buffer = host.alloc(byteLength);
   return buffer === undefined ? retry(byteLength, () => host.alloc(byteLength)) : allocated(buffer, byteLength);
 }
 
-export function allocateWith(byteLength: number, { zero, alignment }: Layout): Reference {
-  if (isGuardDue()) return allocateGuarded(byteLength, alignment);
+export function allocateWith(byteLength: number, layout: Layout, kind: BlockKind = 'alloc'): Reference {
+  if (!(recording || allocatedChannel.hasSubscribers)) return allocatePlainWith(byteLength, layout);
+  claim(byteLength, layout.label);
+  const reference = allocatePlainWith(byteLength, layout);
+  noteBlock(reference, kind, layout.label);
+  return reference;
+}
+
+function allocatePlainWith(byteLength: number, { zero, alignment, label }: Layout): Reference {
+  if (isGuardDue()) return allocateGuarded(byteLength, alignment, label);
   if (alignment <= 16) {
     const kept = takeKept(byteLength); // zeroed, whether asked for or not
     if (kept !== undefined) return kept;
@@ -73,13 +115,13 @@ export function allocateWith(byteLength: number, { zero, alignment }: Layout): R
   return buffer === undefined ? retry(byteLength, attempt) : allocated(buffer, byteLength);
 }
 
-function allocateGuarded(byteLength: number, alignment: number): Reference {
+function allocateGuarded(byteLength: number, alignment: number, label: string | undefined): Reference {
   const attempt = () => host.allocGuarded(byteLength, alignment);
   const buffer = attempt();
   const reference = buffer === undefined ? retry(byteLength, attempt) : allocated(buffer, byteLength);
   if (cells[3] === 1) {
     reference.guarded = true;
-    noteGuarded(reference.block);
+    noteGuarded(reference.block, label);
   }
   return reference;
 }
@@ -98,8 +140,28 @@ function allocated(buffer: ArrayBuffer | undefined, byteLength: number): Referen
 }
 
 function retry(byteLength: number, attempt: () => ArrayBuffer | undefined): Reference {
-  reclaimAfter(result());
-  return allocated(attempt(), byteLength);
+  reclaimAfter(result(), byteLength);
+  const buffer = attempt();
+  if (buffer === undefined && result() === status.ELIMIT) publishRefusal(byteLength, undefined);
+  return allocated(buffer, byteLength);
+}
+
+/** A refused allocation is done: subscribers may run. */
+function publishRefusal(byteLength: number, label: string | undefined): void {
+  const code = result();
+  publish(limitReached, { byteLength, label });
+  runDestructors();
+  cells[0] = code; // a subscriber may have allocated
+}
+
+/** Checks budgets. @throws {CSliceError} `ERR_CSLICE_LIMIT` past one, after what is dead has been given back */
+function claim(byteLength: number, label: string | undefined): void {
+  if (overBudget(byteLength, label) === undefined) return;
+  reclaim('budget', byteLength);
+  const refused = overBudget(byteLength, label);
+  if (refused === undefined) return;
+  publishRefusal(byteLength, label ?? currentLabel());
+  throw refused;
 }
 
 /**
@@ -107,10 +169,16 @@ function retry(byteLength: number, attempt: () => ArrayBuffer | undefined): Refe
  * collection finds unreachable.
  * Milliseconds. Runs destructors, so nothing that was read before is true after it.
  */
-function reclaimAfter(failure: number): void {
-  if (failure !== status.ENOMEM && failure !== status.ELIMIT) return;
+function reclaimAfter(failure: number, byteLength: number): void {
+  if (failure === status.ENOMEM) reclaim('memory', byteLength);
+  if (failure === status.ELIMIT) reclaim('limit', byteLength);
+}
+
+function reclaim(reason: 'memory' | 'limit' | 'budget', byteLength: number): void {
   releaseKept();
   collectGarbage();
+  takeAllEnds();
+  publish(pressure, { byteLength, reason });
   runDestructors();
 }
 
@@ -125,12 +193,22 @@ export function allocateCopy(source: Uint8Array): Reference {
 // ---- Adopted, taken over, borrowed
 
 /** Memory that C allocated, with what gives it back. */
-export function adopt(address: bigint, byteLength: number, destructor: Destructor): Reference {
-  if (!isNative(destructor)) return adoptWithCallback(address, byteLength, destructor);
+export function adopt(
+  address: bigint,
+  byteLength: number,
+  destructor: Destructor,
+  kind: BlockKind = 'adopt',
+): Reference {
+  if (!isNative(destructor)) return adoptWithCallback(address, byteLength, destructor, kind);
   const { fn, signature, context, threadSafe } = fieldsOf(destructor);
   if (!threadSafe) openMailbox(byteLength);
   const buffer = host.adopt(toInteger(address), byteLength, fn, signature, context, threadSafe);
-  return made(buffer, byteLength, adopting(byteLength));
+  return noted(made(buffer, byteLength, adopting(byteLength)), kind);
+}
+
+function noted(reference: Reference, kind: BlockKind): Reference {
+  if (recording || allocatedChannel.hasSubscribers) noteBlock(reference, kind);
+  return reference;
 }
 
 function adopting(byteLength: number): string {
@@ -141,11 +219,15 @@ function adoptWithCallback(
   address: bigint,
   byteLength: number,
   run: (address: bigint, byteLength: number) => void,
+  kind: BlockKind,
 ): Reference {
   openMailbox(byteLength);
   const number = registerCallback({ run, address, byteLength }); // first, so that what is adopted always has it
   try {
-    return made(host.adoptCallback(toInteger(address), byteLength, number), byteLength, adopting(byteLength));
+    return noted(
+      made(host.adoptCallback(toInteger(address), byteLength, number), byteLength, adopting(byteLength)),
+      kind,
+    );
   } catch (error) {
     forgetCallback(number);
     throw error;
@@ -169,7 +251,7 @@ export function adoptKeeping(
     const buffer = host.adopt(integer, byteLength, keeperFunction(), signatures['ctx,ptr'], keeper, false);
     const reference = made(buffer, byteLength, adopting(byteLength));
     reference.keeping = true;
-    return reference;
+    return noted(reference, 'adopt');
   } catch (error) {
     forgetCallback(number);
     if (keeper >= 0) keeperFree(keeper);
@@ -180,7 +262,9 @@ export function adoptKeeping(
 /** Takes over a reference of C's. @throws {CSliceError} `ERR_CSLICE_RANGE` */
 export function take(block: Integer): Reference {
   const buffer = host.take(block, longestView);
-  if (buffer !== undefined) return new Reference(buffer, result(), cells[1] as number, byteLengthOf.call(buffer));
+  if (buffer !== undefined) {
+    return noted(new Reference(buffer, result(), cells[1] as number, byteLengthOf.call(buffer)), 'C');
+  }
   if (result() !== status.EINVAL) throw statusError(result(), 'take the block over');
   throw rangeError('block must be of this copy of cslice, and no longer than an ArrayBuffer can be');
 }
@@ -208,7 +292,9 @@ export function attach(buffer: ArrayBufferLike, address: Integer, byteLength: nu
   if (attached === undefined && result() === status.EINVAL) {
     throw typeError('the memory of WebAssembly cannot be held for C: it may move when it grows. Copy it');
   }
-  return made(attached, byteLength, 'hold a buffer');
+  const reference = made(attached, byteLength, 'hold a buffer');
+  reference.recorded = true; // as if: it is no memory of C, so nobody is told of its end
+  return reference;
 }
 
 /** Where the bytes of JavaScript's memory are: valid for as long as something holds them there. */
@@ -218,8 +304,8 @@ export function addressOfBytes(bytes: Uint8Array): Integer {
 
 // ---- Referred to once more
 
-/** One more reference to a range of what another one refers to. */
-export function refer(reference: Reference, byteOffset: number, byteLength: number): Reference {
+/** One more reference to a range of what another one refers to, for the holder that is named. */
+export function refer(reference: Reference, byteOffset: number, byteLength: number, holder: HolderKind): Reference {
   const address = byteOffset === 0 ? reference.address : advance(reference.address, byteOffset);
   if (reference.block === 0) return borrow(address, byteLength, reference);
   reference.sole = false;
@@ -228,6 +314,7 @@ export function refer(reference: Reference, byteOffset: number, byteLength: numb
   further.isPart = reference.isPart || byteLength !== reference.byteLength;
   if (reference.keeping) further.keeping = true;
   if (reference.guarded) further.guarded = true;
+  if (reference.recorded) noteHolder(reference, holder, further.buffer, further);
   return further;
 }
 
@@ -235,7 +322,10 @@ export function refer(reference: Reference, byteOffset: number, byteLength: numb
 export function share(reference: Reference): SharedArrayBuffer {
   reference.divide();
   const buffer = host.share(reference.block, reference.address, reference.byteLength);
-  if (buffer !== undefined) return buffer;
+  if (buffer !== undefined) {
+    if (reference.recorded) noteHolder(reference, 'SharedArrayBuffer', buffer, undefined);
+    return buffer;
+  }
   throw new CSliceError('ERR_CSLICE_NO_VIEW', 'This runtime has no SharedArrayBuffers over C memory: use slice.copy()');
 }
 
@@ -243,6 +333,18 @@ export function share(reference: Reference): SharedArrayBuffer {
 export function referenceOf(buffer: ArrayBufferLike): Reference | undefined {
   const tied = tiedTo(buffer);
   return tied instanceof Reference && tied.buffer === buffer && tied.isLive ? tied : undefined;
+}
+
+/** What is known to hold the block. */
+export function holdersOfReference(reference: Reference): Holders[] {
+  const recorded = reference.recorded ? findRecorded(reference.block) : undefined;
+  if (recorded !== undefined && recorded.weight > 0) return holdersAsTold(recorded);
+  const one = { count: 1, type: undefined, stack: [] };
+  const told: Holders[] = [{ ...one, holder: 'slice' }];
+  if (reference.seen) told.push({ ...one, holder: 'view' });
+  const others = reference.block === 0 ? 0 : countReferences(reference.block) - 1;
+  if (others > 0) told.push({ ...unknownHolders(false, others), holder: reference.buffered ? 'Buffer' : 'C' });
+  return told;
 }
 
 // ---- Resized
@@ -266,11 +368,22 @@ const notAlone = `it is not of Slice.alloc(), or ${held}`;
 
 /** Changes the size of a block of our own memory. What `live` gives is asked for again after a collection. */
 export function resize(live: () => Reference, byteLength: number): void {
+  checkBudget(live, byteLength);
   const failure = tryResize(live(), byteLength);
   if (failure === 0) return;
-  reclaimAfter(failure);
+  reclaimAfter(failure, byteLength);
   const second = failure === status.ENOMEM || failure === status.ELIMIT ? tryResize(live(), byteLength) : failure;
   if (second < 0) throw statusError(second, `resize a slice to ${byteLength} bytes`, notAlone);
+}
+
+/** Of the label that the block was made under. */
+function checkBudget(live: () => Reference, byteLength: number): void {
+  if (overBudgetOf(live(), byteLength) === undefined) return;
+  reclaim('budget', byteLength);
+  const refused = overBudgetOf(live(), byteLength);
+  if (refused === undefined) return;
+  publishRefusal(byteLength, labelOfBlock(live()));
+  throw refused;
 }
 
 function tryResize(reference: Reference, byteLength: number): number {
@@ -285,6 +398,7 @@ function tryResize(reference: Reference, byteLength: number): number {
 
 /** Gives a slice's reference back, keeps the block on the free list, or leaves it to the last loan. */
 export function release(reference: Reference): void {
+  if (releasedChannel.hasSubscribers && reference.block !== 0) noteLate(reference);
   if (!keep(reference) && !endsWithLoan(reference)) reference.end();
 }
 

@@ -4,6 +4,8 @@ import { describeError, rangeError, show, typeError, unreadable } from '../error
 import { areDestructorsDue, host, type Integer } from '../native/host.ts';
 import type { KoffiLibrary } from '../native/koffi.ts';
 import { countFailure, dueNext, endingAt, giveBack, libraryKeep, status } from '../native/symbols.ts';
+import { publishBy } from '../record/channels.ts';
+import { recordBy, takeEnds } from '../record/record.ts';
 import { checkAddress, toInteger } from './check.ts';
 import { currentJob } from './in-use.ts';
 import { readOptions } from './options.ts';
@@ -189,6 +191,8 @@ interface Callback {
   readonly run: (address: bigint, byteLength: number) => void;
   readonly address: bigint;
   readonly byteLength: number;
+  /** Of an object of C: what its type is called. */
+  readonly handle?: string | undefined;
 }
 
 /** The JavaScript destructors that have not run yet, by the number that C knows them by. */
@@ -198,9 +202,13 @@ let lastNumber = 0;
 /** Where C puts the blocks whose destructors must run in this thread. */
 let mailbox: Integer | undefined;
 
-export function openMailbox(byteLength: number): void {
+function mailboxOrNone(): Integer | undefined {
   mailbox ??= host.listen(onWake);
-  if (mailbox === undefined) throw statusError(status.ENOMEM, `adopt ${byteLength} bytes`);
+  return mailbox;
+}
+
+export function openMailbox(byteLength: number): void {
+  if (mailboxOrNone() === undefined) throw statusError(status.ENOMEM, `adopt ${byteLength} bytes`);
 }
 
 /** Notes a JavaScript destructor that has not run yet. Returns the number that C is to know it by. */
@@ -243,6 +251,9 @@ function onWake(): void {
 export function endLater(ending: Ending): void {
   endings.push(ending);
 }
+
+publishBy(endLater);
+recordBy(mailboxOrNone);
 
 /** Ends it now, unless another end is under way or due before. The last step of a public call. */
 export function endLast(ending: Ending): void {
@@ -291,12 +302,13 @@ function isMailboxDue(): boolean {
   return mailbox !== undefined && areDestructorsDue();
 }
 
-/** Runs the native destructors up to the next JavaScript one. False: there is none. */
+/** Runs the native destructors up to the next JavaScript one. False: nothing is left to be run. */
 function takeDue(from: Integer): boolean {
+  takeEnds(from);
   const number = dueNext(from);
   due = callbacks.get(number);
   callbacks.delete(number);
-  return number !== 0;
+  return number !== 0 || endings.length > 0;
 }
 
 function runDue(): void {
@@ -306,11 +318,12 @@ function runDue(): void {
 }
 
 /** A destructor that throws must not stop the next one, nor fail the call that gave the last reference back. */
-function runOne({ run, address, byteLength }: Callback): void {
+function runOne({ run, address, byteLength, handle }: Callback): void {
   const fail = (error: unknown): void => {
     countFailure();
-    const where = `0x${address.toString(16)} (${byteLength} bytes)`;
-    process.emitWarning(`The destructor of the block at ${where} threw: ${describeError(error)}`, {
+    const where = `0x${address.toString(16)}`;
+    const what = handle === undefined ? `block at ${where} (${byteLength} bytes)` : `handle ${handle} at ${where}`;
+    process.emitWarning(`The destructor of the ${what} threw: ${describeError(error)}`, {
       type: 'CSliceWarning',
       code: 'CSLICE_DESTRUCTOR_THREW',
     });
@@ -324,11 +337,11 @@ function runOne({ run, address, byteLength }: Callback): void {
 }
 
 /** Gives memory back that no block holds. Needs none itself, so it works for what could not be adopted too. */
-export function giveBackTo(destructor: Destructor, address: bigint, byteLength: number): void {
+export function giveBackTo(destructor: Destructor, address: bigint, byteLength: number, handle?: string): void {
   if (isNative(destructor)) {
     const { fn, signature, context } = fieldsIn(destructor);
     giveBack(toInteger(address), byteLength, fn, signature, context);
-  } else runOne({ run: destructor, address, byteLength });
+  } else runOne({ run: destructor, address, byteLength, handle });
 }
 
 export function checkDestructor(destructor: unknown): asserts destructor is Destructor {

@@ -81,7 +81,7 @@ function renew(shelf: Shelf): Reference | undefined {
 /** Keeps a released block that no other code can reach. False: the caller gives it back to C. */
 export function keep(reference: Reference): boolean {
   const { byteLength } = reference;
-  if (byteLength >= keptBelow || reference.seen || !reference.sole || reference.guarded) return false;
+  if (byteLength >= keptBelow || !reference.isKeepable) return false;
   const total = (account[bytes] as number) + byteLength;
   if (total > (account[capacity] as number)) return makeRoom();
   const { used } = shelves[byteLength] ?? openShelf(byteLength);

@@ -80,9 +80,9 @@ function note(block: number, what: number, text: Uint8Array): void {
 }
 
 /** Notes where a guarded block comes from: the caller of this package. */
-export function noteGuarded(block: number): void {
+export function noteGuarded(block: number, ownLabel?: string): void {
   note(block, allocatedIn, textOf(takeStack()));
-  const label = labelOf(currentScope());
+  const label = ownLabel ?? labelOf(currentScope());
   if (label !== undefined) note(block, labelled, encoder.encode(label));
 }
 

@@ -110,6 +110,6 @@ class SliceLeaseEnd implements LeaseEnd {
 /** A lease of a slice's bytes. @throws {CSliceError} `ERR_CSLICE_NOMEM` */
 export function leaseOf(reference: Reference): Lease {
   const { address, byteLength } = reference;
-  const further = refer(reference, 0, byteLength);
+  const further = refer(reference, 0, byteLength, 'lease');
   return newLease(new SliceLeaseEnd(reference, further), address, byteLength, further.block);
 }

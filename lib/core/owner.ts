@@ -3,6 +3,7 @@
  * need other objects, which then outlive it.
  */
 import type { Integer } from '../native/host.ts';
+import { noteHandle, noteHandleEnd, type Recorded, recording } from '../record/record.ts';
 import {
   type Destructor,
   endingOf,
@@ -140,6 +141,7 @@ export class Owner implements Hold {
   #run: (address: Integer) => void = doNothing;
   #entry = noEntry;
   #order = 0;
+  #recorded: Recorded | undefined;
 
   begin(kind: Kind, address: Integer, ending: Ending, kept: readonly Hold[]): void {
     if (ending !== this.#ending) this.#choose(ending);
@@ -149,8 +151,9 @@ export class Owner implements Hold {
     this.kept = kept;
     this.#open = true;
     this.#order = ++order;
+    if (recording && kind !== uncounted) this.#recorded = noteHandle(kind.name, address);
     const { cells, at } = this.#entry;
-    cells[at + atOrder] = order;
+    cells[at + atOrder] = this.#order;
     cells[at + atAddress] = asDouble(address); // last, since the thread may end in between
   }
 
@@ -158,7 +161,7 @@ export class Owner implements Hold {
     if (ending !== undefined && isNative(ending)) {
       if (this.#entry === noEntry) this.#entry = takeEntry();
       this.#run = endingOf(ending);
-    } else this.#run = ending === undefined ? doNothing : (address) => giveBackTo(ending, BigInt(address), 0);
+    } else this.#run = ending === undefined ? doNothing : (address) => this.#giveBack(ending, address);
     const { fn, signature, context } = isNative(ending) ? fieldsOf(ending) : { fn: 0, signature: 0, context: 0 };
     const isExact = typeof fn === 'number' && typeof context === 'number';
     const { cells, at } = this.#entry;
@@ -166,6 +169,10 @@ export class Owner implements Hold {
     cells[at + atSignature] = signature;
     cells[at + atContext] = isExact ? context : 0;
     this.#ending = ending;
+  }
+
+  #giveBack(ending: Destructor, address: Integer): void {
+    giveBackTo(ending, BigInt(address), 0, this.kind === uncounted ? undefined : this.kind.name);
   }
 
   /** One more thing that needs the object. To be ended by `release`. */
@@ -186,6 +193,7 @@ export class Owner implements Hold {
     if (this.#viewers !== undefined) this.#forgetEndedViews();
     this.#open = false;
     this.#token = token;
+    if (this.#recorded !== undefined) this.#recorded.letGo = token !== undefined;
     return this.#users === 0;
   }
 
@@ -205,6 +213,7 @@ export class Owner implements Hold {
     const { cells, at } = this.#entry;
     cells[at + atAddress] = 0;
     this.kind.live--;
+    if (this.#recorded !== undefined) this.#noteEnd(this.#recorded);
     this.#run(this.address);
     if (this.kept !== noHolds) this.#letGo();
     if (typeof this.#ending === 'function') this.#choose(undefined);
@@ -216,6 +225,11 @@ export class Owner implements Hold {
       giveEntryBack(this.#entry);
       this.#entry = noEntry;
     }
+  }
+
+  #noteEnd(recorded: Recorded): void {
+    this.#recorded = undefined;
+    noteHandleEnd(recorded, recorded.letGo ? 'scope' : 'collection');
   }
 
   precede(limit: number): readonly Hold[] {

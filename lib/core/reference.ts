@@ -7,6 +7,7 @@
 import * as workerThreads from 'node:worker_threads';
 import { CSliceError, show } from '../errors.ts';
 import { cells, direct, hasViews, host, type Integer, isBun, result } from '../native/host.ts';
+import { noteEnd, noteMove, noteOver, noteResize, noteView } from '../record/record.ts';
 import { byteLengthOf } from './check.ts';
 import { noteEnded, noteMade } from './collect.ts';
 import { noteGuardedEnd, warnOfUse } from './guard.ts';
@@ -53,6 +54,7 @@ const isPart = 4;
 const isBuffered = 8;
 const isDivided = 16;
 const isKeeping = 32;
+const isRecorded = 64;
 const isGuarded = 128;
 
 /** No code outside of this library can get at this class, or at an object of it. */
@@ -143,6 +145,20 @@ export class Reference {
     this.#set(isGuarded, guarded);
   }
 
+  /** Its end is of interest to who asks what holds the memory. */
+  get recorded(): boolean {
+    return (this.#flags & isRecorded) !== 0;
+  }
+
+  set recorded(recorded: boolean) {
+    this.#set(isRecorded, recorded);
+  }
+
+  /** The block may go to the free list: nobody else has seen it, and nobody waits for its end. */
+  get isKeepable(): boolean {
+    return this.#seenJob === unseen && (this.#flags & (isSole | isRecorded | isGuarded)) === isSole;
+  }
+
   /** Notes that others are given the block, who rely on its address. */
   divide(): void {
     this.sole = false;
@@ -198,6 +214,7 @@ export class Reference {
   show(): ArrayBuffer {
     const buffer = this.#viewable();
     if (this.#seenJob === unseen) {
+      if (this.recorded) noteView(this, buffer, 'ArrayBuffer');
       if (!direct) tie(buffer, this); // for pins
       this.#seenUnderWay = underWay();
       this.#seenJob = currentJob();
@@ -213,6 +230,7 @@ export class Reference {
    */
   tryResize(byteLength: number, mayMove: boolean): number {
     if (mayMove || !direct || this.mayBeInUse) return this.#moveTo(byteLength, mayMove);
+    const before = this.byteLength;
     const buffer = detaching(() => host.resize(this.buffer, this.block, byteLength));
     if (buffer === undefined) return result();
     // No call from here to the end: the old buffer is gone, and nothing may interrupt this.
@@ -224,6 +242,7 @@ export class Reference {
     this.#bytes = undefined;
     this.#cells = undefined;
     this.#seenJob = unseen;
+    if (failure === 0 && this.recorded) noteResize(this, before);
     return failure;
   }
 
@@ -242,6 +261,7 @@ export class Reference {
     this.#seenJob = unseen;
     this.sole = true;
     this.buffered = false;
+    if (this.recorded) noteMove(this, before);
     before.end();
     return 0;
   }
@@ -249,6 +269,7 @@ export class Reference {
   /** Gives the reference back. The views end. Memory that Node may be using is freed once it is collected. */
   end(): void {
     if (this.isLive) endBuffer(this);
+    else if (this.recorded) noteOver(this);
   }
 
   /** The same where no operation of Node can be using the memory any more. */
@@ -294,9 +315,11 @@ export const canLock: boolean = direct && Number(process.versions.modules) >= 13
 function endBuffer(reference: Reference): void {
   const { buffer, block, address, byteLength } = reference;
   if (reference.guarded) noteGuardedEnd(block);
-  if (reference.mayBeInUse && block !== 0) {
+  const waits = reference.mayBeInUse && block !== 0;
+  if (reference.recorded) noteEnd(reference, waits);
+  if (waits) {
     warnOfUse(byteLength);
-    const keeper = host.refer(block, address, byteLength);
+    const keeper = host.wait(block, address, byteLength);
     if (keeper !== undefined) tie(buffer, keeper);
     noteMade(0); // the memory waits for a collection
   } else {

@@ -87,7 +87,7 @@ export async function writeTo(writable: Writable, live: () => Reference): Promis
     await lend(reference, Buffer.from(reference.show()), (chunk) => write(writable, chunk));
     return;
   }
-  const own = refer(reference, 0, reference.byteLength);
+  const own = refer(reference, 0, reference.byteLength, 'stream');
   await write(writable, Buffer.from(own.show()));
   if (last) own.endNow();
   runDestructors();

@@ -6,6 +6,7 @@ import { runDestructors } from '../core/destructor.ts';
 import { type CSliceError, describeError, errorOf, typeError } from '../errors.ts';
 import type { KoffiFunction } from '../native/koffi.ts';
 import { clearErrno } from '../native/symbols.ts';
+import { tracing } from '../record/channels.ts';
 import { direct, numeric, type Parameter, Preparation, parameterOf, unfit } from './arguments.ts';
 import { koffiSpecOf, parseVariable } from './prototype.ts';
 import { kinds } from './shape.ts';
@@ -340,6 +341,7 @@ export function callInBackground<T>(
     call.end();
     throw typeError(`${name} takes a variable number of arguments, and koffi cannot call it asynchronously`);
   }
+  const traced = tracing(name);
   return new Promise((resolve, reject) => {
     const { trap } = call;
     const end = (): void => {
@@ -352,17 +354,26 @@ export function callInBackground<T>(
       const settle = (error: unknown, result: unknown): void => {
         try {
           if (error) throw refusedByKoffi(name, error);
-          resolve(done(result));
+          const value = done(result);
+          traced?.result(value);
+          resolve(value);
         } catch (thrown) {
+          traced?.error(thrown);
           reject(thrown);
         } finally {
           end();
         }
       };
       Reflect.apply(start, fn, [...passed, settle]);
+      if (traced !== undefined) {
+        traced.started();
+        runDestructors();
+      }
     } catch (error) {
+      const refused = refusedByKoffi(name, error);
+      traced?.error(refused);
       end();
-      reject(refusedByKoffi(name, error));
+      reject(refused);
     }
   });
 }

@@ -294,8 +294,9 @@ export class OwningFunction {
     if (returns === 'block') blockUnref(toInteger(address));
     else if (free !== undefined) {
       const size = returns === 'string' ? stringSize(toInteger(address), widthOf((from as Place).shape)) : byteLength;
+      const handle = this.#kind?.name;
       if (isNative(free)) giveBackTo(free, address, size);
-      else endLater({ end: () => giveBackTo(free, address, size) });
+      else endLater({ end: () => giveBackTo(free, address, size, handle) });
     }
   }
 }

@@ -25,6 +25,7 @@ export interface Host {
   adoptCallback(address: Integer, size: number, number: number): ArrayBuffer | undefined;
   take(block: Integer, longest: number): ArrayBuffer | undefined;
   refer(block: Integer, address: Integer, size: number): ArrayBuffer | undefined;
+  wait(block: Integer, address: Integer, size: number): ArrayBuffer | undefined;
   borrow(address: Integer, size: number): ArrayBuffer | undefined;
   share(block: Integer, address: Integer, size: number): SharedArrayBuffer | undefined;
   attach(buffer: ArrayBufferLike, isShared: boolean, address: Integer, size: number): ArrayBuffer | undefined;

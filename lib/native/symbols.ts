@@ -8,7 +8,7 @@ import { cannotBeLoaded, libraryError, libraryPath } from './locate.ts';
 export type { Integer };
 
 /** Must equal CSLICE_ABI_VERSION of the library. */
-const abiVersion = 2;
+const abiVersion = 3;
 
 const abiPrototype = 'uint32_t cslice_abi_version()';
 
@@ -68,6 +68,21 @@ export const blocksRenew: (blocks: Float64Array, count: number) => number = bind
 );
 
 export const dueNext: (mailbox: Integer) => number = bind('int64_t cslice_due_next(uint64_t mailbox)');
+
+/** The address of a record in C, by which the end of a block is told; or a negative status. */
+export const recordNew: (block: Integer, mailbox: Integer) => Integer = bind(
+  'int64_t cslice_record_new(uint64_t block, uint64_t mailbox)',
+);
+
+/** The next record that has ended, times 8, and the reason; 0: none has. */
+export const recordNext: (mailbox: Integer) => Integer = bind('int64_t cslice_record_next(uint64_t mailbox)');
+
+export const recordOf: (block: Integer) => number = bind('int64_t cslice_record_of(uint64_t block)');
+
+/** Of a block that the caller holds. */
+export const countReferences: (block: Integer) => number = bind('int64_t cslice_references(uint64_t block)');
+
+export const recordReferences: (record: Integer) => Integer = bind('int64_t cslice_record_references(uint64_t record)');
 
 export const handlesTable: (count: number) => Integer = bind('int64_t cslice_handles_table(uint32_t count)');
 

@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import koffi from 'koffi';
-import { CSliceError, callAsync, type ErrorCode, pin, Slice, stats } from '../../lib/index.ts';
-import { countPins } from '../../lib/pin.ts';
+import { CSliceError, callAsync, stats as counts, type ErrorCode, pin, Slice, stats } from '../../lib/index.ts';
 import { watched } from '../helpers/blocks.ts';
 import { collectManyTimes, collectUntil, settle } from '../helpers/collect.ts';
 import { compileThreads } from '../helpers/compile-threads.ts';
@@ -43,11 +42,11 @@ describe('callAsync', function () {
   });
 
   beforeEach(() => {
-    pinsBefore = countPins();
+    pinsBefore = counts().livePins;
     library.gate(false);
   });
 
-  afterEach(() => expect(countPins(), 'every hold has ended').to.equal(pinsBefore));
+  afterEach(() => expect(counts().livePins, 'every hold has ended').to.equal(pinsBefore));
 
   describe('resolves', () => {
     it('with what C returns', async () => {
@@ -197,7 +196,7 @@ describe('callAsync', function () {
     });
 
     it('buffers inside structs, however deep they are', async () => {
-      const before = countPins();
+      const before = counts().livePins;
       for (const depth of [0, 1, 7, 8, 9, 12]) {
         let type = koffi.struct({ memory: 'uint8_t *' });
         let value: object = { memory: new Uint8Array(64) };
@@ -210,7 +209,7 @@ describe('callAsync', function () {
           () => 'resolved',
           () => 'rejected',
         );
-        const held = countPins() - before;
+        const held = counts().livePins - before;
         const outcome = await call;
         expect(outcome === 'rejected' || held === 1, `at depth ${depth}: ${held} held, ${outcome}`).to.equal(true);
       }
@@ -230,7 +229,7 @@ describe('callAsync', function () {
         (sum) => sum,
         () => 'rejected',
       );
-      const held = countPins() - pinsBefore;
+      const held = counts().livePins - pinsBefore;
       const outcome = await call;
       expect(outcome === 'rejected' || held === 1, `${held} held, ${outcome}`).to.equal(true);
     });
@@ -273,7 +272,7 @@ describe('callAsync', function () {
         byte: 3,
         milliseconds: untilGateOpens,
       });
-      expect(countPins() - pinsBefore).to.equal(1);
+      expect(counts().livePins - pinsBefore).to.equal(1);
       await collectManyTimes();
       library.gate(true);
       expect(await call).to.equal(3 * 4096);
@@ -289,7 +288,7 @@ describe('callAsync', function () {
     ): Promise<void> {
       const { slice, ended } = watched(64);
       await expectRejection(() => call(slice, new Uint8Array(64)), code, message);
-      expect(countPins()).to.equal(pinsBefore);
+      expect(counts().livePins).to.equal(pinsBefore);
       slice.release();
       expect(ended.length, 'no lease is left').to.equal(1);
     }

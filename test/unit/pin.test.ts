@@ -1,7 +1,6 @@
 import { expect } from 'chai';
-import { copyBytes, pin, Slice } from '../../lib/index.ts';
+import { copyBytes, stats as counts, pin, Slice } from '../../lib/index.ts';
 import { direct } from '../../lib/native/host.ts';
-import { countPins } from '../../lib/pin.ts';
 import { watched } from '../helpers/blocks.ts';
 import { collectManyTimes, collectUntil } from '../helpers/collect.ts';
 import { compileThreads } from '../helpers/compile-threads.ts';
@@ -71,7 +70,7 @@ describe('pin', () => {
   });
 
   beforeEach(() => {
-    pinsBefore = countPins();
+    pinsBefore = counts().livePins;
   });
 
   for (const [kind, make] of Object.entries(sources)) {
@@ -93,11 +92,11 @@ describe('pin', () => {
       const source = make();
       const [first, second] = [pin(source), pin(source)];
       expect(second.address).to.equal(first.address);
-      expect(countPins() - pinsBefore).to.equal(2);
+      expect(counts().livePins - pinsBefore).to.equal(2);
       first.release();
-      expect([first.released, second.released, countPins() - pinsBefore]).to.deep.equal([true, false, 1]);
+      expect([first.released, second.released, counts().livePins - pinsBefore]).to.deep.equal([true, false, 1]);
       second.release();
-      expect(countPins()).to.equal(pinsBefore);
+      expect(counts().livePins).to.equal(pinsBefore);
     });
   }
 
@@ -109,7 +108,7 @@ describe('pin', () => {
       expect(weak.deref() === undefined).to.equal(false);
       expect(copyBytes(address, 64)).to.deep.equal(new Uint8Array(64).fill(8));
     }
-    expect(countPins() - pinsBefore).to.equal(2);
+    expect(counts().livePins - pinsBefore).to.equal(2);
   });
 
   it('no longer keeps the source after its release, even while the pin itself is reachable', async () => {
@@ -349,7 +348,7 @@ describe('pin', () => {
     it('everything without leaving a pin behind', () => {
       const sources = [undefined, Object.freeze(new ArrayBuffer(8)), new (wrong(ArrayBuffer))(8, { maxByteLength: 8 })];
       for (const source of sources) expectError(() => pin(wrong(source)), 'ERR_CSLICE_TYPE');
-      expect(countPins()).to.equal(pinsBefore);
+      expect(counts().livePins).to.equal(pinsBefore);
     });
   });
 

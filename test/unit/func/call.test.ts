@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import koffi from 'koffi';
-import { callback, func, Handle, pin, Slice, stats } from '../../../lib/index.ts';
-import { countPins } from '../../../lib/pin.ts';
+import { callback, stats as counts, func, Handle, pin, Slice, stats } from '../../../lib/index.ts';
 import { collectUntil, settle } from '../../helpers/collect.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
 import { freed, objects } from '../../helpers/objects.ts';
@@ -200,11 +199,11 @@ describe('a declared function', () => {
       expect(freed()).to.equal('');
       expect(await call).to.equal(66);
       expect(freed()).to.equal('B');
-      const pins = countPins();
+      const pins = counts().livePins;
       const ofBuffer = name.async(Buffer.alloc(64, 67), 20);
-      expect(countPins()).to.equal(pins + 1);
+      expect(counts().livePins).to.equal(pins + 1);
       await ofBuffer;
-      expect(countPins()).to.equal(pins);
+      expect(counts().livePins).to.equal(pins);
     });
 
     it('rejects rather than throws, and holds nothing then', async () => {

@@ -1,0 +1,66 @@
+/** What the environment asks for, in the thread that loads the package. See docs/observability.md. */
+import { isMainThread } from 'node:worker_threads';
+import { collectGarbage } from '../core/collect.ts';
+import { show } from '../errors.ts';
+import { changeSettings } from '../record/record.ts';
+import { leakReport } from './report.ts';
+
+const { CSLICE_PROFILE, CSLICE_TRACK, CSLICE_LEAKS, CSLICE_LEAKS_SIGNAL } = process.env;
+
+function isOn(name: string, value: string | undefined): boolean {
+  if (value === undefined || value === '' || value === '0') return false;
+  if (value !== '1') ignore(name, value, '0 or 1');
+  return value === '1';
+}
+
+/** A variable must not stop a service: a wrong one is told and left out. */
+function ignore(name: string, value: string, expected: string): void {
+  process.emitWarning(`${name} must be ${expected}, got ${show(value)}: it is ignored`, {
+    type: 'CSliceWarning',
+    code: 'CSLICE_ENVIRONMENT',
+  });
+}
+
+function sampleBytes(value: string | undefined): number {
+  if (value === undefined || value === '' || value === '0') return 0;
+  const bytes = Number(value);
+  if (Number.isSafeInteger(bytes) && bytes > 0 && bytes <= 2 ** 40) return bytes;
+  ignore('CSLICE_PROFILE', value, 'a number of bytes from 1 to 2^40');
+  return 0;
+}
+
+function print(): void {
+  process.stderr.write(`${leakReport().text}\n`);
+}
+
+/** Handles that were dropped end on the event loop: it gets one turn more. */
+function lastTurn(): void {
+  collectGarbage();
+  setImmediate(() => {});
+}
+
+function reportAtExit(): void {
+  collectGarbage(); // what was dropped is no leak
+  const report = leakReport();
+  process.stderr.write(`${report.text}\n`);
+  if (report.blocks > 0 && (process.exitCode === undefined || process.exitCode === 0)) process.exitCode = 1;
+}
+
+function listen(signal: string): void {
+  try {
+    process.on(signal as NodeJS.Signals, print);
+  } catch {
+    ignore('CSLICE_LEAKS_SIGNAL', signal, 'the name of a signal that can be caught');
+  }
+}
+
+const leaks = isOn('CSLICE_LEAKS', CSLICE_LEAKS);
+const profile = sampleBytes(CSLICE_PROFILE);
+const track = isOn('CSLICE_TRACK', CSLICE_TRACK) || leaks;
+if (profile > 0 || track)
+  changeSettings({ ...(profile > 0 ? { sampleBytes: profile } : {}), ...(track ? { track } : {}) });
+if (leaks && isMainThread) {
+  process.once('beforeExit', lastTurn);
+  process.on('exit', reportAtExit);
+}
+if (track && isMainThread && (leaks || CSLICE_LEAKS_SIGNAL)) listen(CSLICE_LEAKS_SIGNAL || 'SIGUSR2');
