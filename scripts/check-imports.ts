@@ -6,6 +6,8 @@ const root = join(import.meta.dirname, '..');
 
 /** The layers of lib from the top: a file may import its own layer (core, native) or anything below. */
 const layers = [
+  ['cli.ts'],
+  ['cli/'],
   ['index.ts'],
   ['func.ts', 'call.ts'],
   ['func/', 'callback.ts'],
