@@ -131,6 +131,12 @@ const prometheusMetrics: readonly Metric[] = [
   },
   {
     type: 'Gauge',
+    name: 'cslice_retained_bytes',
+    help: 'Bytes of released blocks that this library keeps for its next ones, or is about to free',
+    values: single('retainedBytes'),
+  },
+  {
+    type: 'Gauge',
     name: 'cslice_peak_bytes',
     help: 'The most bytes that were live at once',
     values: single('peakBytes'),
@@ -202,7 +208,7 @@ const registries = new WeakMap<PrometheusRegistry, Registration>();
 
 /**
  * Adds this package's metrics to a registry of `prom-client`: `cslice_live_bytes`, `cslice_live_blocks`,
- * `cslice_peak_bytes`, `cslice_blocks_allocated_total`, `cslice_blocks_released_total{reason}`,
+ * `cslice_retained_bytes`, `cslice_peak_bytes`, `cslice_blocks_allocated_total`, `cslice_blocks_released_total{reason}`,
  * `cslice_destructors_lost_total`, `cslice_destructors_failed_total`. They are read when the registry is.
  *
  * @returns what takes them away again; for a registry that has them already, the same as the first time
@@ -285,6 +291,7 @@ interface Instrument {
 }
 
 const live = { 'cslice.state': 'live' };
+const retained = { 'cslice.state': 'retained' };
 
 const instruments: readonly Instrument[] = [
   {
@@ -292,7 +299,10 @@ const instruments: readonly Instrument[] = [
     name: 'cslice.memory.usage',
     unit: 'By',
     description: 'C memory in blocks, by their state',
-    values: ({ liveBytes }) => [[live, liveBytes]],
+    values: ({ liveBytes, retainedBytes }) => [
+      [live, liveBytes],
+      [retained, retainedBytes],
+    ],
   },
   {
     create: 'createObservableGauge',

@@ -23,7 +23,7 @@ function scriptJson(value: unknown): string {
 }
 
 const style = `
-:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
+:root { color-scheme: light; font: 15px/1.5 system-ui, sans-serif; }
 body { margin: 2rem auto; max-width: 72rem; padding: 0 1rem; background: #fff; color: #222; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; } td, th { padding: .25rem .75rem .25rem 0; text-align: left; vertical-align: top; }
@@ -44,11 +44,12 @@ function show(bytes) {
   const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.abs(bytes) || 1) / 10)));
   return (bytes / 2 ** (10 * power)).toFixed(power === 0 ? 0 : 1) + ' ' + units[power];
 }
+const powers = Array.from({ length: 50 }, (_, power) => 2 ** power);
 const plots = charts.map(({ id, series }) => {
   const element = document.getElementById(id);
   const options = {
     width: element.clientWidth, height: 300,
-    axes: [{}, { size: 90, values: (_, ticks) => ticks.map(show) }],
+    axes: [{}, { size: 90, incrs: powers, values: (_, ticks) => ticks.map(show) }],
     scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.05 : 1] } },
     series: [{}, ...series.map(({ label, colour }) => ({ label, stroke: colour, width: 2, value: (_, bytes) => show(bytes) }))],
   };

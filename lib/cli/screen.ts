@@ -16,7 +16,7 @@ function summary({ samples, usesCslice }: History): string {
   if (last === undefined) return 'cslice watch: no Node process has reported yet';
   const { liveBytes, liveBlocks, retainedBytes, heapUsed, rss, processes } = last;
   const native = usesCslice
-    ? `native ${showBytes(liveBytes)} in ${liveBlocks} blocks (+ ${showBytes(retainedBytes)} kept)`
+    ? `native ${showBytes(liveBytes)} in ${liveBlocks} ${liveBlocks === 1 ? 'block' : 'blocks'} (+ ${showBytes(retainedBytes)} kept)`
     : 'native: cslice is not loaded';
   const many = processes === 1 ? '' : `, ${processes} processes`;
   return `cslice watch: ${native}, JS heap ${showBytes(heapUsed)}, RSS ${showBytes(rss)}${many}`;

@@ -114,7 +114,7 @@ describe('cslice watch', function () {
     const { status, stdout, stderr } = cslice('watch', '-i', '100', '-o', page, '--', ...program('grow', '2000'));
     expect(stdout).to.match(/^\d+ slices\n$/);
     expect(stderr)
-      .to.match(/native \d+\.\d MiB in \d+ blocks .*JS heap \d+\.\d MiB, RSS \d+\.\d MiB/)
+      .to.match(/native \d+\.\d MiB in \d+ blocks? .*JS heap \d+\.\d MiB, RSS \d+\.\d MiB/)
       .and.include(`the charts are in ${page}`);
     expect(status).to.equal(0);
   });
