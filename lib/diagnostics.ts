@@ -1,4 +1,5 @@
 import { totalmem } from 'node:os';
+import { inspect } from 'node:util';
 import { checkInteger } from './core/check.ts';
 import { releaseKept } from './core/free-list.ts';
 import { leastGuarded, setGuard } from './core/guard.ts';
@@ -41,26 +42,27 @@ export interface Stats {
   lostDestructors: number;
   /** JavaScript destructors that threw. */
   failedDestructors: number;
+  // What follows is not listed among the keys: it changes without an allocation or a release, and two stats can be compared.
   /** Bytes of released small blocks that JavaScript keeps for its next slices. Not live. */
-  freeListBytes: number;
+  readonly freeListBytes: number;
   /** Bytes of released small blocks that C keeps for its next ones, with their headers. Not live. */
-  cacheBytes: number;
+  readonly cacheBytes: number;
   /** Bytes of released large blocks that are about to be freed in the background. Not live. */
-  reclaimBytes: number;
+  readonly reclaimBytes: number;
   /** The sum of the three: what this library keeps of memory that is no longer live. */
-  retainedBytes: number;
+  readonly retainedBytes: number;
   /** Ended blocks whose destructor waits for the thread that adopted them. */
-  pendingBlocks: number;
+  readonly pendingBlocks: number;
   /** The bytes of these blocks. */
-  pendingBytes: number;
+  readonly pendingBytes: number;
   /** Released references whose memory waits for an operation of Node. Their blocks are live. */
-  waitingBlocks: number;
+  readonly waitingBlocks: number;
   /** The bytes of these references. */
-  waitingBytes: number;
+  readonly waitingBytes: number;
   /** Leases of `pin()` that are live in this thread. */
-  livePins: number;
+  readonly livePins: number;
   /** What is live by what it is. */
-  byKind: Readonly<Record<StatsKind, LiveCount>>;
+  readonly byKind: Readonly<Record<StatsKind, LiveCount>>;
 }
 
 /**
@@ -99,7 +101,7 @@ export interface HandleStats {
   readonly liveHandles: Readonly<Record<string, number>>;
 }
 
-/** The fields of `cslice_statistics`, in C's order. */
+/** The fields of `cslice_statistics`, in C's order: first those that are listed among the keys. */
 const fields = [
   'liveBlocks',
   'liveBytes',
@@ -127,17 +129,114 @@ const fields = [
 
 type Field = (typeof fields)[number];
 
-const counters = new BigUint64Array(fields.length);
-
-function count(): Record<Field, number> {
-  statisticsGet(counters);
-  const counts = {} as Record<Field, number>;
-  for (let i = 0; i < fields.length; i++) counts[fields[i] as Field] = Number(counters[i]);
-  return counts;
-}
+const cells = new BigUint64Array(fields.length);
 
 /**
- * What is allocated now and what has become of the rest. About 1 µs; copies nothing else.
+ * Numbers of one moment. What changes without an allocation or a release is no key, so that two can be compared; it is
+ * printed and written as JSON all the same.
+ */
+class AllStats implements Stats {
+  liveBlocks = 0;
+  liveBytes = 0;
+  peakBytes = 0;
+  allocatedBlocks = 0;
+  releasedByScope = 0;
+  releasedByCollection = 0;
+  releasedByThreadEnd = 0;
+  releasedByC = 0;
+  disownedBlocks = 0;
+  lostDestructors = 0;
+  failedDestructors = 0;
+  readonly #cells: BigUint64Array;
+  readonly livePins!: number;
+
+  constructor() {
+    statisticsGet(cells);
+    this.#cells = cells.slice();
+    for (let i = 0; i < listed; i++) this[fields[i] as Listed] = Number(cells[i]);
+    Object.defineProperty(this, 'livePins', { value: livePins.size });
+  }
+
+  #at(field: Field): number {
+    return Number(this.#cells[fields.indexOf(field)]);
+  }
+
+  get freeListBytes(): number {
+    return this.#at('freeListBytes');
+  }
+
+  get cacheBytes(): number {
+    return this.#at('cacheBytes');
+  }
+
+  get reclaimBytes(): number {
+    return this.#at('reclaimBytes');
+  }
+
+  get retainedBytes(): number {
+    return this.freeListBytes + this.cacheBytes + this.reclaimBytes;
+  }
+
+  get pendingBlocks(): number {
+    return this.#at('pendingBlocks');
+  }
+
+  get pendingBytes(): number {
+    return this.#at('pendingBytes');
+  }
+
+  get waitingBlocks(): number {
+    return this.#at('waitingBlocks');
+  }
+
+  get waitingBytes(): number {
+    return this.#at('waitingBytes');
+  }
+
+  get byKind(): Record<StatsKind, LiveCount> {
+    const adopt = { liveBlocks: this.#at('adoptedBlocks'), liveBytes: this.#at('adoptedBytes') };
+    const handles = Object.values((this as unknown as HandleStats).liveHandles);
+    return {
+      alloc: {
+        liveBlocks: Math.max(0, this.#at('liveBlocks') - adopt.liveBlocks),
+        liveBytes: Math.max(0, this.#at('liveBytes') - adopt.liveBytes),
+      },
+      adopt,
+      attach: { liveBlocks: this.#at('attachedBlocks'), liveBytes: this.#at('attachedBytes') },
+      handle: { liveBlocks: handles.reduce((sum, live) => sum + live, 0), liveBytes: 0 },
+    };
+  }
+
+  toJSON(): object {
+    const { freeListBytes, cacheBytes, reclaimBytes, retainedBytes, pendingBlocks, pendingBytes } = this;
+    const { waitingBlocks, waitingBytes, livePins: pins, byKind } = this;
+    const kept = { freeListBytes, cacheBytes, reclaimBytes, retainedBytes, pendingBlocks, pendingBytes };
+    return { ...this, ...kept, waitingBlocks, waitingBytes, livePins: pins, byKind };
+  }
+
+  [inspect.custom](): object {
+    return this.toJSON();
+  }
+}
+
+/** How many fields are listed among the keys. */
+const listed = 11;
+type Listed = Exclude<
+  keyof Stats,
+  | 'freeListBytes'
+  | 'cacheBytes'
+  | 'reclaimBytes'
+  | 'retainedBytes'
+  | 'pendingBlocks'
+  | 'pendingBytes'
+  | 'waitingBlocks'
+  | 'waitingBytes'
+  | 'livePins'
+  | 'byKind'
+>;
+
+/**
+ * What is allocated now and what has become of the rest. Some 3 µs, however much is live.
  *
  * @example
  * const before = stats().liveBlocks;
@@ -168,26 +267,9 @@ function byLabel(options: { by: 'label' }): Record<string, LiveCount> {
 }
 
 function all(): Stats & HandleStats {
-  const { adoptedBlocks, adoptedBytes, attachedBlocks, attachedBytes, ...counts } = count();
-  const { liveBlocks, liveBytes, freeListBytes, cacheBytes, reclaimBytes } = counts;
   const handles = liveHandles();
-  const names = Object.keys(handles);
-  const all = {
-    ...counts,
-    retainedBytes: freeListBytes + cacheBytes + reclaimBytes,
-    livePins: livePins.size,
-    byKind: {
-      alloc: {
-        liveBlocks: Math.max(0, liveBlocks - adoptedBlocks),
-        liveBytes: Math.max(0, liveBytes - adoptedBytes),
-      },
-      adopt: { liveBlocks: adoptedBlocks, liveBytes: adoptedBytes },
-      attach: { liveBlocks: attachedBlocks, liveBytes: attachedBytes },
-      handle: { liveBlocks: names.reduce((sum, name) => sum + (handles[name] as number), 0), liveBytes: 0 },
-    },
-  };
-  return Object.defineProperty(all, 'liveHandles', { value: handles, enumerable: names.length > 0 }) as typeof all &
-    HandleStats;
+  const enumerable = Object.keys(handles).length > 0; // or every sum over the counts would meet an object
+  return Object.defineProperty(new AllStats(), 'liveHandles', { value: handles, enumerable }) as AllStats & HandleStats;
 }
 
 /**

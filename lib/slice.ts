@@ -361,7 +361,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
       );
     }
     const view = viewOf(type, reference.show(), start, count);
-    if (reference.recorded) noteView(reference, view as object, type.name);
+    if (reference.recorded && reference.isLive) noteView(reference, view); // the class may have ended it
     return view;
   }
 

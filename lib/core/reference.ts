@@ -214,7 +214,7 @@ export class Reference {
   show(): ArrayBuffer {
     const buffer = this.#viewable();
     if (this.#seenJob === unseen) {
-      if (this.recorded) noteView(this, buffer, 'ArrayBuffer');
+      if (this.recorded) noteView(this, buffer);
       if (!direct) tie(buffer, this); // for pins
       this.#seenUnderWay = underWay();
       this.#seenJob = currentJob();

@@ -180,6 +180,8 @@ export class Recorded {
   shared = false;
   /** Of a handle: it has been released. */
   letGo = false;
+  /** Of a handle: V8 names it so in heap snapshots. */
+  [Symbol.toStringTag]: string | undefined;
 
   constructor(
     site: Site,
@@ -198,6 +200,7 @@ export class Recorded {
     this.tracked = weight === 1 && settings.track;
     this.scope = scope;
     this.name = name;
+    if (name !== undefined) this[Symbol.toStringTag] = `cslice handle: ${name}`;
   }
 }
 
@@ -358,12 +361,18 @@ export function noteHolder(from: Held, kind: HolderKind, holder: object, further
 /** The references whose buffers are shown, by these. */
 const shown = new WeakMap<object, Held>();
 
-/** A view of the reference's own buffer. */
-export function noteView(of: Held, view: object, type: string): void {
+/** The name of a typed array's class, by the language's own getter; undefined for anything else. */
+const nameOfClass = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)
+  ?.get as (this: unknown) => string | undefined;
+
+/** A view of the reference's own buffer, which is live, or that buffer. A class of the user's may have made anything. */
+export function noteView(of: Held, view: unknown): void {
+  if (!ArrayBuffer.isView(view) && view !== of.buffer) return;
+  const type = view === of.buffer ? 'ArrayBuffer' : (nameOfClass.call(view) ?? 'DataView');
   if (notes.get(of)?.kind === 'Buffer') return; // it shows itself
-  if (view === of.buffer) shown.set(view, of);
+  if (view === of.buffer) shown.set(of.buffer, of);
   const recorded = recordedOf(of.block);
-  if (recorded !== undefined && recorded.weight > 0) addHolder(recorded, 'view', view, false, type);
+  if (recorded !== undefined && recorded.weight > 0) addHolder(recorded, 'view', view as object, false, type);
 }
 
 /** A pin of a buffer that shows a block. It holds the store under the buffer, which has the block's reference. */

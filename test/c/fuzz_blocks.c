@@ -124,6 +124,10 @@ static model_block *model_make(uint32_t place, cslice__kind kind, cslice_block *
     model.counts.allocated_blocks++;
     model.counts.live_blocks++;
     model.counts.live_bytes += made->size;
+    if (kind != CSLICE__HEAP) {
+        model.counts.adopted_blocks++;
+        model.counts.adopted_bytes += made->size;
+    }
     raise_peak();
     return made;
 }
@@ -131,6 +135,10 @@ static model_block *model_make(uint32_t place, cslice__kind kind, cslice_block *
 static void model_end(const model_block *block, uint64_t *counter) {
     model.counts.live_blocks--;
     model.counts.live_bytes -= block->size;
+    if (block->kind != CSLICE__HEAP) {
+        model.counts.adopted_blocks--;
+        model.counts.adopted_bytes -= block->size;
+    }
     ++*counter;
 }
 
