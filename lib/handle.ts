@@ -226,7 +226,7 @@ export class Handle<Name extends string = string> implements Disposable {
     makeHandle = (name, token) => new Handle(name, token);
     Object.defineProperty(Handle.prototype, inspect.custom, {
       value(this: Handle) {
-        return #token in this ? this.#describe() : 'Handle.prototype';
+        return #token in this ? this.#describe() : 'Handle {}';
       },
     });
   }

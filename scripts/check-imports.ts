@@ -52,7 +52,7 @@ const calls: Record<string, string[]> = {
   'mem.c': ['platform'],
   'status.c': [],
   'node_api.c': ['platform'],
-  'views.cc': ['platform'],
+  'views.c': ['platform'],
   'fault_posix.c': [],
   'fault_windows.c': [],
   'platform_posix.c': [],

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { Args, type Proof, UsageError } from './prove/shared/proof.ts';
 import { Failure, Report } from './prove/shared/report.ts';
 
-const names = ['c', 'types', 'js', 'threads', 'runtimes', 'io', 'service', 'attack'] as const;
+const names = ['c', 'types', 'js', 'threads', 'runtimes', 'io', 'service', 'attack', 'platforms', 'package'] as const;
 
 async function load(name: string): Promise<Proof> {
   return ((await import(`./prove/${name}.ts`)) as { readonly proof: Proof }).proof;

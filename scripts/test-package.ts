@@ -8,8 +8,11 @@ import { join } from 'node:path';
 const root = join(import.meta.dirname, '..');
 const project = mkdtempSync(join(tmpdir(), 'cslice-package-'));
 
+// The library of this machine will do; `npm run prove package` packs all of them.
+const env = { ...process.env, CSLICE_PACK: 'local' };
+
 function run(command: string, args: string[], cwd = project): string {
-  return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  return execFileSync(command, args, { cwd, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
 }
 
 const use = `

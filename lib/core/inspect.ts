@@ -11,7 +11,11 @@ export function inspectAs<T extends object>(
   const { name, prototype } = type;
   Object.defineProperty(prototype, inspect.custom, {
     value(this: T): string {
-      return this === prototype ? `${name}.prototype` : `${name} { ${listed(fields(this))} }`;
+      try {
+        return `${name} { ${listed(fields(this))} }`;
+      } catch {
+        return `${name} {}`; // for an object that only has the prototype: console.log must not throw
+      }
     },
   });
 }

@@ -17,6 +17,9 @@ import { tie } from './tie.ts';
 /** Absent in Node 20. */
 const { isMarkedAsUntransferable } = workerThreads as { isMarkedAsUntransferable?: (buffer: object) => boolean };
 
+/** From Node 24 on Node-API aborts at a detach of a marked buffer, and Node marks all that Node-API makes over C memory. */
+const abortsAtMarked = !direct && !isBun && Number.parseInt(process.versions.node, 10) >= 24;
+
 function isDetached(buffer: ArrayBuffer): boolean {
   try {
     new Uint8Array(buffer);
@@ -333,7 +336,7 @@ function endBuffer(reference: Reference): void {
 
 /** False: the buffer was locked with another key. */
 function detach(buffer: ArrayBuffer, by: symbol | undefined): boolean {
-  if (!direct && !isBun && isMarkedAsUntransferable?.(buffer)) return false; // Node-API aborts there
+  if (abortsAtMarked && isMarkedAsUntransferable?.(buffer)) return false;
   try {
     host.end(buffer, by);
     return true;

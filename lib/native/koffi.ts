@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import type Koffi from 'koffi';
+import { CSliceError } from '../errors.ts';
 
 /**
  * A library: what `koffi.load` returns.
@@ -38,8 +39,29 @@ let loaded: typeof Koffi | undefined;
 /**
  * koffi, loaded on first use: a worker thread that is terminated while koffi starts takes the whole process with it,
  * and most workers that use slices never need it.
+ *
+ * @throws {CSliceError} `ERR_CSLICE_LIBRARY` where there is no koffi for this platform, or it was not installed
  */
 export function koffi(): typeof Koffi {
-  loaded ??= createRequire(import.meta.url)('koffi') as typeof Koffi;
+  try {
+    loaded ??= createRequire(import.meta.url)('koffi') as typeof Koffi;
+  } catch (cause) {
+    throw new CSliceError(
+      'ERR_CSLICE_LIBRARY',
+      `koffi, which calls C functions, cannot be loaded on ${process.platform}-${process.arch}: ` +
+        `${(cause as Error).message}\nInstall it beside cslice, and leave both out of a bundle.`,
+      { cause },
+    );
+  }
   return loaded;
+}
+
+/** Whether it can be loaded: there are CPUs without it. */
+export function isKoffiThere(): boolean {
+  try {
+    koffi();
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -8,6 +8,17 @@ const root = fileURLToPath(
 );
 const platform = `${process.platform}-${process.arch}`;
 
+/** The C library of the process, on Linux. Looked up for an error alone, since the report takes milliseconds. */
+function libc(): string {
+  if (process.platform !== 'linux') return '';
+  try {
+    const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+    return header?.glibcVersionRuntime === undefined ? ' (musl)' : ` (glibc ${header.glibcVersionRuntime})`;
+  } catch {
+    return ''; // a runtime without reports
+  }
+}
+
 const fileNames: Partial<Record<NodeJS.Platform, string>> = { win32: 'cslice.dll', darwin: 'libcslice.dylib' };
 const fileName = fileNames[process.platform] ?? 'libcslice.so';
 
@@ -30,8 +41,9 @@ export function libraryError(problem: string, paths: string[], cause?: unknown):
   const looked = paths.map((path) => `\n  ${path}`).join('');
   return new CSliceError(
     'ERR_CSLICE_LIBRARY',
-    `The C library of cslice for ${platform} ${problem}. Looked for:${looked}\n` +
-      `Build it with: cd ${root} && cmake --preset release && cmake --build --preset release`,
+    `The C library of cslice for ${platform}${libc()} ${problem}. Looked for:${looked}\n` +
+      `Build it with: cd ${root} && cmake --preset release && cmake --build --preset release\n` +
+      'It takes CMake and a C compiler. Of a bundled program, leave cslice and koffi out of the bundle.',
     { cause },
   );
 }

