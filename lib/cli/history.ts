@@ -141,3 +141,8 @@ export function showBytes(bytes: number): string {
   const number = bytes / 2 ** (10 * power);
   return `${power === 0 ? Math.round(number) : number.toFixed(1)} ${units[power]}`;
 }
+
+/** `1 block`, `2 blocks`. */
+export function showBlocks(count: number): string {
+  return `${count} ${count === 1 ? 'block' : 'blocks'}`;
+}

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { type History, showBytes } from './history.ts';
+import { type History, showBlocks, showBytes } from './history.ts';
 
 /** A file of uPlot: the build puts it beside this one. */
 function chartLibrary(name: string): string {
@@ -128,7 +128,7 @@ function describe({ samples, usesCslice }: History, outcome: string): string {
   const peak = samples.reduce((most, { liveBytes }) => Math.max(most, liveBytes), 0);
   const seconds = Math.round((last.time - first.time) / 1000);
   const native = usesCslice
-    ? `The most native bytes were ${showBytes(peak)}; at the end ${showBytes(last.liveBytes)} in ${last.liveBlocks} blocks were live.`
+    ? `The most native bytes were ${showBytes(peak)}; at the end ${showBytes(last.liveBytes)} in ${showBlocks(last.liveBlocks)} ${last.liveBlocks === 1 ? 'was' : 'were'} live.`
     : 'No process has loaded cslice.';
   return `${outcome} Watched for ${seconds} s, from ${new Date(first.time).toISOString()}. ${native}`;
 }

@@ -1,7 +1,7 @@
 /** What `watch` shows while the program runs: on a terminal a few lines that stay below the program's own output. */
 import type { Readable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
-import { type History, showBytes } from './history.ts';
+import { type History, showBlocks, showBytes } from './history.ts';
 
 const shownSites = 5;
 const growthSamples = 30;
@@ -16,7 +16,7 @@ function summary({ samples, usesCslice }: History): string {
   if (last === undefined) return 'cslice watch: no Node process has reported yet';
   const { liveBytes, liveBlocks, retainedBytes, heapUsed, rss, processes } = last;
   const native = usesCslice
-    ? `native ${showBytes(liveBytes)} in ${liveBlocks} ${liveBlocks === 1 ? 'block' : 'blocks'} (+ ${showBytes(retainedBytes)} kept)`
+    ? `native ${showBytes(liveBytes)} in ${showBlocks(liveBlocks)} (+ ${showBytes(retainedBytes)} kept)`
     : 'native: cslice is not loaded';
   const many = processes === 1 ? '' : `, ${processes} processes`;
   return `cslice watch: ${native}, JS heap ${showBytes(heapUsed)}, RSS ${showBytes(rss)}${many}`;
