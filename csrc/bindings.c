@@ -102,6 +102,8 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
     CALL2(RESULT, cslice_string_size, uint64_t, uint32_t)                                          \
     CALL1(RESULT, cslice_address_of, pointer)                                                      \
     CALL1(NOTHING, cslice_statistics_get, pointer)                                                 \
+    CALL1(RESULT, cslice_guard_set, uint32_t)                                                      \
+    CALL4(NOTHING, cslice_guard_note, uint64_t, uint32_t, pointer, uint64_t)                       \
     CALL1(NOTHING, cslice_test_fail_allocation, uint64_t)
 
 BINDINGS(CALL1, CALL2, CALL3, CALL4, CALL5, CALL6)
@@ -112,7 +114,9 @@ RESULT(cslice_reuse_account())
 END BEGIN(cslice_count_failure, 0) NOTHING(cslice_count_failure()) END
     BEGIN(cslice_keeper_function, 0) RESULT(cslice_keeper_function()) END
     BEGIN(cslice_errno_address, 0) RESULT(cslice_errno_address()) END BEGIN(cslice_abi_version, 0)
-        RESULT(cslice_abi_version()) END
+        RESULT(cslice_abi_version()) END BEGIN(cslice_guard_rate_address, 0)
+            RESULT(cslice_guard_rate_address()) END BEGIN(cslice_guard_reports, 0)
+                RESULT((int64_t)cslice_guard_reports()) END
     /* clang-format on */
 
     void cslice__bindings_export(napi_env env, napi_value exports) {
@@ -123,5 +127,7 @@ END BEGIN(cslice_count_failure, 0) NOTHING(cslice_count_failure()) END
     EXPORT(RESULT, cslice_keeper_function, )
     EXPORT(RESULT, cslice_errno_address, )
     EXPORT(RESULT, cslice_abi_version, )
+    EXPORT(RESULT, cslice_guard_rate_address, )
+    EXPORT(RESULT, cslice_guard_reports, )
 #undef EXPORT
 }

@@ -80,12 +80,26 @@ static cslice_block *allocate(size_t size, size_t alignment, bool zero) {
     return block;
 }
 
-int cslice__block_alloc(size_t size, size_t alignment, bool zero, cslice_block **block) {
+static cslice_block *allocate_guarded(size_t size, size_t alignment) {
+    cslice__guarded *guarded = cslice__guard_alloc(size, alignment);
+    if (guarded == NULL) return NULL;
+    cslice_block *block = header_new(CSLICE__GUARDED, cslice__guard_data(guarded), size);
+    if (block == NULL) {
+        cslice__guard_free(guarded);
+        return NULL;
+    }
+    block->destructor.alignment = alignment;
+    block->context = guarded;
+    return block;
+}
+
+static int make(size_t size, size_t alignment, bool zero, bool guard, cslice_block **block) {
     if (size > PTRDIFF_MAX) return CSLICE_ENOMEM;
     size_t claimed;
     int status = cslice__counts_claim(size, &claimed);
     if (status != 0) return status;
-    cslice_block *made = allocate(size, alignment, zero);
+    cslice_block *made = guard ? allocate_guarded(size, alignment) : NULL;
+    if (made == NULL) made = allocate(size, alignment, zero);
     if (made != NULL) cslice__counts_allocated(size);
     cslice__counts_unclaim(claimed);
     if (made == NULL) return CSLICE_ENOMEM;
@@ -93,9 +107,18 @@ int cslice__block_alloc(size_t size, size_t alignment, bool zero, cslice_block *
     return 0;
 }
 
+int cslice__block_alloc(size_t size, size_t alignment, bool zero, cslice_block **block) {
+    return make(size, alignment, zero, false, block);
+}
+
+int cslice__block_alloc_guarded(size_t size, size_t alignment, cslice_block **block) {
+    return make(size, alignment, true, true, block);
+}
+
 int cslice__block_clone(const cslice_block *source, size_t size, cslice_block **block) {
     cslice_block *clone;
-    int status = cslice__block_alloc(size, source->destructor.alignment, false, &clone);
+    bool guard = source->kind == CSLICE__GUARDED;
+    int status = make(size, source->destructor.alignment, false, guard, &clone);
     if (status != 0) return status;
     size_t kept = size < source->size ? size : source->size;
     memcpy(clone->data, source->data, kept);
@@ -133,6 +156,7 @@ int cslice__block_wrap(void *data, size_t size, cslice_free_function *function, 
 void cslice__block_give_back(cslice__kind kind, void *data, size_t size, uintptr_t function,
                              void *context) {
     switch (kind) {
+    case CSLICE__GUARDED: cslice__guard_free(context); break;
     case CSLICE__PTR: ((free_ptr *)function)(data); break;
     case CSLICE__PTR_SIZE: ((free_ptr_size *)function)(data, size); break;
     case CSLICE__CTX_PTR: ((free_ctx_ptr *)function)(context, data); break;
@@ -190,6 +214,7 @@ void cslice__block_unref(cslice_block *block, cslice__end end) {
     /* Release, so that every thread's writes are done; acquire, so that the last one sees them
      * before it frees. */
     if (atomic_fetch_sub_explicit(&block->references, 1, memory_order_acq_rel) != 1) return;
+    if (block->kind == CSLICE__GUARDED) cslice__guard_ending(block->context, end);
     int saved = errno; /* a destructor, or a wake, may change it */
     ended(block, end);
     cslice__mailbox *mailbox = block->mailbox;
@@ -212,12 +237,32 @@ static bool is_shared(const cslice_block *block) {
     return atomic_load_explicit(&block->references, memory_order_acquire) != 1;
 }
 
+bool cslice__block_is_allocated(const cslice_block *block) {
+    return block->kind == CSLICE__HEAP || block->kind == CSLICE__GUARDED;
+}
+
 bool cslice__block_is_renewable(const cslice_block *block) {
-    return block->kind == CSLICE__HEAP && !is_shared(block);
+    return cslice__block_is_allocated(block) && !is_shared(block);
 }
 
 void cslice__block_zero(cslice_block *block) {
     memset(block->data, 0, block->size);
+}
+
+/* To other pages, so that C finds out that it still uses the old ones; or to malloc's memory. */
+static void *resize_guarded(cslice_block *block, size_t size) {
+    cslice__guarded *old = block->context;
+    size_t alignment = block->destructor.alignment;
+    cslice__guarded *guarded = cslice__guard_alloc(size, alignment);
+    void *data =
+        guarded != NULL ? cslice__guard_data(guarded) : cslice__mem_alloc(size, alignment, true);
+    if (data == NULL) return NULL;
+    memcpy(data, block->data, size < block->size ? size : block->size);
+    block->kind = guarded != NULL ? CSLICE__GUARDED : CSLICE__HEAP;
+    block->context = guarded;
+    cslice__guard_ending(old, CSLICE__BY_SCOPE);
+    cslice__guard_free(old);
+    return data;
 }
 
 int64_t cslice__block_resize(cslice_block *block, size_t size) {
@@ -227,7 +272,9 @@ int64_t cslice__block_resize(cslice_block *block, size_t size) {
     size_t claimed;
     int status = cslice__counts_claim(gained, &claimed);
     if (status != 0 && gained != 0) return status;
-    void *data = cslice__mem_resize(block->data, block->size, size, block->destructor.alignment);
+    void *data = block->kind == CSLICE__GUARDED
+        ? resize_guarded(block, size)
+        : cslice__mem_resize(block->data, block->size, size, block->destructor.alignment);
     cslice__counts_unclaim(claimed);
     if (data == NULL) return CSLICE_ENOMEM;
     cslice__counts_resized(block->size, size);
@@ -241,8 +288,21 @@ bool cslice__block_is_disownable(const cslice_block *block) {
     return !is_shared(block) && is_counted(block);
 }
 
-int cslice__block_disown(cslice_block *block, int64_t *number) {
+int cslice__block_disown_room(const cslice_block *block, void **room) {
+    *room = NULL;
+    if (block->kind != CSLICE__GUARDED) return 0;
+    *room = cslice__mem_alloc(block->size, block->destructor.alignment, false);
+    return *room == NULL ? CSLICE_ENOMEM : 0;
+}
+
+int cslice__block_disown(cslice_block *block, void *room, int64_t *number) {
     if (!cslice__block_is_disownable(block)) return CSLICE_EINVAL;
+    if (block->kind == CSLICE__GUARDED) {
+        memcpy(room, block->data, block->size);
+        block->data = room;
+        cslice__guard_ending(block->context, CSLICE__DISOWNED);
+        cslice__guard_free(block->context);
+    }
     *number = block->kind == CSLICE__CALLBACK ? (int64_t)block->destructor.function : 0;
     int saved = errno;
     ended(block, CSLICE__DISOWNED);
@@ -258,7 +318,7 @@ bool cslice__block_is_ours(const cslice_block *block) {
 }
 
 int cslice_block_new(size_t size, cslice_block **block) {
-    return cslice__block_alloc(size, 16, true, block);
+    return make(size, 16, true, cslice__guard_is_due(), block);
 }
 
 int cslice_block_adopt(void *data, size_t size, cslice_free_function *free_function, void *context,
@@ -287,6 +347,12 @@ void *cslice_block_data(const cslice_block *block) {
 
 size_t cslice_block_size(const cslice_block *block) {
     return block->size;
+}
+
+void cslice_guard_note(uint64_t block, uint32_t what, const void *text, uint64_t size) {
+    cslice_block *guarded = (cslice_block *)(uintptr_t)block;
+    if (guarded->kind == CSLICE__GUARDED)
+        cslice__guard_note(guarded->context, what, text, (size_t)size);
 }
 
 void cslice_unref(uint64_t block) {

@@ -232,6 +232,26 @@ CSLICE_API int64_t cslice_string_size(uint64_t address, uint32_t width);
 /* The address as an integer. */
 CSLICE_API uint64_t cslice_address_of(const void *memory);
 
+/*
+ * Guard mode, for blocks of alloc and of cslice_block_new: one of `rate` blocks, in the long run,
+ * ends at a page that cannot be accessed, and cannot be accessed itself for a while after its end.
+ * An access to either prints a report to the standard error; then the process ends as it would
+ * have. 1: every block; 0: none, as at the start. CSLICE_EINVAL: above CSLICE_GUARD_MOST;
+ * CSLICE_ENOMEM: the system refuses the memory, or the handler of faults.
+ */
+#define CSLICE_GUARD_MOST ((uint32_t)1 << 30)
+CSLICE_API int32_t cslice_guard_set(uint32_t rate);
+
+/* Where the rate is, an unsigned integer of 32 bits that JavaScript reads. */
+CSLICE_API int64_t cslice_guard_rate_address(void);
+
+/* What a report will say of a guarded block: the stack that it was allocated in (0), that of its
+   release (1), its label (2). A copy, cut to what fits. For other blocks: does nothing. */
+CSLICE_API void cslice_guard_note(uint64_t block, uint32_t what, const void *text, uint64_t size);
+
+/* How many reports there were. */
+CSLICE_API uint64_t cslice_guard_reports(void);
+
 /* For tests: the n-th allocation from here (1: the next) fails, and each one after it; 0: none
  * fails. */
 CSLICE_API void cslice_test_fail_allocation(uint64_t n);

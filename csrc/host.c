@@ -8,6 +8,8 @@
  *     own buffers are to be used. Returns 1 where they are, else 0.
  *   - alloc(size): a buffer over a new zeroed block, aligned to 16.
  *   - allocWith(size, alignment, zero): the same with another alignment, or not zeroed.
+ *   - allocGuarded(size, alignment): the same, zeroed, for guard mode. cells[3]: 1 where the block
+ *     is guarded, else 0.
  *   - adopt(address, size, function, signature, context, anywhere): a buffer over memory with a
  *     native destructor, which runs in this thread unless `anywhere` is set.
  *   - adoptCallback(address, size, number): the same with a JavaScript destructor, known here by a
@@ -220,6 +222,21 @@ static napi_value alloc_with(napi_env env, napi_callback_info info) {
     return status != 0 ? fail(&call, status) : make_first(&call, block);
 }
 
+static napi_value alloc_guarded(napi_env env, napi_callback_info info) {
+    invocation call;
+    uint64_t size, alignment;
+    if (!begin(&call, env, info, 2) || !get_uint64(&call, 0, &size) ||
+        !get_uint64(&call, 1, &alignment)) {
+        return NULL;
+    }
+    if (alignment == 0 || (alignment & (alignment - 1)) != 0) return fail(&call, CSLICE_EINVAL);
+    cslice_block *block;
+    int status = cslice__block_alloc_guarded((size_t)size, (size_t)alignment, &block);
+    if (status != 0) return fail(&call, status);
+    call.instance->cells[STATUS] = block->kind == CSLICE__GUARDED;
+    return make_first(&call, block);
+}
+
 static napi_value adopt(napi_env env, napi_callback_info info) {
     invocation call;
     uint64_t address, size, function, context;
@@ -393,7 +410,8 @@ static napi_value clone(napi_env env, napi_callback_info info) {
         !get_uint64(&call, 1, &size) || !get_bool(&call, 2, &may_be_shared)) {
         return NULL;
     }
-    if (block->kind != CSLICE__HEAP || !(may_be_shared || cslice__block_is_renewable(block))) {
+    if (!cslice__block_is_allocated(block) ||
+        !(may_be_shared || cslice__block_is_renewable(block))) {
         return fail(&call, CSLICE_EINVAL);
     }
     int status = cslice__block_clone(block, (size_t)size, &copy);
@@ -407,15 +425,21 @@ static napi_value disown(napi_env env, napi_callback_info info) {
     if (!cslice__block_is_disownable(block) || is_held(&call, call.values[0]))
         return fail(&call, CSLICE_EINVAL);
     int64_t number = 0;
-    int status = 0;
-    bool direct = call.instance->isolate != NULL;
-    if (!direct)
-        status =
-            cslice__block_disown(block, &number); /* first: the finalizer may keep its reference */
+    void *room;
+    int status = cslice__block_disown_room(block, &room);
+    if (status != 0) return fail(&call, status);
+    bool direct = call.instance->isolate != NULL, disowned = false;
+    /* First: the finalizer may keep its reference. */
+    if (!direct) disowned = (status = cslice__block_disown(block, room, &number)) == 0;
     cslice_block_ref(block);
     bool detached = status == 0 && detach(&call, call.values[0], NULL);
-    if (detached && direct)
-        status = cslice__block_disown(block, &number); /* last: a detach may be refused */
+    /* Last: a detach may be refused. */
+    if (detached && direct) disowned = (status = cslice__block_disown(block, room, &number)) == 0;
+    if (disowned) {
+        call.instance->cells[ADDRESS] = (double)(uintptr_t)block->data;
+    } else if (room != NULL) {
+        cslice__mem_free_aligned(room, block->destructor.alignment);
+    }
     cslice__block_unref(block, CSLICE__BY_C);
     return detached || status != 0 ? fail(&call, status != 0 ? status : number) : NULL;
 }
@@ -528,12 +552,25 @@ static void export_functions(napi_env env, napi_value exports, module_instance *
         const char *name;
         napi_callback *function;
     } functions[] = {
-        {"open", open_instance}, {"alloc", alloc},       {"allocWith", alloc_with},
-        {"adopt", adopt},        {"take", take},         {"refer", refer},
-        {"wait", wait_for_node}, {"borrow", borrow},     {"adoptCallback", adopt_callback},
-        {"share", share},        {"attach", attach},     {"resize", resize},
-        {"clone", clone},        {"disown", disown},     {"end", end},
-        {"lock", lock},          {"requests", requests}, {"collect", collect},
+        {"open", open_instance},
+        {"alloc", alloc},
+        {"allocWith", alloc_with},
+        {"allocGuarded", alloc_guarded},
+        {"adopt", adopt},
+        {"take", take},
+        {"refer", refer},
+        {"wait", wait_for_node},
+        {"borrow", borrow},
+        {"adoptCallback", adopt_callback},
+        {"share", share},
+        {"attach", attach},
+        {"resize", resize},
+        {"clone", clone},
+        {"disown", disown},
+        {"end", end},
+        {"lock", lock},
+        {"requests", requests},
+        {"collect", collect},
         {"listen", listen},
     };
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {

@@ -122,6 +122,26 @@ void cslice__counts_lost(uint64_t count);
 int cslice__counts_claim(size_t size, size_t *claimed);
 void cslice__counts_unclaim(size_t claimed);
 
+/* ---- guard.c ---- */
+
+/* A guarded block's own pages, and what is known of it. */
+typedef struct cslice__guarded cslice__guarded;
+
+/* Whether the calling thread's next block is to be guarded. */
+bool cslice__guard_is_due(void);
+/* Zeroed. NULL: guard mode was never on, or too many blocks are guarded. */
+cslice__guarded *cslice__guard_alloc(size_t size, size_t alignment);
+void *cslice__guard_data(const cslice__guarded *block);
+/* What a report will say of the reason for its end. */
+void cslice__guard_ending(cslice__guarded *block, cslice__end end);
+/* Checks the padding, and puts the block into the quarantine. */
+void cslice__guard_free(cslice__guarded *block);
+/* See cslice_guard_note. */
+void cslice__guard_note(cslice__guarded *block, uint32_t what, const char *text, size_t size);
+/* A JavaScript thread begins and ends. */
+void cslice__guard_thread_open(void);
+void cslice__guard_thread_close(void);
+
 /* ---- mailbox.c ---- */
 
 typedef void cslice__wake_function(void *target);
@@ -186,8 +206,9 @@ void cslice__record_close(cslice__mailbox *mailbox);
 /* ---- block.c ---- */
 
 typedef enum cslice__kind {
-    CSLICE__HEAP, /* data came from cslice__mem_alloc */
-    CSLICE__PTR,  /* the three signatures of a native destructor */
+    CSLICE__HEAP,    /* data came from cslice__mem_alloc */
+    CSLICE__GUARDED, /* data came from cslice__guard_alloc, which returned the context */
+    CSLICE__PTR,     /* the three signatures of a native destructor */
     CSLICE__PTR_SIZE,
     CSLICE__CTX_PTR,
     CSLICE__FREE_FUNCTION, /* a cslice_free_function; NULL: nothing to run */
@@ -210,7 +231,7 @@ struct cslice_block {
     size_t size;
     union {
         uintptr_t function; /* CSLICE__CALLBACK: the number of the JavaScript function, from 1 */
-        size_t alignment;   /* CSLICE__HEAP: for a resize */
+        size_t alignment;   /* CSLICE__HEAP, CSLICE__GUARDED: for a resize */
     } destructor;
     void *context;
     cslice__mailbox *mailbox; /* of the thread that its destructor must run in; NULL: any thread */
@@ -218,6 +239,8 @@ struct cslice_block {
 };
 
 int cslice__block_alloc(size_t size, size_t alignment, bool zero, cslice_block **block);
+/* The same, zeroed, and guarded if that is possible. */
+int cslice__block_alloc_guarded(size_t size, size_t alignment, cslice_block **block);
 /* A block of `size` bytes with the alignment of another one and a copy of its bytes; what is gained
  * is zeroed. */
 int cslice__block_clone(const cslice_block *source, size_t size, cslice_block **block);
@@ -232,12 +255,17 @@ int cslice__block_wrap(void *data, size_t size, cslice_free_function *function, 
 void cslice__block_unref(cslice_block *block, cslice__end end);
 /* From here the data is C's: nothing runs at the end of the last reference. CSLICE_EINVAL: there are
    other references, or the memory is counted elsewhere. `number` becomes that of the JavaScript
-   destructor that will not run, or 0. */
-int cslice__block_disown(cslice_block *block, int64_t *number);
+   destructor that will not run, or 0. `room` is what cslice__block_disown_room made. */
+int cslice__block_disown(cslice_block *block, void *room, int64_t *number);
+/* Where the bytes of a guarded block go, since free() cannot free its pages; NULL for other blocks.
+   CSLICE_ENOMEM. */
+int cslice__block_disown_room(const cslice_block *block, void **room);
 /* Whether cslice__block_disown would succeed. */
 bool cslice__block_is_disownable(const cslice_block *block);
 /* Whether its memory is our own and has one reference, so that nobody would see it change. */
 bool cslice__block_is_renewable(const cslice_block *block);
+/* Whether its memory is our own. */
+bool cslice__block_is_allocated(const cslice_block *block);
 void cslice__block_zero(cslice_block *block);
 /* The kind of a native destructor with one of the three signatures. CSLICE_EINVAL: there is no such
  * signature. */

@@ -13,11 +13,13 @@ void cslice__thread_open(void) {
     mine.ended = false;
     cslice__cache_open();
     cslice__counts_open();
+    cslice__guard_thread_open();
 }
 
 void cslice__thread_close(void) {
     if (mine.users == 0 || --mine.users != 0) return;
     mine.ended = true;
+    cslice__guard_thread_close();
     cslice__counts_close();
     cslice__cache_close();
 }

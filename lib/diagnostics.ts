@@ -2,6 +2,7 @@ import { totalmem } from 'node:os';
 import { inspect } from 'node:util';
 import { checkInteger } from './core/check.ts';
 import { releaseKept } from './core/free-list.ts';
+import { leastGuarded, setGuard } from './core/guard.ts';
 import { livePins } from './core/holds.ts';
 import { readOptions } from './core/options.ts';
 import { liveHandles } from './core/owner.ts';
@@ -296,6 +297,12 @@ export interface Configuration {
    */
   reuseBytes?: number;
   /**
+   * Guard mode, which finds C code that writes past a block or uses it after its release: one of `sample` blocks of
+   * `alloc` ends at an inaccessible page, and stays inaccessible for a while after its release. `false`, the default:
+   * none. The environment variable `CSLICE_GUARD` sets it at the start. See `docs/guard.md`.
+   */
+  guard?: { sample: number } | false;
+  /**
    * A profile of this thread's memory for {@link heapProfile}: of the bytes that are allocated one in so many has its block
    * recorded, with its stack. 524,288 costs some nanoseconds an allocation. `false`, the default: none.
    */
@@ -316,22 +323,26 @@ export interface Configuration {
  * Changes settings of the process. An allocation past `limitBytes` first collects garbage and gives dead blocks back,
  * then throws `ERR_CSLICE_LIMIT`. Memory that is adopted counts, but is never refused.
  *
- * @throws {CSliceError} `ERR_CSLICE_RANGE` or `ERR_CSLICE_TYPE` for a wrong setting; nothing has changed then
+ * @throws {CSliceError} `ERR_CSLICE_RANGE` or `ERR_CSLICE_TYPE` for a wrong setting, `ERR_CSLICE_NOMEM` where the system
+ *   refuses what guard mode needs; nothing has changed then
  * @example
  * configure({ limitBytes: { fractionOfMemory: 0.5 } });
  */
 export function configure(configuration: Configuration): void {
-  const { limitBytes, reuseBytes, profile, track, warn } = readOptions('configuration', configuration, known);
+  const { limitBytes, reuseBytes, guard, profile, track, warn } = readOptions('configuration', configuration, known);
   const limit = limitBytes === undefined ? undefined : limitOf(limitBytes);
+  const every = guard === undefined ? undefined : guardOf(guard);
   const changes = settingsOf(profile, track, warn);
-  if (reuseBytes !== undefined) reuseSet(checkInteger('reuseBytes', reuseBytes, 0, Number.MAX_SAFE_INTEGER));
+  if (reuseBytes !== undefined) checkInteger('reuseBytes', reuseBytes, 0, Number.MAX_SAFE_INTEGER);
+  if (every !== undefined) setGuard(every); // the one that the system may refuse
+  if (reuseBytes !== undefined) reuseSet(reuseBytes);
   if (limit !== undefined) limitSet(limit);
   if (changes.warn) warnBy(warnOfCollected);
   changeSettings(changes);
   if (limit !== undefined || reuseBytes !== undefined) releaseKept();
 }
 
-const known = ['limitBytes', 'reuseBytes', 'profile', 'track', 'warn'] as const;
+const known = ['limitBytes', 'reuseBytes', 'guard', 'profile', 'track', 'warn'] as const;
 
 function settingsOf(
   profile: Configuration['profile'],
@@ -357,6 +368,15 @@ function sampleBytesOf(profile: NonNullable<Configuration['profile']>): number {
   }
   const { sampleBytes } = readOptions('profile', profile, ['sampleBytes']);
   return checkInteger('sampleBytes', sampleBytes, 1, 2 ** 40);
+}
+
+/** One of how many blocks is guarded; 0: none. */
+function guardOf(setting: NonNullable<Configuration['guard']>): number {
+  if (setting === false) return 0;
+  if (typeof setting !== 'object' || setting === null) {
+    throw typeError(`guard must be false or { sample }, got ${show(setting)}`);
+  }
+  return checkInteger('guard.sample', readOptions('guard', setting, ['sample']).sample, 1, leastGuarded);
 }
 
 function limitOf(setting: NonNullable<Configuration['limitBytes']>): number {

@@ -122,8 +122,8 @@ export function rangeError(message: string, options?: ErrorOptions): CSliceError
 }
 
 /** What the state of a handle forbids: the message says what has to happen first. */
-export function stateError(message: string): CSliceError {
-  return new CSliceError('ERR_CSLICE_STATE', message);
+export function stateError(message: string, options?: ErrorOptions): CSliceError {
+  return new CSliceError('ERR_CSLICE_STATE', message, options);
 }
 
 export function typeError(message: string, options?: ErrorOptions): CSliceError {

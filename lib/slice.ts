@@ -658,7 +658,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * Ends this handle and its views without giving the memory back: C owns it from here, and frees it with `free()` if
    * it came from {@link Slice.alloc}, else with what the destructor would have called. A destructor does not run.
    *
-   * @returns the address
+   * @returns the address; in guard mode it may be another one than before, where `free()` can free the bytes
    * @throws {CSliceError} `ERR_CSLICE_TYPE` for a borrowed slice and for one that `keeps` something (see `func()`),
    *   `ERR_CSLICE_STATE` while others hold the block too
    * @example
@@ -667,9 +667,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * free(address); // the memory is C's now
    */
   disown(): bigint {
-    const reference = this.#live();
-    const { address } = reference;
-    disown(reference);
+    const address = disown(this.#live());
     this.#reference = undefined;
     return BigInt(address);
   }

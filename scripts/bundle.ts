@@ -1,12 +1,20 @@
 // Bundles lib into dist. Classes and functions keep their names, for stack traces, `console.log` and heap snapshots.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 
 const root = join(import.meta.dirname, '..');
 
 /** The entry points of the package by the name of their file in dist. */
-const entries = { index: 'lib/index.ts' };
+const entries = { index: 'lib/index.ts', metrics: 'lib/metrics.ts', cli: 'lib/cli.ts' };
+
+/** What goes into dist as it is: uPlot for the page of `cslice watch`, and what that loads into other processes. */
+const copies = {
+  'preload.mjs': 'lib/cli/preload.mjs',
+  'uplot/uPlot.iife.min.js': 'node_modules/uplot/dist/uPlot.iife.min.js',
+  'uplot/uPlot.min.css': 'node_modules/uplot/dist/uPlot.min.css',
+  'uplot/LICENSE': 'node_modules/uplot/LICENSE',
+};
 
 const bundle = await rolldown({
   cwd: root,
@@ -15,9 +23,13 @@ const bundle = await rolldown({
   external: ['koffi'],
   transform: { target: 'node20' },
 });
-await bundle.write({ dir: 'dist', format: 'esm', sourcemap: true, comments: false });
+await bundle.write({ dir: 'dist', format: 'esm', sourcemap: true, comments: false, chunkFileNames: '[name].js' });
+mkdirSync(join(root, 'dist/uplot'), { recursive: true });
+for (const [to, from] of Object.entries(copies)) copyFileSync(join(root, from), join(root, 'dist', to));
 
-// The package has lib itself: its text in the map would be a fifth of the whole.
-const map = join(root, 'dist/index.js.map');
-const { sourcesContent: _, ...rest } = JSON.parse(readFileSync(map, 'utf8')) as Record<string, unknown>;
-writeFileSync(map, JSON.stringify(rest));
+// The package has lib itself: its text in the maps would be a fifth of the whole.
+for (const file of readdirSync(join(root, 'dist')).filter((name) => name.endsWith('.js.map'))) {
+  const map = join(root, 'dist', file);
+  const { sourcesContent: _, ...rest } = JSON.parse(readFileSync(map, 'utf8')) as Record<string, unknown>;
+  writeFileSync(map, JSON.stringify(rest));
+}

@@ -6,6 +6,8 @@ const root = join(import.meta.dirname, '..');
 
 /** The layers of lib from the top: a file may import its own layer (core, native) or anything below. */
 const layers = [
+  ['cli.ts'],
+  ['cli/'],
   ['index.ts'],
   ['func.ts', 'call.ts'],
   ['func/', 'callback.ts'],
@@ -35,28 +37,31 @@ const calls: Record<string, string[]> = {
     'mem',
     'platform',
   ],
-  'bindings.c': ['node_api', 'record', 'handles', 'due', 'address', 'block', 'counts', 'mem', 'status'],
+  'bindings.c': ['node_api', 'record', 'handles', 'due', 'address', 'block', 'counts', 'guard', 'mem', 'status'],
   'due.c': ['handles', 'block', 'record', 'mailbox', 'counts'],
   'handles.c': ['block', 'mem'],
   'address.c': ['platform'],
-  'thread.c': ['counts', 'cache'],
-  'block.c': ['record', 'mailbox', 'cache', 'reclaim', 'counts', 'mem', 'views'],
+  'thread.c': ['counts', 'cache', 'guard'],
+  'block.c': ['record', 'mailbox', 'cache', 'reclaim', 'counts', 'guard', 'mem', 'views'],
   'record.c': ['mailbox', 'mem'],
   'mailbox.c': ['mem', 'platform'],
   'counts.c': ['cache', 'reclaim', 'mem', 'platform'],
   'cache.c': ['mem', 'views', 'platform'],
   'reclaim.c': ['mem', 'platform'],
+  'guard.c': ['mem', 'fault', 'platform'],
   'mem.c': ['platform'],
   'status.c': [],
   'node_api.c': ['platform'],
   'views.c': ['platform'],
+  'fault_posix.c': [],
+  'fault_windows.c': [],
   'platform_posix.c': [],
   'platform_windows.c': [],
 };
 
 /** How the rows name a file. The two for the systems define the same functions. */
 function layer(file: string): string {
-  return basename(file, extname(file)).replace(/^platform_.*/, 'platform');
+  return basename(file, extname(file)).replace(/^(platform|fault)_.*/, '$1');
 }
 
 const problems: string[] = [];
@@ -122,7 +127,7 @@ function checkC(): void {
     const code = withoutComments(text);
     if (
       file !== 'mem.c' &&
-      !file.startsWith('platform_') &&
+      !/^(platform|fault)_/.test(file) &&
       /\b(malloc|calloc|realloc|free|mmap|munmap|posix_memalign)\(/.test(code)
     ) {
       problems.push(`csrc/${file} calls the allocator, which is for mem.c alone`);

@@ -56,6 +56,7 @@ import {
   signatures,
 } from './destructor.ts';
 import { keep, releaseKept, takeKept } from './free-list.ts';
+import { isGuardDue, noteGuarded, noteGuardedEnd } from './guard.ts';
 import { endsWithLoan, isHeld, isLent } from './holds.ts';
 import { Borrowed, detaching, Reference } from './reference.ts';
 import { statusError } from './status.ts';
@@ -94,6 +95,7 @@ export function allocate(byteLength: number, kind: BlockKind = 'alloc'): Referen
 }
 
 function allocatePlain(byteLength: number): Reference {
+  if (isGuardDue()) return allocateGuarded(byteLength, 16, undefined);
   const kept = takeKept(byteLength);
   if (kept !== undefined) return kept;
   const buffer = host.alloc(byteLength);
@@ -108,7 +110,8 @@ export function allocateWith(byteLength: number, layout: Layout, kind: BlockKind
   return reference;
 }
 
-function allocatePlainWith(byteLength: number, { zero, alignment }: Layout): Reference {
+function allocatePlainWith(byteLength: number, { zero, alignment, label }: Layout): Reference {
+  if (isGuardDue()) return allocateGuarded(byteLength, alignment, label);
   if (alignment <= 16) {
     const kept = takeKept(byteLength); // zeroed, whether asked for or not
     if (kept !== undefined) return kept;
@@ -116,6 +119,17 @@ function allocatePlainWith(byteLength: number, { zero, alignment }: Layout): Ref
   const attempt = () => host.allocWith(byteLength, alignment, zero);
   const buffer = attempt();
   return buffer === undefined ? retry(byteLength, attempt) : allocated(buffer, byteLength);
+}
+
+function allocateGuarded(byteLength: number, alignment: number, label: string | undefined): Reference {
+  const attempt = () => host.allocGuarded(byteLength, alignment);
+  const buffer = attempt();
+  const reference = buffer === undefined ? retry(byteLength, attempt) : allocated(buffer, byteLength);
+  if (cells[3] === 1) {
+    reference.guarded = true;
+    noteGuarded(reference.block, label);
+  }
+  return reference;
 }
 
 const uninitialized: Layout = { zero: false, alignment: 16 };
@@ -305,6 +319,7 @@ export function refer(reference: Reference, byteOffset: number, byteLength: numb
   const further = made(buffer, byteLength, `refer to ${byteLength} bytes of a block`);
   further.isPart = reference.isPart || byteLength !== reference.byteLength;
   if (reference.keeping) further.keeping = true;
+  if (reference.guarded) further.guarded = true;
   if (reference.recorded) noteHolder(reference, holder, further.buffer, further);
   return further;
 }
@@ -379,7 +394,10 @@ function checkBudget(live: () => Reference, byteLength: number): void {
 
 function tryResize(reference: Reference, byteLength: number): number {
   checkWhole(reference, 'resize');
-  return reference.tryResize(byteLength, reference.buffered && !reference.divided && !isHeld(reference));
+  if (reference.guarded) noteGuardedEnd(reference.block);
+  const failure = reference.tryResize(byteLength, reference.buffered && !reference.divided && !isHeld(reference));
+  if (reference.guarded) noteGuarded(reference.block);
+  return failure;
 }
 
 // ---- Released
@@ -390,14 +408,16 @@ export function release(reference: Reference): void {
   if (!keep(reference) && !endsWithLoan(reference)) reference.end();
 }
 
-/** Hands a whole block to C, which frees it. Its destructor does not run. */
-export function disown(reference: Reference): void {
+/** Hands a whole block to C, which frees it. Its destructor does not run. Returns where its bytes are from here on. */
+export function disown(reference: Reference): Integer {
   checkWhole(reference, 'disown');
   if (reference.keeping) throw typeError('Cannot disown memory that keeps other objects: they would never be let go');
-  const { buffer, block, byteLength } = reference;
+  const { buffer, block, address, byteLength, guarded } = reference;
+  if (guarded) noteGuardedEnd(block);
   detaching(() => host.disown(buffer, block));
   if (result() < 0) throw statusError(result(), `disown ${byteLength} bytes`, held);
   forgetCallback(result());
+  return guarded ? (cells[1] as number) : address; // a guarded block's bytes have moved to where free() can free them
 }
 
 // ---- Bytes in and out, by copy

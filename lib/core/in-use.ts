@@ -109,3 +109,13 @@ export function mayBeInUse(seenJob: number, underWayThen: number): boolean {
   if (underWayNow < 0 || (underWayNow > 0 && (seenJob !== job || underWayNow !== underWayThen))) return true;
   return keepsUncounted || (callsBack && isCalledBack()) || (hasSockets && mayBeKeptBySockets());
 }
+
+/** For a warning: what may be using memory that has to wait. */
+export function whatIsUnderWay(): string {
+  const kinds = new Set(process.getActiveResourcesInfo?.() ?? []);
+  for (const idle of ['Timeout', 'Immediate', 'TTYWrap']) kinds.delete(idle);
+  if (callsBack && isCalledBack()) kinds.add(executionAsyncResource().constructor.name);
+  if (keepsUncounted)
+    for (const name of uncounted) if (moduleLoadList?.includes(`Internal Binding ${name}`)) kinds.add(name);
+  return kinds.size === 0 ? 'an operation is under way' : `under way are ${[...kinds].sort().join(', ')}`;
+}

@@ -10,6 +10,7 @@ import { cells, direct, hasViews, host, type Integer, isBun, result } from '../n
 import { noteEnd, noteMove, noteOver, noteResize, noteView } from '../record/record.ts';
 import { byteLengthOf } from './check.ts';
 import { noteEnded, noteMade } from './collect.ts';
+import { noteGuardedEnd, warnOfUse } from './guard.ts';
 import { currentJob, mayBeInUse, underWay } from './in-use.ts';
 import { tie } from './tie.ts';
 
@@ -57,6 +58,7 @@ const isBuffered = 8;
 const isDivided = 16;
 const isKeeping = 32;
 const isRecorded = 64;
+const isGuarded = 128;
 
 /** No code outside of this library can get at this class, or at an object of it. */
 export class Reference {
@@ -137,6 +139,15 @@ export class Reference {
     this.#set(isKeeping, keeping);
   }
 
+  /** In guard mode: the block has pages of its own. */
+  get guarded(): boolean {
+    return (this.#flags & isGuarded) !== 0;
+  }
+
+  set guarded(guarded: boolean) {
+    this.#set(isGuarded, guarded);
+  }
+
   /** Its end is of interest to who asks what holds the memory. */
   get recorded(): boolean {
     return (this.#flags & isRecorded) !== 0;
@@ -148,7 +159,7 @@ export class Reference {
 
   /** The block may go to the free list: nobody else has seen it, and nobody waits for its end. */
   get isKeepable(): boolean {
-    return this.#seenJob === unseen && (this.#flags & (isSole | isRecorded)) === isSole;
+    return this.#seenJob === unseen && (this.#flags & (isSole | isRecorded | isGuarded)) === isSole;
   }
 
   /** Notes that others are given the block, who rely on its address. */
@@ -306,9 +317,11 @@ export const canLock: boolean = direct && Number(process.versions.modules) >= 13
 
 function endBuffer(reference: Reference): void {
   const { buffer, block, address, byteLength } = reference;
+  if (reference.guarded) noteGuardedEnd(block);
   const waits = reference.mayBeInUse && block !== 0;
   if (reference.recorded) noteEnd(reference, waits);
   if (waits) {
+    warnOfUse(byteLength);
     const keeper = host.wait(block, address, byteLength);
     if (keeper !== undefined) tie(buffer, keeper);
     noteMade(0); // the memory waits for a collection

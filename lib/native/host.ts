@@ -12,6 +12,8 @@ export interface Host {
   open(cells: Float64Array, node: boolean, direct: boolean): number | undefined;
   alloc(size: number): ArrayBuffer | undefined;
   allocWith(size: number, alignment: number, zero: boolean): ArrayBuffer | undefined;
+  /** `cells[3]` is 1 where the block is guarded, else 0. */
+  allocGuarded(size: number, alignment: number): ArrayBuffer | undefined;
   adopt(
     address: Integer,
     size: number,

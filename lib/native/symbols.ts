@@ -122,6 +122,18 @@ export const stringAt: (address: Integer) => string = bind('const char *cslice_s
 /** Where the bytes of a typed array are. */
 export const addressOf: (view: Uint8Array) => Integer = bind('uint64_t cslice_address_of(const void *memory)');
 
+export const guardSet: (rate: number) => number = bind('int32_t cslice_guard_set(uint32_t rate)');
+
+/** Where the rate is, as a Uint32. */
+export const guardRateAddress: () => Integer = bind('int64_t cslice_guard_rate_address()');
+
+export const guardNote: (block: Integer, what: number, text: Uint8Array, size: number) => void = bind(
+  'void cslice_guard_note(uint64_t block, uint32_t what, const void *text, uint64_t size)',
+);
+
+/** How many reports of guard mode there were. */
+export const guardReports: () => number = bind('uint64_t cslice_guard_reports()');
+
 export const testFailAllocation: (n: number) => void = bind('void cslice_test_fail_allocation(uint64_t n)');
 
 /** The text of a wide C string at an address, by the width of its characters in bytes. */

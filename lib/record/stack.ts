@@ -17,7 +17,7 @@ const stacks = new Map<string, Stack>();
 /** Where the library's own code is. Its frames are left out. */
 const ownFiles: RegExp = (() => {
   const here = import.meta.url;
-  const folder = /\/lib\/record\/[^/]+$/.test(here) ? new URL('../', here).href : here;
+  const folder = /\/lib\/record\/[^/]+$/.test(here) ? new URL('../', here).href : new URL('./', here).href;
   const path = decodeURI(folder).replace(/^file:\/\//, '');
   const quote = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   return new RegExp(`(?:${quote(folder)}|${quote(path)})`);

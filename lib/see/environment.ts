@@ -4,6 +4,7 @@ import { collectGarbage } from '../core/collect.ts';
 import { show } from '../errors.ts';
 import { changeSettings } from '../record/record.ts';
 import { leakReport } from './report.ts';
+import './watched.ts';
 
 const { CSLICE_PROFILE, CSLICE_TRACK, CSLICE_LEAKS, CSLICE_LEAKS_SIGNAL } = process.env;
 

@@ -90,12 +90,12 @@ describe('the programs in the documents', function () {
     mkdirSync(installed, { recursive: true });
     const manifest = { private: true, type: 'module' };
     writeFileSync(join(directory, 'package.json'), JSON.stringify(manifest));
-    writeFileSync(join(installed, 'package.json'), JSON.stringify({ ...manifest, exports: './index.js' }));
-    const entryPoints = [join(root, 'lib/index.ts')];
-    const outfile = join(installed, 'index.js');
+    const exports = { '.': './index.js', './metrics': './metrics.js' };
+    writeFileSync(join(installed, 'package.json'), JSON.stringify({ ...manifest, exports }));
     await build({
-      entryPoints,
-      outfile,
+      entryPoints: [join(root, 'lib/index.ts'), join(root, 'lib/metrics.ts')],
+      outdir: installed,
+      splitting: true,
       bundle: true,
       logLevel: 'warning',
       platform: 'node',
@@ -136,7 +136,7 @@ describe('the programs in the documents', function () {
         allowImportingTsExtensions: true,
       },
       typeRoots: [join(root, 'node_modules/@types')],
-      paths: { cslice: [join(root, 'lib/index.ts')] },
+      paths: { cslice: [join(root, 'lib/index.ts')], 'cslice/metrics': [join(root, 'lib/metrics.ts')] },
     };
     const config = join(directory, 'tsconfig.json');
     writeFileSync(config, JSON.stringify({ compilerOptions, include: ['*/program.mts'] }));

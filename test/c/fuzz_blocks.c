@@ -476,7 +476,7 @@ static void op_disown(uint64_t failing) {
     if (block == NULL || block->kind == CSLICE__GONE) return;
     int64_t number = -1;
     int expected = block->references == 1 ? 0 : CSLICE_EINVAL;
-    CHECK_EQUAL(cslice__block_disown(block->block, &number), expected);
+    CHECK_EQUAL(cslice__block_disown(block->block, NULL, &number), expected);
     CHECK_EQUAL(number,
                 expected != 0                         ? -1
                     : block->kind == CSLICE__CALLBACK ? block - model.blocks + 1

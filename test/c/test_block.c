@@ -286,11 +286,11 @@ static void test_disown(void) {
     int64_t number = -1;
     CHECK_EQUAL(cslice_block_adopt(&byte, 10, end_free, NULL, &block), 0);
     cslice_block_ref(block);
-    CHECK_EQUAL(cslice__block_disown(block, &number), CSLICE_EINVAL);
+    CHECK_EQUAL(cslice__block_disown(block, NULL, &number), CSLICE_EINVAL);
     CHECK_EQUAL(number, -1);
     CHECK_EQUAL(counts().disowned_blocks, before.disowned_blocks);
     cslice_block_unref(block);
-    CHECK_EQUAL(cslice__block_disown(block, &number), 0);
+    CHECK_EQUAL(cslice__block_disown(block, NULL, &number), 0);
     CHECK_EQUAL(number, 0);
     CHECK_EQUAL(counts().disowned_blocks, before.disowned_blocks + 1);
     check_nothing_live();
@@ -306,7 +306,7 @@ static void test_disowned_header_stays(void) {
         cslice_block *block = NULL;
         int64_t number;
         CHECK_EQUAL(cslice_block_adopt(&byte, 10, end_free, NULL, &block), 0);
-        CHECK_EQUAL(cslice__block_disown(block, &number), 0);
+        CHECK_EQUAL(cslice__block_disown(block, NULL, &number), 0);
         cslice_statistics before = counts();
         CHECK(cslice_block_data(block) == &byte && cslice_block_size(block) == 10);
         cslice_block_ref(block);
@@ -326,7 +326,7 @@ static void test_disown_callback(void) {
     int64_t number = 0;
     cslice_block *block = new_callback_block(mailbox, 7);
     CHECK_EQUAL(atomic_load(&mailbox->references), 2);
-    CHECK_EQUAL(cslice__block_disown(block, &number), 0);
+    CHECK_EQUAL(cslice__block_disown(block, NULL, &number), 0);
     CHECK_EQUAL(number, 7);
     CHECK_EQUAL(atomic_load(&mailbox->references), 1);
     cslice_block_unref(block);
@@ -343,7 +343,7 @@ static void test_disowned_memory_is_malloced(void) {
             cslice_block *block = new_aligned_block(10, alignments[i], true);
             CHECK(cslice__block_resize(block, size) > 0);
             int64_t number;
-            CHECK_EQUAL(cslice__block_disown(block, &number), 0);
+            CHECK_EQUAL(cslice__block_disown(block, NULL, &number), 0);
             free(cslice_block_data(block));
             cslice_block_unref(block);
         }
@@ -516,7 +516,7 @@ static void test_renew_refuses(void) {
     memset(own->data, 1, 8);
     memset(shared->data, 1, 8);
     memset(gone->data, 1, 8);
-    CHECK_EQUAL(cslice__block_disown(gone, &number), 0);
+    CHECK_EQUAL(cslice__block_disown(gone, NULL, &number), 0);
     const cslice_block *refused[] = {shared, adopted, gone};
     for (int i = 0; i < 3; i++) {
         CHECK_EQUAL(cslice_blocks_renew((double[]){address_of(own), address_of(refused[i])}, 2),

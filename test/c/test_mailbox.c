@@ -345,7 +345,7 @@ static void test_close_among_posts(void) {
                 cslice_block *callback = blocks[t][i];
                 blocks[t][i] = native_block(mailbox, &byte, end_somewhere, NULL);
                 int64_t number;
-                CHECK_EQUAL(cslice__block_disown(callback, &number), 0);
+                CHECK_EQUAL(cslice__block_disown(callback, NULL, &number), 0);
                 cslice_block_unref(callback);
             }
         }

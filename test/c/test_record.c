@@ -48,7 +48,7 @@ static void test_disowned(void) {
     cslice_block *block = new_block(8);
     void *data = cslice_block_data(block);
     int64_t address = record(block, mailbox), number;
-    CHECK_EQUAL(cslice__block_disown(block, &number), 0);
+    CHECK_EQUAL(cslice__block_disown(block, NULL, &number), 0);
     cslice_block_unref(block);
     CHECK_EQUAL(next(mailbox), told(address, CSLICE_RECORD_DISOWNED));
     CHECK_EQUAL(next(mailbox), 0);

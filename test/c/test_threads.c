@@ -173,7 +173,7 @@ static void disown(cslice_block *block) {
     payload *owned = block->kind == CSLICE__HEAP ? NULL : cslice_block_data(block);
     void *data = cslice_block_data(block);
     int64_t number;
-    if (cslice__block_disown(block, &number) == 0) {
+    if (cslice__block_disown(block, NULL, &number) == 0) {
         if (number != 0) {
             CHECK_EQUAL(number, owned->number);
             atomic_fetch_add(&owned->home->disowned, 1); /* nobody will hear of it */

@@ -1,0 +1,376 @@
+/* Guard mode: what C must not do to a guarded block is done in a forked child, whose report is
+ * read. */
+#include "support.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What a child wrote to its standard error, and how it ended. */
+static char report[1 << 16];
+static int ending_status;
+
+typedef void action_function(void);
+
+static void run_in_child(action_function *action) {
+    int ends[2];
+    CHECK_EQUAL(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        close(ends[0]);
+        action();
+        _exit(0);
+    }
+    close(ends[1]);
+    size_t length = 0;
+    for (ssize_t got; (got = read(ends[0], report + length, sizeof report - 1 - length)) > 0;)
+        length += (size_t)got;
+    report[length] = '\0';
+    close(ends[0]);
+    CHECK_EQUAL(waitpid(child, &ending_status, 0), child);
+}
+
+static void check_reported(const char *text) {
+    if (strstr(report, text) != NULL) return;
+    fprintf(stderr, "\"%s\" is not in:\n%s\n", text, report);
+    exit(1);
+}
+
+/* Sanitizers have handlers of their own, which end the process in their way: that is "as it would
+ * have ended". */
+static void check_ended_by_fault(void) {
+    CHECK(WIFSIGNALED(ending_status) || WEXITSTATUS(ending_status) != 0);
+    if (under_valgrind()) return; /* it ends a child that erred with a code of its own */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    CHECK(WIFSIGNALED(ending_status));
+    CHECK(WTERMSIG(ending_status) == SIGSEGV || WTERMSIG(ending_status) == SIGBUS);
+#endif
+}
+
+static void note(cslice_block *block, uint32_t what, const char *text) {
+    cslice_guard_note(ADDRESS(block), what, text, strlen(text));
+}
+
+static volatile char seen; /* a read whose value goes nowhere is left out */
+
+static volatile char *bytes_of(cslice_block *block) {
+    return cslice_block_data(block);
+}
+
+static cslice_block *noted_block(size_t size) {
+    cslice_block *block = new_block(size);
+    note(block, 0, "    at make (app.js:1:2)");
+    note(block, 1, "    at drop (app.js:3:4)");
+    note(block, 2, "tenant 7");
+    return block;
+}
+
+static void use_released(void) {
+    cslice_block *block = noted_block(64);
+    volatile char *bytes = bytes_of(block);
+    cslice_block_unref(block);
+    bytes[16] = 1;
+}
+
+static void read_past_end(void) {
+    cslice_block *block = noted_block(64);
+    seen = bytes_of(block)[64];
+}
+
+static void use_empty(void) {
+    seen = bytes_of(noted_block(0))[0];
+}
+
+static void test_faults_are_reported(void) {
+    run_in_child(use_released);
+    check_ended_by_fault();
+    check_reported("at offset 16 of a block of 64 bytes after its release");
+    check_reported("label tenant 7");
+    check_reported("allocated:\n    at make (app.js:1:2)\n");
+    check_reported("released by C:\n    at drop (app.js:3:4)\n");
+#if defined(__x86_64__)
+    check_reported("C wrote at offset 16");
+#endif
+    run_in_child(read_past_end);
+    check_ended_by_fault();
+    check_reported("at offset 64, past the end of a block of 64 bytes");
+    CHECK(strstr(report, "released") == NULL);
+    run_in_child(use_empty);
+    check_reported("at offset 0, past the end of a block of 0 bytes");
+}
+
+static void touch_nothing_of_ours(void) {
+    raise(SIGSEGV);
+}
+
+static void test_other_faults_are_not_ours(void) {
+    run_in_child(touch_nothing_of_ours);
+    check_ended_by_fault();
+    CHECK(strstr(report, "cslice") == NULL);
+}
+
+/* ---- a handler that was there before ---- */
+
+static void say_and_exit(int number) {
+    (void)number;
+    if (write(STDERR_FILENO, "earlier handler\n", 16) == 16) _exit(7);
+}
+
+static bool set_handler_before(void) {
+    struct sigaction action = {0};
+    action.sa_handler = say_and_exit;
+    return sigaction(SIGSEGV, &action, NULL) == 0 && sigaction(SIGBUS, &action, NULL) == 0;
+}
+
+static void test_earlier_handler_gets_the_fault(void) {
+    run_in_child(use_released);
+    check_reported("after its release");
+    check_reported("earlier handler");
+    CHECK(under_valgrind() || (WIFEXITED(ending_status) && WEXITSTATUS(ending_status) == 7));
+    run_in_child(touch_nothing_of_ours);
+    CHECK(strstr(report, "cslice") == NULL);
+    CHECK(WIFEXITED(ending_status) && WEXITSTATUS(ending_status) == 7);
+}
+
+/* ---- padding ---- */
+
+static void overrun(void) {
+    cslice_block *block = noted_block(61);
+    bytes_of(block)[62] = 1;
+    cslice_block_unref(block);
+}
+
+static void underrun(void) {
+    cslice_block *block = noted_block(61);
+    bytes_of(block)[-8] = 1;
+    cslice_block_unref(block);
+}
+
+static void stay_within(void) {
+    cslice_block *block = noted_block(61);
+    memset(cslice_block_data(block), 1, 61);
+    cslice_block_unref(block);
+}
+
+static void test_padding_is_checked(void) {
+    run_in_child(overrun);
+    CHECK_EQUAL(ending_status, 0);
+    check_reported(
+        "C wrote at offset 62, past the end of a block of 61 bytes, found at its release");
+    check_reported("at drop (app.js:3:4)");
+    run_in_child(underrun);
+    check_reported("C wrote at offset -8, before the start of a block of 61 bytes");
+    run_in_child(stay_within);
+    CHECK_EQUAL(report[0], '\0');
+}
+
+/* ---- memory ---- */
+
+static void test_alignment_and_content(void) {
+    const size_t alignments[] = {1, 16, 64, 4096, 65536, (size_t)1 << 20};
+    const size_t sizes[] = {0, 1, 61, 4096, 5000, 1 << 20};
+    for (size_t a = 0; a < sizeof alignments / sizeof *alignments; a++) {
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+            cslice_block *block = NULL;
+            CHECK_EQUAL(cslice__block_alloc_guarded(sizes[s], alignments[a], &block), 0);
+            CHECK_EQUAL(block->kind, CSLICE__GUARDED);
+            CHECK_EQUAL((uintptr_t)block->data % alignments[a], 0);
+            CHECK_EQUAL((uintptr_t)block->data % 16, 0);
+            CHECK(all_zero(block->data, sizes[s]));
+            memset(block->data, 7, sizes[s]);
+            cslice_block_unref(block);
+        }
+    }
+    CHECK_EQUAL(cslice_guard_reports(), 0);
+}
+
+static void test_counted_as_any_other(void) {
+    cslice_statistics before = counts();
+    cslice_block *block = new_block(100);
+    CHECK_EQUAL(block->kind, CSLICE__GUARDED);
+    CHECK_EQUAL(counts().live_bytes, before.live_bytes + 100);
+    cslice_block_unref(block);
+    CHECK_EQUAL(counts().live_bytes, before.live_bytes);
+    CHECK_EQUAL(counts().released_by_c, before.released_by_c + 1);
+}
+
+static void test_resize(void) {
+    cslice_block *block = new_block(40);
+    memset(block->data, 5, 40);
+    void *before = block->data;
+    int64_t after = cslice__block_resize(block, 5000);
+    CHECK_EQUAL(after, ADDRESS(block->data));
+    CHECK_EQUAL(block->kind, CSLICE__GUARDED);
+    CHECK(block->data != before);
+    CHECK_EQUAL(((char *)block->data)[39], 5);
+    CHECK(all_zero((char *)block->data + 40, 4960));
+    cslice_block *copy = NULL;
+    CHECK_EQUAL(cslice__block_clone(block, 10, &copy), 0);
+    CHECK_EQUAL(((char *)copy->data)[9], 5);
+    cslice_block_unref(copy);
+    cslice_block_unref(block);
+}
+
+static void use_disowned(void) {
+    cslice_block *block = noted_block(40);
+    volatile char *bytes = bytes_of(block);
+    void *room = NULL;
+    int64_t number;
+    CHECK_EQUAL(cslice__block_disown_room(block, &room), 0);
+    CHECK_EQUAL(cslice__block_disown(block, room, &number), 0);
+    seen = bytes[3];
+}
+
+static void test_disown(void) {
+    cslice_block *block = new_block(40);
+    memset(block->data, 6, 40);
+    void *room = NULL;
+    int64_t number = 1;
+    CHECK_EQUAL(cslice__block_disown_room(block, &room), 0);
+    CHECK(room != NULL);
+    CHECK_EQUAL(cslice__block_disown(block, room, &number), 0);
+    CHECK_EQUAL(number, 0);
+    CHECK_EQUAL(((char *)block->data)[39], 6);
+    free(block->data); /* malloc's memory */
+    cslice_block_unref(block);
+    run_in_child(use_disowned);
+    check_reported("released by disown(), which returned another address");
+}
+
+static int64_t try_guarded(void *argument) {
+    (void)argument;
+    cslice_block *block = NULL;
+    int status = cslice__block_alloc_guarded(100, 16, &block);
+    if (status == 0) cslice_block_unref(block);
+    return status;
+}
+
+static void test_failed_allocations(void) {
+    CHECK(fail_each_allocation(try_guarded, NULL, NULL) > 0);
+}
+
+/* The quarantine and the table of blocks are bounded: beyond them blocks are as without guards. */
+static void test_bounds(void) {
+    enum { MANY = 13000 };
+    static cslice_block *blocks[MANY];
+    int guarded = 0;
+    for (int i = 0; i < MANY; i++) {
+        blocks[i] = new_block(8);
+        guarded += blocks[i]->kind == CSLICE__GUARDED;
+    }
+    CHECK(guarded >= 10000 && guarded < MANY);
+    for (int i = 0; i < MANY; i++) cslice_block_unref(blocks[i]);
+    for (int i = 0; i < 10; i++) cslice_block_unref(new_block((size_t)512 << 20));
+    cslice_block *again = new_block(8);
+    CHECK_EQUAL(again->kind, CSLICE__GUARDED);
+    cslice_block_unref(again);
+}
+
+static void test_errno_is_kept(void) {
+    errno = EDOM;
+    cslice_block_unref(new_block(100));
+    cslice_block_unref(new_block(1 << 20));
+    CHECK_EQUAL(errno, EDOM);
+}
+
+static void test_notes_are_cut(void) {
+    static char text[8192];
+    memset(text, 'x', sizeof text);
+    cslice_block *block = new_block(8);
+    for (uint32_t what = 0; what < 4; what++)
+        cslice_guard_note(ADDRESS(block), what, text, sizeof text);
+    cslice_block_unref(block);
+}
+
+/* ---- which blocks ---- */
+
+static int guarded_of(int blocks) {
+    int guarded = 0;
+    for (int i = 0; i < blocks; i++) {
+        cslice_block *block = new_block(8);
+        guarded += block->kind == CSLICE__GUARDED;
+        cslice_block_unref(block);
+    }
+    return guarded;
+}
+
+static void test_rate(void) {
+    CHECK_EQUAL(cslice_guard_set(0), 0);
+    CHECK_EQUAL(guarded_of(1000), 0);
+    CHECK_EQUAL(cslice_guard_set(100), 0);
+    int guarded = guarded_of(100000);
+    CHECK(guarded > 800 && guarded < 1200);
+    CHECK_EQUAL(cslice_guard_set(1), 0);
+    CHECK_EQUAL(guarded_of(100), 100);
+    CHECK_EQUAL(cslice_guard_set(CSLICE_GUARD_MOST + 1), CSLICE_EINVAL);
+    CHECK_EQUAL(*(uint32_t *)(uintptr_t)cslice_guard_rate_address(), 1);
+}
+
+/* ---- threads ---- */
+
+static void *work(void *unused) {
+    cslice__thread_open();
+    for (int i = 0; i < 300; i++) {
+        cslice_block *block = noted_block((size_t)i);
+        memset(cslice_block_data(block), 1, (size_t)i);
+        cslice_block_unref(block);
+    }
+    cslice__thread_close();
+    return unused;
+}
+
+static void test_threads(void) {
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++) CHECK_EQUAL(pthread_create(&threads[i], NULL, work, NULL), 0);
+    for (int i = 0; i < 4; i++) CHECK_EQUAL(pthread_join(threads[i], NULL), 0);
+}
+
+static void *use_released_in_thread(void *unused) {
+    cslice__thread_open(); /* with a stack for the report */
+    use_released();
+    return unused;
+}
+
+static void use_in_thread(void) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, use_released_in_thread, NULL) == 0)
+        pthread_join(thread, NULL);
+}
+
+static void test_fault_in_a_thread(void) {
+    run_in_child(use_in_thread);
+    check_ended_by_fault();
+    check_reported("at offset 16 of a block of 64 bytes after its release");
+}
+
+int main(int argc, char **argv) {
+    (void)argv;
+    if (argc > 1) { /* the handlers stay for the life of a process: this one has another first */
+        CHECK(set_handler_before());
+        CHECK_EQUAL(cslice_guard_set(1), 0);
+        test_earlier_handler_gets_the_fault();
+        return 0;
+    }
+    CHECK_EQUAL(guarded_of(10), 0);
+    CHECK_EQUAL(cslice_guard_set(1), 0);
+    test_faults_are_reported();
+    test_other_faults_are_not_ours();
+    test_padding_is_checked();
+    test_alignment_and_content();
+    test_counted_as_any_other();
+    test_resize();
+    test_disown();
+    test_failed_allocations();
+    test_errno_is_kept();
+    test_notes_are_cut();
+    test_rate();
+    test_threads();
+    test_fault_in_a_thread();
+    test_bounds();
+    check_nothing_live();
+    CHECK_EQUAL(cslice_guard_reports(), 0);
+    return 0;
+}
