@@ -1,5 +1,6 @@
+import { inspect } from 'node:util';
 import { expect } from 'chai';
-import { configure, Slice, type Stats, stats } from '../../lib/index.ts';
+import { configure, pin, Slice, type Stats, stats } from '../../lib/index.ts';
 import { free, malloc, watched } from '../helpers/blocks.ts';
 import { collectUntil, settle } from '../helpers/collect.ts';
 import { expectError, wrong } from '../helpers/expect-error.ts';
@@ -163,5 +164,34 @@ describe('configure', () => {
       expectError(() => configure(wrong(configuration)), 'ERR_CSLICE_TYPE', /configuration/);
     }
     Slice.alloc(1 << 20).release();
+  });
+});
+
+describe('stats beyond the life of blocks', () => {
+  before(() => settle(stats));
+
+  it('tell kinds apart, and pins and what is retained', () => {
+    const before = stats();
+    using made = Slice.alloc(5000);
+    const { slice: adopted } = watched(7);
+    using pinned = pin(new Uint8Array(9));
+    const { byKind, livePins } = stats();
+    expect(byKind.alloc.liveBytes - before.byKind.alloc.liveBytes).to.equal(made.byteLength);
+    expect(byKind.adopt.liveBytes - before.byKind.adopt.liveBytes).to.equal(7);
+    expect(byKind.attach.liveBytes - before.byKind.attach.liveBytes).to.equal(pinned.byteLength);
+    expect(livePins - before.livePins).to.equal(1);
+    adopted.release();
+    Slice.alloc(64).release();
+    const { freeListBytes, cacheBytes, reclaimBytes, retainedBytes } = stats();
+    expect(retainedBytes)
+      .to.equal(freeListBytes + cacheBytes + reclaimBytes)
+      .and.be.above(0);
+  });
+
+  it('are printed and written as JSON in full, and list only what allocations and releases change', () => {
+    const counts = stats();
+    expect(Object.keys(counts)).not.to.include('cacheBytes');
+    expect(JSON.parse(JSON.stringify(counts))).to.include.keys('cacheBytes', 'byKind', 'livePins', 'waitingBytes');
+    expect(inspect(counts)).to.match(/waitingBytes: /);
   });
 });

@@ -87,6 +87,7 @@ export const calls: Readonly<Record<string, () => Call>> = {
   'Slice#view': () => call(arg(Uint16Array, 'class'), arg(2, 'index'), arg(3, 'index')),
   'Slice#toBuffer': () => call(...startAndEnd()),
   'Slice#toSharedBuffer': () => call(),
+  'Slice#holders': () => call(),
   'Slice#copy': () => call(...startAndEnd()),
   'Slice#copyFrom': () => call(arg(new Uint8Array(8), 'bytes'), arg(4, 'index')),
   'Slice#text': () => call(...startAndEnd()),
@@ -160,6 +161,19 @@ export const calls: Readonly<Record<string, () => Call>> = {
   'Handle#[Symbol.dispose]': () => callAtAnyTime(),
   configure: () => call(arg({}, 'settings', { limitBytes: 'limit' })),
   stats: () => call(),
+  heapProfile: () => call(),
+  liveBlocks: () => call(arg({}, 'options', { limit: 'index' })),
+  leakReport: () => call(arg({}, 'options', { limit: 'index' })),
+  withLabel: () =>
+    call(
+      arg('a label', 'label'),
+      arg(() => {}, 'callback'),
+    ),
+  withBudget: () =>
+    call(
+      arg(1000, 'limit'),
+      arg(() => {}, 'callback'),
+    ),
   pin: () => call(arg(new Uint8Array(8), 'bytes')),
   func: () =>
     call(

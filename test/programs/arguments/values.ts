@@ -135,6 +135,7 @@ export const takes: Readonly<Record<Kind, (value: unknown) => boolean>> = {
   destructorOrNull: (value) => value === null || typeof value === 'function',
   optionalParts: (value) => value === undefined || (Array.isArray(value) && value.length === 0),
   name: (value) => typeof value === 'string' && value !== '',
+  label: (value) => typeof value === 'string',
   parts: (value) => Array.isArray(value) && value.length === 0,
   class: () => false,
   type: () => false,
