@@ -97,6 +97,7 @@ export type Kind =
   | 'parts'
   | 'optionalParts'
   | 'name'
+  | 'label'
   | 'class'
   | 'type'
   | 'int'
