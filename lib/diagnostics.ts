@@ -7,10 +7,10 @@ import { livePins } from './core/holds.ts';
 import { readOptions } from './core/options.ts';
 import { liveHandles } from './core/owner.ts';
 import { rangeError, show, typeError } from './errors.ts';
-import './see/warning.ts';
 import { limitSet, reuseSet, statisticsGet } from './native/symbols.ts';
 import { liveByLabel } from './record/labels.ts';
-import { changeSettings, type Settings, takeAllEnds } from './record/record.ts';
+import { changeSettings, type Settings, takeAllEnds, warnBy } from './record/record.ts';
+import { warnOfCollected } from './see/warning.ts';
 
 /**
  * Counts of the whole process, all threads and C included, since it started.
@@ -83,7 +83,9 @@ export type StatsKind = 'alloc' | 'adopt' | 'attach' | 'handle';
  * console.log(liveBlocks, liveBytes);
  */
 export interface LiveCount {
+  /** Blocks, or handles. */
   liveBlocks: number;
+  /** Their bytes; 0 for handles. */
   liveBytes: number;
 }
 
@@ -148,13 +150,12 @@ class AllStats implements Stats {
   lostDestructors = 0;
   failedDestructors = 0;
   readonly #cells: BigUint64Array;
-  readonly livePins!: number;
+  readonly #pins = livePins.size;
 
   constructor() {
     statisticsGet(cells);
     this.#cells = cells.slice();
     for (let i = 0; i < listed; i++) this[fields[i] as Listed] = Number(cells[i]);
-    Object.defineProperty(this, 'livePins', { value: livePins.size });
   }
 
   #at(field: Field): number {
@@ -191,6 +192,10 @@ class AllStats implements Stats {
 
   get waitingBytes(): number {
     return this.#at('waitingBytes');
+  }
+
+  get livePins(): number {
+    return this.#pins;
   }
 
   get byKind(): Record<StatsKind, LiveCount> {
@@ -332,6 +337,7 @@ export function configure(configuration: Configuration): void {
   if (every !== undefined) setGuard(every); // the one that the system may refuse
   if (reuseBytes !== undefined) reuseSet(reuseBytes);
   if (limit !== undefined) limitSet(limit);
+  if (changes.warn) warnBy(warnOfCollected);
   changeSettings(changes);
   if (limit !== undefined || reuseBytes !== undefined) releaseKept();
 }

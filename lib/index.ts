@@ -1,3 +1,5 @@
+import { readEnvironment } from './see/environment.ts';
+
 export type { ArenaAllocOptions, ArenaOptions } from './arena.ts';
 export { Arena } from './arena.ts';
 export { callAsync } from './call.ts';
@@ -26,8 +28,6 @@ export type { Frame } from './record/source.ts';
 export type { LiveBlock, LiveBlocksOptions } from './see/blocks.ts';
 export { liveBlocks } from './see/blocks.ts';
 
-import './see/environment.ts';
-
 export type { LabelOptions } from './see/label.ts';
 export { withBudget, withLabel } from './see/label.ts';
 export type { HeapProfileOptions } from './see/profile.ts';
@@ -39,3 +39,5 @@ export { Slice } from './slice.ts';
 export type { ReadOptions, SliceWriterOptions } from './stream.ts';
 export { readable, SliceWriter } from './stream.ts';
 export { readString } from './text.ts';
+
+readEnvironment();

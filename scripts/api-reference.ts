@@ -40,7 +40,25 @@ const sections: Readonly<Record<string, readonly string[]>> = {
   'Arenas and pools': ['Arena', 'ArenaOptions', 'ArenaAllocOptions', 'Pool', 'PoolOptions', 'PoolStats'],
   Streams: ['SliceWriter', 'SliceWriterOptions', 'readable', 'ReadOptions'],
   'Copies and text': ['copy', 'Bytes', 'copyBytes', 'readString'],
-  'Statistics and settings': ['stats', 'Stats', 'HandleStats', 'configure', 'Configuration'],
+  'Statistics and settings': ['stats', 'Stats', 'StatsKind', 'LiveCount', 'HandleStats', 'configure', 'Configuration'],
+  'Who holds the memory': [
+    'heapProfile',
+    'HeapProfileOptions',
+    'liveBlocks',
+    'LiveBlocksOptions',
+    'LiveBlock',
+    'leakReport',
+    'LeakReportOptions',
+    'LeakReport',
+    'LeakSite',
+    'Holders',
+    'HolderKind',
+    'BlockKind',
+    'Frame',
+    'withLabel',
+    'LabelOptions',
+    'withBudget',
+  ],
   Errors: ['CSliceError', 'CSliceRangeError', 'CSliceTypeError', 'CCallError', 'ErrorCode'],
 };
 
@@ -63,7 +81,7 @@ import koffi from 'koffi';
 
 const {
   Arena, callAsync, callback, CCallError, configure, copy, copyBytes, CSliceError, destructor, func, Handle, pin, Pool,
-  readable, readString, Slice, SliceWriter, stats,
+  readable, readString, Slice, SliceWriter, stats, heapProfile, leakReport, liveBlocks, withBudget, withLabel,
 } = cslice;
 const c = koffi.load(null); // the C library that is in every process
 \`\`\`

@@ -31,6 +31,7 @@ import {
   type HolderKind,
   type Holders,
   holdersAsTold,
+  isPassedOver,
   labelOfBlock,
   noteBlock,
   noteHolder,
@@ -79,9 +80,14 @@ function made(buffer: ArrayBuffer | undefined, byteLength: number, action: strin
 
 // ---- Allocated
 
+/** Whether somebody asks for a new block of this size. Asked once for each. */
+function isNoted(byteLength: number): boolean {
+  return (recording && !isPassedOver(byteLength)) || allocatedChannel.hasSubscribers;
+}
+
 /** A new zeroed block, aligned to 16. */
 export function allocate(byteLength: number, kind: BlockKind = 'alloc'): Reference {
-  if (!(recording || allocatedChannel.hasSubscribers)) return allocatePlain(byteLength);
+  if (!isNoted(byteLength)) return allocatePlain(byteLength);
   claim(byteLength, undefined);
   const reference = allocatePlain(byteLength);
   noteBlock(reference, kind);
@@ -97,7 +103,7 @@ function allocatePlain(byteLength: number): Reference {
 }
 
 export function allocateWith(byteLength: number, layout: Layout, kind: BlockKind = 'alloc'): Reference {
-  if (!(recording || allocatedChannel.hasSubscribers)) return allocatePlainWith(byteLength, layout);
+  if (!isNoted(byteLength)) return allocatePlainWith(byteLength, layout);
   claim(byteLength, layout.label);
   const reference = allocatePlainWith(byteLength, layout);
   noteBlock(reference, kind, layout.label);
@@ -207,7 +213,7 @@ export function adopt(
 }
 
 function noted(reference: Reference, kind: BlockKind): Reference {
-  if (recording || allocatedChannel.hasSubscribers) noteBlock(reference, kind);
+  if (isNoted(reference.byteLength)) noteBlock(reference, kind);
   return reference;
 }
 

@@ -3,7 +3,7 @@
  * need other objects, which then outlive it.
  */
 import type { Integer } from '../native/host.ts';
-import { noteHandle, noteHandleEnd, type Recorded, recording } from '../record/record.ts';
+import { noteHandle, noteHandleClosed, noteHandleEnd, type Recorded, recording } from '../record/record.ts';
 import {
   type Destructor,
   endingOf,
@@ -193,7 +193,7 @@ export class Owner implements Hold {
     if (this.#viewers !== undefined) this.#forgetEndedViews();
     this.#open = false;
     this.#token = token;
-    if (this.#recorded !== undefined) this.#recorded.letGo = token !== undefined;
+    if (this.#recorded !== undefined) noteHandleClosed(this.#recorded, token !== undefined);
     return this.#users === 0;
   }
 

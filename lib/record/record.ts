@@ -10,10 +10,24 @@ import { charge, currentScope, labelOf, refusal, type Scope } from './labels.ts'
 import { type Frame, readStack } from './source.ts';
 import { noStack, type Stack, takeStack } from './stack.ts';
 
-/** What a block is, or how it came about. */
+/**
+ * What a block is, or how it came about: `C` for a block that C made, `map` for a mapped file, `unknown` for one that is older
+ * than the first subscriber.
+ *
+ * @example
+ * const kind: cslice.BlockKind = 'alloc';
+ * console.log(liveBlocks().filter((block) => block.kind === kind).length);
+ */
 export type BlockKind = 'alloc' | 'adopt' | 'C' | 'arena' | 'pool' | 'map' | 'handle' | 'unknown';
 
-/** What holds a block. */
+/**
+ * What holds a block: see `docs/observability.md`.
+ *
+ * @example
+ * const kind: cslice.HolderKind = 'Buffer';
+ * using slice = Slice.alloc(64);
+ * console.log(slice.holders().some(({ holder }) => holder === kind)); // false
+ */
 export type HolderKind =
   | 'slice'
   | 'arena'
@@ -52,38 +66,49 @@ let labelled = false;
 /** Whether allocations are looked at. */
 export let recording = false;
 
+/** Whether each one is recorded, and not only a sample. */
+let recordsAll = false;
+
 export function currentSettings(): Settings {
   return settings;
 }
 
 export function changeSettings(changes: Partial<Settings>): void {
   settings = { ...settings, ...changes };
-  bytesToSample = settings.sampleBytes === 0 ? Infinity : gap();
-  recording = settings.track || settings.warn || settings.sampleBytes > 0 || labelled;
+  untilSample[0] = gap();
+  recordsAll = settings.track || settings.warn || labelled;
+  recording = recordsAll || settings.sampleBytes > 0;
 }
 
 export function useLabels(): void {
   labelled = true;
+  recordsAll = true;
   recording = true;
 }
 
 // ---- Sampling: each byte is as likely as any other to have its block sampled
 
-let bytesToSample = Infinity;
+/** The bytes until the next sample. In an array, since V8 allocates a number for each change of a variable. */
+const untilSample = new Float64Array([Infinity]);
 
-/** Bytes until the next sample, distributed exponentially. */
+/** Distributed exponentially. */
 function gap(): number {
-  return -Math.log(1 - Math.random()) * settings.sampleBytes;
+  return settings.sampleBytes === 0 ? Infinity : -Math.log(1 - Math.random()) * settings.sampleBytes;
 }
 
-/** How many blocks of this size one that is recorded stands for; 0: it is not recorded. */
+/** Whether a new block is not recorded, as most are where there is a profile and nothing else. Asked once for each block. */
+export function isPassedOver(byteLength: number): boolean {
+  const left = (untilSample[0] as number) - byteLength;
+  untilSample[0] = left;
+  return left > 0 && !recordsAll;
+}
+
+/** How many blocks of this size one that is recorded stands for; 0: it is not sampled. */
 function weightOf(byteLength: number): number {
   const { sampleBytes, track } = settings;
   if (track) return 1;
-  if (sampleBytes === 0 || byteLength === 0) return 0;
-  bytesToSample -= byteLength;
-  if (bytesToSample > 0) return 0;
-  bytesToSample = gap();
+  if (byteLength === 0 || (untilSample[0] as number) > 0) return 0;
+  untilSample[0] = gap();
   return 1 / -Math.expm1(-byteLength / sampleBytes);
 }
 
@@ -180,8 +205,6 @@ export class Recorded {
   shared = false;
   /** Of a handle: it has been released. */
   letGo = false;
-  /** Of a handle: V8 names it so in heap snapshots. */
-  [Symbol.toStringTag]: string | undefined;
 
   constructor(
     site: Site,
@@ -200,7 +223,6 @@ export class Recorded {
     this.tracked = weight === 1 && settings.track;
     this.scope = scope;
     this.name = name;
-    if (name !== undefined) this[Symbol.toStringTag] = `cslice handle: ${name}`;
   }
 }
 
@@ -221,18 +243,15 @@ const gone = new FinalizationRegistry<HolderNote>((note) => {
 /** By the references that hold blocks, to see them end. */
 const notes = new WeakMap<object, HolderNote>();
 
+function newNote(kind: HolderKind, type: string | undefined, stack: Stack, counted: boolean, of: Recorded): HolderNote {
+  const name = snapshotName(kind, of);
+  return { kind, type, stack, counted, alive: true, letGo: false, [Symbol.toStringTag]: name };
+}
+
 function addHolder(of: Recorded, kind: HolderKind, holder: object, counted: boolean, type?: string): HolderNote {
   if (of.holders.length % 32 === 31) of.holders = of.holders.filter(({ alive }) => alive);
   const stack = of.tracked ? takeStack() : noStack;
-  const note = {
-    kind,
-    type,
-    stack,
-    counted,
-    alive: true,
-    letGo: false,
-    [Symbol.toStringTag]: snapshotName(kind, of),
-  };
+  const note = newNote(kind, type, stack, counted, of);
   of.holders.push(note);
   gone.register(holder, note);
   return note;
@@ -318,15 +337,7 @@ function record(
   add(recorded);
   if (!needsStack) return;
   const holder: HolderKind = kind === 'arena' || kind === 'pool' ? kind : 'slice';
-  const note: HolderNote = {
-    kind: holder,
-    type: undefined,
-    stack: site.stack,
-    counted: true,
-    alive: true,
-    letGo: false,
-    [Symbol.toStringTag]: snapshotName(holder, recorded),
-  };
+  const note = newNote(holder, undefined, site.stack, true, recorded);
   recorded.owner = note;
   recorded.holders.push(note);
   gone.register(reference, note);
@@ -496,6 +507,7 @@ let lastHandle = 0;
 const handleWeight = 1024;
 
 export function noteHandle(name: string, address: Integer): Recorded | undefined {
+  if (isPassedOver(handleWeight)) return undefined;
   const scope = currentScope();
   const label = labelOf(scope);
   const weight = weightOf(handleWeight);
@@ -504,7 +516,14 @@ export function noteHandle(name: string, address: Integer): Recorded | undefined
   const site = siteOf(needsStack ? takeStack() : noStack, 'handle', label);
   const recorded = new Recorded(site, --lastHandle, address, 0, weight, scope, name);
   add(recorded);
+  if (needsStack) recorded.holders.push(newNote('handle', undefined, site.stack, false, recorded));
   return recorded;
+}
+
+/** The handle has been released or collected. What keeps the object may keep it longer. */
+export function noteHandleClosed(recorded: Recorded, letGo: boolean): void {
+  recorded.letGo = letGo;
+  for (const note of recorded.holders) note.alive = false;
 }
 
 export function noteHandleEnd(recorded: Recorded, reason: Reason): void {
@@ -559,7 +578,6 @@ export function unknownHolders(shared: boolean, count: number): Holders {
 
 /** The one that a profile names. */
 export function mainHolder(recorded: Recorded): HolderKind {
-  if (recorded.id < 0) return recorded.letGo ? 'C' : 'handle';
   const alive = recorded.holders.find((note) => note.alive);
   return alive?.kind ?? (recorded.shared ? 'share' : 'C');
 }

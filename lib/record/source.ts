@@ -5,13 +5,23 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Stack } from './stack.ts';
 
-/** A place in a program. */
+/**
+ * A place in a program: of the source that was written, where there is a source map.
+ *
+ * @example
+ * configure({ track: true });
+ * using slice = Slice.alloc(64);
+ * const place: cslice.Frame | undefined = slice.holders()[0]?.stack[0];
+ * console.log(place?.file, place?.line);
+ */
 export interface Frame {
+  /** Of the function, as V8 prints it. */
   readonly name: string;
   /** A path where it is a file. */
   readonly file: string;
   /** From 1; 0: unknown. */
   readonly line: number;
+  /** From 1; 0: unknown. */
   readonly column: number;
 }
 

@@ -25,14 +25,17 @@ export interface LiveBlocksOptions {
  * console.log(block?.byteLength, block?.stack[0]?.line);
  */
 export interface LiveBlock {
+  /** Where its bytes, or the object, are. */
   readonly address: bigint;
   /** 0 for a handle: nobody knows how much memory C has for it. */
   readonly byteLength: number;
+  /** What it is. */
   readonly kind: BlockKind;
   /** Of a handle: what its C type is called. */
   readonly name: string | undefined;
   /** The label under which it was allocated. */
   readonly label: string | undefined;
+  /** The time since it was allocated. */
   readonly ageMs: number;
   /** Where it was allocated, from the innermost frame out, without the frames of this library. */
   readonly stack: readonly Frame[];

@@ -55,13 +55,16 @@ function listen(signal: string): void {
   }
 }
 
-const leaks = isOn('CSLICE_LEAKS', CSLICE_LEAKS);
-const profile = sampleBytes(CSLICE_PROFILE);
-const track = isOn('CSLICE_TRACK', CSLICE_TRACK) || leaks;
-if (profile > 0 || track)
-  changeSettings({ ...(profile > 0 ? { sampleBytes: profile } : {}), ...(track ? { track } : {}) });
-if (leaks && isMainThread) {
-  process.once('beforeExit', lastTurn);
-  process.on('exit', reportAtExit);
+/** Does once what the variables say. */
+export function readEnvironment(): void {
+  const leaks = isOn('CSLICE_LEAKS', CSLICE_LEAKS);
+  const profile = sampleBytes(CSLICE_PROFILE);
+  const track = isOn('CSLICE_TRACK', CSLICE_TRACK) || leaks;
+  if (profile > 0 || track)
+    changeSettings({ ...(profile > 0 ? { sampleBytes: profile } : {}), ...(track ? { track } : {}) });
+  if (leaks && isMainThread) {
+    process.once('beforeExit', lastTurn);
+    process.on('exit', reportAtExit);
+  }
+  if (track && isMainThread && (leaks || CSLICE_LEAKS_SIGNAL)) listen(CSLICE_LEAKS_SIGNAL || 'SIGUSR2');
 }
-if (track && isMainThread && (leaks || CSLICE_LEAKS_SIGNAL)) listen(CSLICE_LEAKS_SIGNAL || 'SIGUSR2');

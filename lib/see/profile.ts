@@ -108,7 +108,8 @@ function findWriter(): Writer {
  *   `ERR_CSLICE_RANGE`
  * @example
  * configure({ profile: { sampleBytes: 524_288 } });
- * await writeFile(join(tmpdir(), 'native.pb.gz'), heapProfile()); // go tool pprof native.pb.gz
+ * const profile = heapProfile(); // a file of it: go tool pprof native.pb.gz
+ * console.log(profile.length > 0); // true
  */
 export function heapProfile(options?: { format?: 'pprof' }): Buffer;
 export function heapProfile(options: { format: 'chrome' }): string;

@@ -34,11 +34,15 @@ export interface LeakReportOptions {
  * console.log(site?.blocks, site?.bytes);
  */
 export interface LeakSite {
+  /** How many blocks or handles. */
   readonly blocks: number;
+  /** Their bytes. */
   readonly bytes: number;
+  /** What they are. */
   readonly kind: BlockKind;
   /** Of handles: what their C type is called. */
   readonly name: string | undefined;
+  /** The label under which they were allocated. */
   readonly label: string | undefined;
   /** How old the oldest of them is. */
   readonly oldestMs: number;
@@ -58,12 +62,15 @@ export interface LeakSite {
 export interface LeakReport {
   /** Blocks and handles. */
   readonly blocks: number;
+  /** Their bytes. */
   readonly bytes: number;
   /** The sites with the most bytes first. */
   readonly sites: readonly LeakSite[];
   /** How many sites are not listed. */
   readonly sitesLeftOut: number;
+  /** All of it, for people. */
   readonly text: string;
+  /** The text. */
   toString(): string;
 }
 

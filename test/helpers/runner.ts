@@ -142,10 +142,13 @@ function judge(outcomes: readonly Outcome[], { known = [], partial = false }: Ru
   return { passed: outcomes.filter(({ result }) => result === 'passed').length, tests: outcomes.length, wrong, gaps };
 }
 
-function lineOf(file: string, outcomes: readonly Outcome[]): string {
+function lineOf(file: string, outcomes: readonly Outcome[], { known = [] }: Run): string {
   const found = outcomes.filter((outcome) => outcome.file === join(root, file));
-  const passed = found.filter(({ result }) => result === 'passed').length;
-  return `${passed === found.length ? '✔' : '✘'} ${file}: ${passed} of ${found.length}`;
+  const failed = found.filter(({ result }) => result !== 'passed');
+  const gaps = failed.filter(({ title }) => known.some((candidate) => candidate.title.test(title)));
+  const passed = `${found.length - failed.length} of ${found.length}`;
+  const note = gaps.length === 0 ? '' : `, ${gaps.length} known to fail here`;
+  return `${failed.length === gaps.length ? '✔' : '✘'} ${file}: ${passed}${note}`;
 }
 
 /** Runs the files, several processes at once, and compares what came of each test with what is known. */
@@ -158,7 +161,7 @@ export async function runTests(run: Run): Promise<Result> {
       const group = waiting.splice(0, together);
       const found = await runGroup(group, run);
       outcomes.push(...found);
-      for (const file of group) tell?.(lineOf(file, found));
+      for (const file of group) tell?.(lineOf(file, found, run));
     }
   };
   await Promise.all(Array.from({ length: jobs }, lane));

@@ -92,7 +92,7 @@ describe('the channels of diagnostics_channel', () => {
       for (const listener of listeners) process.on('uncaughtException', listener);
     }
     expect(caught).to.deep.equal(['of a subscriber', 'of a subscriber']);
-    expect(stats().liveBlocks).to.equal(before);
+    expect(stats().liveBlocks).to.be.at.most(before); // of earlier tests some may be collected
   });
 
   it('do not tell a subscriber of what it allocates itself', async () => {

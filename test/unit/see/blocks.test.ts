@@ -29,7 +29,8 @@ describe('liveBlocks', () => {
     expect(block?.ageMs).to.be.within(0, 60_000);
     expect(block?.stack[0]?.file).to.equal(here);
     expect(block?.stack[0]?.line).to.equal(26);
-    for (const { file } of block?.stack ?? []) expect(file).not.to.match(/\/lib\//);
+    for (const { file } of block?.stack ?? [])
+      expect(file).not.to.match(/cslice.*\/lib\/(core|record|see)|\/lib\/slice\.ts/);
   });
 
   it('names every kind', () => {
