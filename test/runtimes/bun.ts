@@ -20,7 +20,6 @@ export const known: readonly Known[] = [
     title: /^a compressor of Node fails .* between two chunks \(create(Gzip|DeflateRaw|ZstdCompress)\)/,
     why: 'it says so with an error of its own',
   },
-  { title: /^console\.log prints a list of slices/, why: 'its console.log inspects a prototype by rules of its own' },
   { title: /^v8\.Deserializer throws/, why: 'it has no v8.Deserializer' },
   {
     title: /leaves an object alone that C works on when its thread is terminated/,

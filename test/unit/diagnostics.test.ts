@@ -128,7 +128,7 @@ describe('configure', () => {
 
   it('never refuses to adopt, though what is adopted counts', () => {
     configure({ limitBytes: stats().liveBytes + 1000 });
-    const { slice } = watched(2000);
+    const { slice } = watched(1 << 20);
     expectError(() => Slice.alloc(1), 'ERR_CSLICE_LIMIT');
     slice.release();
     Slice.alloc(1).release();
