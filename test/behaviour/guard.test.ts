@@ -98,6 +98,15 @@ describe('guard mode', function () {
       .and.match(stackOf('dropSlice'));
   });
 
+  it('leaves faults that are not its own to the handler of before: V8 makes an exception of those of WebAssembly', () => {
+    const { status, stdout, stderr } = make('a trap of WebAssembly');
+    expect({ status, stdout, stderr }).to.deep.equal({
+      status: 0,
+      stdout: 'memory access out of bounds\n',
+      stderr: '',
+    });
+  });
+
   it('reports nothing of a program without a mistake, which may free() what disown() returns', () => {
     const { status, stdout, stderr } = make('none');
     expect({ status, stdout, stderr }).to.deep.equal({ status: 0, stdout: 'no mistake\n', stderr: '' });

@@ -16,6 +16,11 @@ function dropSlice(slice: Slice): void {
   slice.release();
 }
 
+/** Node's types have only a part of it. */
+const { WebAssembly: engine } = globalThis as unknown as {
+  WebAssembly: { instantiate(bytes: Uint8Array): Promise<{ instance: { exports: object } }> };
+};
+
 const mistakes: Record<string, () => unknown> = {
   'use after release': () => {
     const slice = makeSlice(61);
@@ -75,6 +80,17 @@ const mistakes: Record<string, () => unknown> = {
     const workerData = { program: import.meta.url };
     if (isMainThread)
       new Worker(new URL('../worker.mjs', import.meta.url), { argv: ['use after release'], workerData });
+  },
+  'a trap of WebAssembly': async () => {
+    // (module (memory 1) (func (export "f") (result i32) (i32.load (i32.const -1))))
+    const head = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 127, 3, 2, 1, 0, 5, 3, 1, 0, 1];
+    const code = [7, 5, 1, 1, 102, 0, 0, 10, 9, 1, 7, 0, 65, 127, 40, 2, 0, 11];
+    const { instance } = await engine.instantiate(new Uint8Array([...head, ...code]));
+    try {
+      (instance.exports as { f(): void }).f();
+    } catch (error) {
+      console.log((error as Error).message);
+    }
   },
   none: () => {
     for (let size = 0; size < 3000; size++) {
