@@ -5,6 +5,9 @@ const unmovable = 'it marks every ArrayBuffer over C memory as untransferable';
 const noOperations = 'no event loop of libuv says what Node has under way';
 const noLocks = 'it has no detach keys: such moves are safe, but not refused';
 
+/** Error.captureStackTrace gives no call sites, so blocks have no place in the source. */
+const noStacks = 'its errors have no structured stack';
+
 /** What Bun cannot do. */
 export const known: readonly Known[] = [
   { title: /keeps the code that V8 has optimized/, why: 'it has no V8' },
@@ -49,4 +52,13 @@ export const known: readonly Known[] = [
     why: 'a pin does not see that another copy of the package owns the view',
   },
   { title: /^a realm of node:vm (keeps a block|moves a buffer)/, why: unmovable },
+  { title: /^stacks (have|neither|do not keep)/, why: noStacks },
+  { title: /^liveBlocks tells size, kind, label, age and the place/, why: noStacks },
+  { title: /^slice\.holders with tracking names each holder/, why: 'it has no SharedArrayBuffers over C memory' },
+  { title: /^heapProfile (is exact with tracking|writes Chrome's format)/, why: noStacks },
+  { title: /^leakReport (groups|is a text|is bounded)/, why: noStacks },
+  {
+    title: /^stats beyond the life of blocks tell kinds apart/,
+    why: 'a pin is not a block there: Node-API has no hold on the memory of a buffer',
+  },
 ];

@@ -12,7 +12,7 @@ const koffi = 'koffi takes no Buffer for a pointer there, and util.types.isExter
 export const known: readonly Known[] = [
   { title: /keeps the code that V8 has optimized/, why: 'it prints no --trace-deopt' },
   { title: /^memory that JavaScript has seen (waits|goes at the release although|always)/, why: noOperations },
-  { title: /^a compressor of Node fails/, why: 'it says so with an error of its own' },
+  { title: /^a compressor of Node fails/, why: 'it says so with an error of its own', sometimes: true },
   { title: /^v8\.Deserializer throws/, why: 'it copies the input' },
   { title: /are not used again while C or another thread/, why: noSharedBuffers },
   { title: /^callAsync resolves after C has written into JavaScript memory/, why: koffi },
@@ -40,4 +40,17 @@ export const known: readonly Known[] = [
     why: 'V8 collects young buffers later there, 123 or 500 blocks after their death',
     sometimes: true,
   },
+  {
+    title: /^garbage collection (happens by itself in a program that yields|is not needed for what a thread holds)/,
+    why: 'V8 collects young buffers later there, and the handles of a thread are not freed at its end',
+    sometimes: true,
+  },
+  {
+    title: /^slice\.writeTo writes every byte to a (file|slow socket)/,
+    why: 'its streams call back before they let the bytes go',
+    sometimes: true,
+  },
+  { title: /^slice\.holders with tracking names each holder/, why: noSharedBuffers },
+  { title: /^leakReport is a text that reads well/, why: 'it has one more frame at the top', sometimes: true },
+  { title: /^stats beyond the life of blocks tell kinds apart/, why: 'a pin is not a block there' },
 ];
