@@ -42,7 +42,7 @@ async function prove(report: Report, name: string, args: readonly string[]): Pro
 const [name, ...args] = process.argv.slice(2);
 const report = new Report();
 try {
-  if (name === 'help') {
+  if (name === 'help' || name === '--help') {
     await help();
   } else {
     if (name !== undefined && !(names as readonly string[]).includes(name)) {

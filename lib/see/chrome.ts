@@ -1,6 +1,19 @@
 import { pathToFileURL } from 'node:url';
+import type { HolderKind } from '../record/record.ts';
 import type { Frame } from '../record/source.ts';
-import type { ProfileSample } from './profile.ts';
+
+/** The live and the ended blocks of one place, held by one thing. Estimates, where a sample was recorded. */
+export interface ProfileSample {
+  readonly stack: readonly Frame[];
+  readonly kind: string;
+  /** Undefined: of blocks that have ended. */
+  readonly holder: HolderKind | undefined;
+  readonly label: string | undefined;
+  allocObjects: number;
+  allocSpace: number;
+  inuseObjects: number;
+  inuseSpace: number;
+}
 
 /** A function in a stack of Chrome's format, with what it calls. */
 interface Node {

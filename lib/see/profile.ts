@@ -12,7 +12,7 @@ import {
   type Site,
 } from '../record/record.ts';
 import { type Frame, readStack } from '../record/source.ts';
-import { writeChrome } from './chrome.ts';
+import { type ProfileSample, writeChrome } from './chrome.ts';
 
 /**
  * What {@link heapProfile} may be given.
@@ -24,19 +24,6 @@ import { writeChrome } from './chrome.ts';
 export interface HeapProfileOptions {
   /** Default `'pprof'`. */
   format?: 'pprof' | 'chrome';
-}
-
-/** The live and the ended blocks of one place, held by one thing. Estimates, where a sample was recorded. */
-export interface ProfileSample {
-  readonly stack: readonly Frame[];
-  readonly kind: string;
-  /** Undefined: of blocks that have ended. */
-  readonly holder: HolderKind | undefined;
-  readonly label: string | undefined;
-  allocObjects: number;
-  allocSpace: number;
-  inuseObjects: number;
-  inuseSpace: number;
 }
 
 function kindOf({ site, name }: Recorded): string {
