@@ -1,5 +1,4 @@
 import { createRequire } from 'node:module';
-import { gzipSync } from 'node:zlib';
 import { readOptions } from '../core/options.ts';
 import { CSliceError, rangeError, show, typeError } from '../errors.ts';
 import {
@@ -13,6 +12,8 @@ import {
 } from '../record/record.ts';
 import { type Frame, readStack } from '../record/source.ts';
 import { type ProfileSample, writeChrome } from './chrome.ts';
+
+const require = createRequire(import.meta.url);
 
 /**
  * What {@link heapProfile} may be given.
@@ -73,7 +74,7 @@ type Writer = typeof import('pprof-format');
 
 function findWriter(): Writer {
   try {
-    return createRequire(import.meta.url)('pprof-format') as Writer;
+    return require('pprof-format') as Writer;
   } catch (cause) {
     throw new CSliceError(
       'ERR_CSLICE_LIBRARY',
@@ -150,6 +151,8 @@ function writePprof(writer: Writer, samples: readonly ProfileSample[]): Buffer {
     defaultSampleType: strings.dedup('inuse_space'),
     stringTable: strings,
   });
+  // On use: a program that has loaded node:zlib needs a guard of its compressors (see core/node-guards.ts).
+  const { gzipSync } = require('node:zlib') as typeof import('node:zlib');
   return gzipSync(profile.encode());
 }
 

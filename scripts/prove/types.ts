@@ -78,13 +78,13 @@ async function check(report: Report, directory: string, version: string): Promis
       return compile(compiler, directory);
     };
     let [plain, typed] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
-    for (let round = 1; round <= 3 || (typed > plain + 1 && round <= 10); round++) {
+    for (let round = 1; round <= 3 || (typed > 3 * plain && round <= 10); round++) {
       plain = Math.min(plain, timeOf('lib.func(')); // what other programs do only adds to a time
       typed = Math.min(typed, timeOf('func(lib, '));
     }
-    // No more than a second longer than by koffi.
+    // The times are figures, since machines are noisy. Types that make the compiler work for minutes fail here.
     const figures = `${typed.toFixed(2)} s, ${plain.toFixed(2)} s by koffi`;
-    return { passed: typed <= plain + 1 ? 1 : 0, total: 1, figures };
+    return { passed: typed <= 3 * plain ? 1 : 0, total: 1, figures };
   });
 }
 

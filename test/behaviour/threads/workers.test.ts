@@ -26,15 +26,26 @@ const ends: Record<string, { title: string; left: Partial<Left> }> = {
   'terminate call': { title: 'that is terminated while C works on its blocks', left: { exitCode: 1, freed: 13 } },
 };
 
+/** V8 ends the whole process in some runs, where the worker passes its limit faster than Node can stop it. */
+function runOutOfMemory(fixture: string): Record<string, Left> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return runForJson<Record<string, Left>>('threads/ends.ts', { args: [fixture, 'memory'] });
+    } catch (error) {
+      if (attempt === 5 || !/Reached heap limit/.test((error as Error).message)) throw error;
+    }
+  }
+}
+
 describe('a worker thread', function () {
   this.timeout(120_000);
   const results: Record<string, Left> = {};
 
   before(() => {
-    Object.assign(
-      results,
-      runForJson<Record<string, Left>>('threads/ends.ts', { args: [compileThreads(), ...Object.keys(ends)] }),
-    );
+    const fixture = compileThreads();
+    const others = Object.keys(ends).filter((how) => how !== 'memory');
+    Object.assign(results, runForJson<Record<string, Left>>('threads/ends.ts', { args: [fixture, ...others] }));
+    Object.assign(results, runOutOfMemory(fixture));
   });
 
   for (const [how, { title, left }] of Object.entries(ends)) {
