@@ -37,7 +37,7 @@ export function run(program: string, { args = [], flags: more = [], env = {}, st
     env: { ...process.env, ...quietLoader, ...env },
     stdio: ['ignore', stdout ?? 'pipe', 'pipe'],
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 180_000,
     maxBuffer: 1 << 26,
   });
   return { status: result.status, signal: result.signal, stdout: result.stdout ?? '', stderr: result.stderr ?? '' };

@@ -144,7 +144,7 @@ describe('properties of the holders of a block', function () {
               rented.push(pool.rent());
               rents++;
             } catch (error) {
-              expect(error).to.have.property('code', 'ERR_CSLICE_LIMIT');
+              expect(error).to.have.property('code', 'ERR_CSLICE_EXHAUSTED');
               expect(rented.length).to.equal(capacity);
             }
           } else if (command === 'return' && rented.length > 0) {
