@@ -54,7 +54,7 @@ const targets: readonly Target[] = [
     name: 'linux-arm',
     triple: 'arm-linux-gnueabihf.2.17',
     flags: ['-mcpu=generic+v7a+vfp3d16', '-fno-unwind-tables', '-fno-asynchronous-unwind-tables'],
-    runtime: ['shift', 'fixdfdi', 'fixunsdfdi', 'floatdidf', 'floatundidf'],
+    runtime: ['shift', 'fixdfdi', 'fixunsdfdi', 'floatdidf', 'floatundidf', 'arm', 'int'],
   },
   { name: 'linux-riscv64', triple: 'riscv64-linux-gnu.2.27' },
   { name: 'linux-ppc64', triple: 'powerpc64le-linux-gnu.2.19', flags: ['-fno-lto'] },
@@ -87,9 +87,9 @@ function fileNameOf(target: Target): string {
 }
 
 function sourcesOf(target: Target): string[] {
-  const other = systemOf(target) === 'win32' ? 'platform_posix.c' : 'platform_windows.c';
+  const other = systemOf(target) === 'win32' ? '_posix.c' : '_windows.c';
   return readdirSync(join(root, 'csrc'))
-    .filter((file) => /\.c$/.test(file) && file !== other)
+    .filter((file) => file.endsWith('.c') && !file.endsWith(other))
     .sort();
 }
 
@@ -144,7 +144,9 @@ function run({ zig, source, cache }: Build, args: readonly string[]): Promise<vo
 async function compile(build: Build, target: Target, file: string): Promise<string> {
   const object = join(build.output, target.name, file.replace(/\.c$/, '.o'));
   const optimize = systemOf(target) === 'linux' ? ['-flto'] : []; // the linkers for the others have none
-  const flags = [...common, ...optimize, ...(target.flags ?? [])];
+  // Objects for Windows hold the time, and all debug information holds the directory, unless they are left out.
+  const same = systemOf(target) === 'win32' ? ['-g0', '-mno-incremental-linker-compatible'] : [];
+  const flags = [...common, ...optimize, ...same, ...(target.flags ?? [])];
   await run(build, ['cc', '-target', target.triple, ...flags, '-c', `csrc/${file}`, '-o', object]);
   return object;
 }
@@ -207,9 +209,10 @@ function exportsWanted(): string[] {
 const linuxFunctions = new Set(
   (
     '__aeabi_read_tp __errno_location __tls_get_addr __tls_get_offset bcmp calloc dladdr dlopen dlsym free getpid ' +
-    'madvise malloc memcmp memcpy memmove memset posix_memalign pthread_cond_broadcast pthread_cond_wait ' +
-    'pthread_create pthread_join pthread_mutex_destroy pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock ' +
-    'pthread_once pthread_sigmask qsort realloc sigfillset strlen sysconf'
+    'madvise malloc memcmp memcpy memmove memset mmap mprotect munmap nanosleep poll posix_memalign ' +
+    'pthread_cond_broadcast pthread_cond_wait pthread_create pthread_join pthread_mutex_destroy ' +
+    'pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_once pthread_sigmask qsort raise realloc ' +
+    'sigaction sigaltstack sigemptyset sigfillset strlen sysconf write'
   ).split(' '),
 );
 

@@ -9,6 +9,15 @@ import { type Outcome, run } from '../../helpers/run.ts';
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const build = /cmake --preset release && cmake --build --preset release/;
 
+/** As the error must name it: ` (glibc 2.36)`, ` (musl)`, or nothing where there is one C library only. */
+function expectedLibc(): string {
+  if (process.platform !== 'linux' || process.versions.bun !== undefined || 'Deno' in globalThis) return '';
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
+  return header.glibcVersionRuntime === undefined ? ' (musl)' : ` (glibc ${header.glibcVersionRuntime})`;
+}
+
+const libc = expectedLibc();
+
 function importWith(library: string, entry?: string): Outcome {
   return run('import.ts', { env: { CSLICE_LIBRARY: library }, args: entry === undefined ? [] : [entry] });
 }
@@ -16,7 +25,7 @@ function importWith(library: string, entry?: string): Outcome {
 function expectFailure({ status, signal, stdout }: Outcome, problem: RegExp, paths: string[]): void {
   expect([status, signal]).to.deep.equal([0, null]);
   expect(stdout).to.match(/^ERR_CSLICE_LIBRARY CSliceError The C library of cslice for /);
-  expect(stdout).to.contain(`${process.platform}-${process.arch}`);
+  expect(stdout).to.contain(` for ${process.platform}-${process.arch}${libc} `);
   expect(stdout).to.match(problem);
   for (const path of paths) expect(stdout).to.contain(`\n  ${path}\n`);
   expect(stdout).to.match(build);
