@@ -167,6 +167,13 @@ async function compileRuntime(build: Build, target: Target, part: string): Promi
   return object;
 }
 
+/** Clears the time in the header of a PE file, which the linker cannot leave out. No loader reads it. */
+function clearTime(library: string): void {
+  const bytes = readFileSync(library);
+  bytes.writeUInt32LE(0, bytes.readUInt32LE(0x3c) + 8);
+  writeFileSync(library, bytes);
+}
+
 async function link(build: Build, target: Target, objects: readonly string[]): Promise<string> {
   const library = join(build.output, fileNameOf(target));
   const byCompiler = ['cc', '-target', target.triple, '-shared', '-s', '-o', library];
@@ -176,6 +183,7 @@ async function link(build: Build, target: Target, objects: readonly string[]): P
       break;
     case 'win32':
       await run(build, [...byCompiler, ...objects]);
+      clearTime(library);
       break;
     default: {
       // No library is named and no version is asked for: what the process has serves, be it glibc or musl.
