@@ -79,8 +79,8 @@ export type StatsKind = 'alloc' | 'adopt' | 'attach' | 'handle';
  * How much is live of one kind, or under one label.
  *
  * @example
- * const { liveBlocks, liveBytes }: cslice.LiveCount = stats().byKind.alloc;
- * console.log(liveBlocks, liveBytes);
+ * const ours: cslice.LiveCount = stats().byKind.alloc;
+ * console.log(ours.liveBlocks, ours.liveBytes);
  */
 export interface LiveCount {
   /** Blocks, or handles. */
