@@ -16,8 +16,8 @@ import { warnOfCollected } from './see/warning.ts';
  * Counts of the whole process, all threads and C included, since it started.
  *
  * @example
- * const { liveBlocks, liveBytes, releasedByCollection }: cslice.Stats = stats();
- * console.log(`${liveBlocks} blocks, ${liveBytes} bytes; ${releasedByCollection} were left to the collector`);
+ * const counts: cslice.Stats = stats();
+ * console.log(`${counts.liveBlocks} blocks, ${counts.liveBytes} bytes; ${counts.releasedByCollection} were collected`);
  */
 export interface Stats {
   /** Blocks that are allocated or adopted and not yet released. */
@@ -79,8 +79,8 @@ export type StatsKind = 'alloc' | 'adopt' | 'attach' | 'handle';
  * How much is live of one kind, or under one label.
  *
  * @example
- * const { liveBlocks, liveBytes }: cslice.LiveCount = stats().byKind.alloc;
- * console.log(liveBlocks, liveBytes);
+ * const ours: cslice.LiveCount = stats().byKind.alloc;
+ * console.log(ours.liveBlocks, ours.liveBytes);
  */
 export interface LiveCount {
   /** Blocks, or handles. */
