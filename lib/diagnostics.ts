@@ -255,8 +255,9 @@ export function stats(): Stats & HandleStats;
  *
  * @throws {CSliceError} `ERR_CSLICE_TYPE`, `ERR_CSLICE_RANGE`
  * @example
- * withLabel('tenant 7', () => Slice.alloc(64));
+ * const labelled = withLabel('tenant 7', () => Slice.alloc(64));
  * console.log(stats({ by: 'label' })); // { 'tenant 7': { liveBlocks: 1, liveBytes: 64 } }
+ * labelled.release();
  */
 export function stats(options: { by: 'label' }): Record<string, LiveCount>;
 export function stats(options?: { by: 'label' }): (Stats & HandleStats) | Record<string, LiveCount> {
