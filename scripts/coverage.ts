@@ -31,8 +31,8 @@ const uncounted: readonly Known[] = [
   },
 ];
 
-// %m: one file for all processes that load the same binary. %c: the counters are in the file itself.
-const environment = { LLVM_PROFILE_FILE: join(ofC, '%c%m.profraw') };
+// %c: the counters are in the file itself. A file for each process (%p) and each binary that it has loaded (%m).
+const environment = { LLVM_PROFILE_FILE: join(ofC, '%c%p-%m.profraw') };
 
 async function cTests(): Promise<Tally> {
   const { status, output } = await start(['ctest', '--preset', 'coverage', '--parallel', '2'], environment);
