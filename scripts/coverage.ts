@@ -23,7 +23,6 @@ const withoutCode = ['lib/func/types.ts'];
 
 /** Tests that cannot run here, by their title. */
 const uncounted: readonly Known[] = [
-  { never: true, title: /^the search for the C library finds a file/, why: 'it looks for the release build' },
   {
     never: true,
     title: /^a realm of node:vm moves a buffer as we do/,
@@ -47,7 +46,6 @@ async function tests(): Promise<Tally> {
     await runTests({
       files: testFiles('unit', 'behaviour'),
       known: [...uncounted, ...knownHere],
-      together: 3,
       timeout: 120_000,
       environment: { ...environment, CSLICE_LIBRARY: library, NODE_V8_COVERAGE: ofLib, TSX_DISABLE_CACHE: '' },
       tell,

@@ -427,6 +427,11 @@ static void test_open(void) {
     napi_value arguments[] = {array, flag, flag};
     call_info info = {3, arguments, find("open")->data};
     CHECK(find("open")->function(NULL, (napi_callback_info)&info) == NULL);
+    arm(6, false);
+    CHECK(CALL("open", ARRAY, 1, 0) != NULL);
+    CHECK(disarm() && CALL("requests", 0) == NULL); /* the event loop is unknown */
+    close_module();
+    register_module();
     arm(5, false);
     CHECK(CALL("open", ARRAY, 1, 1) == NULL); /* the cells would not be kept */
     CHECK(disarm() && CALL("alloc", 8) == NULL);
@@ -550,6 +555,33 @@ static void test_refusals(void) {
     check_refused(CSLICE_ENOVIEW, (example){"attach", 4, {BUFFER, 0, BYTES, 8}});
 }
 
+/* Blocks that a function cannot take, and no block at all. */
+static void test_refused_blocks(void) {
+    const int64_t data = (int64_t)ADDRESS(bytes), function = (int64_t)FUNCTION(end_ptr);
+    open_module();
+    prepare();
+    CHECK(CALL("take", 0, 64) == NULL && CALL("refer", 0, BYTES, 8) == NULL);
+    const void *home = prepared.block->home;
+    prepared.block->home = NULL; /* as of another copy of the library */
+    CHECK(CALL("take", BLOCK, 64) == NULL);
+    CHECK_EQUAL(cells[RESULT], CSLICE_EINVAL);
+    prepared.block->home = home;
+    cslice_block_ref(prepared.block);
+    CHECK(CALL("clone", BLOCK, 8, 0) == NULL); /* somebody else may write to it */
+    CHECK_EQUAL(cells[RESULT], CSLICE_EINVAL);
+    CHECK(CALL("clone", BLOCK, 8, 1) != NULL);
+    CHECK(CALL("resize", BUFFER, BLOCK, 8) == NULL);
+    CHECK_EQUAL(cells[RESULT], CSLICE_EINVAL);
+    CHECK(CALL("disown", BUFFER, BLOCK) == NULL);
+    CHECK_EQUAL(cells[RESULT], CSLICE_EINVAL);
+    cslice_block_unref(prepared.block);
+    prepared.buffer = CALL("adopt", data, 64, function, CSLICE_SIGNATURE_PTR, 0, 1);
+    prepared.block = (cslice_block *)(uintptr_t)cells[RESULT];
+    CHECK(CALL("clone", BLOCK, 8, 1) == NULL); /* how C allocated it is unknown */
+    CHECK_EQUAL(cells[RESULT], CSLICE_EINVAL);
+    close_module();
+}
+
 static void test_no_memory(void) {
     for (int i = 0; i < EXAMPLES; i++) {
         for (uint64_t n = 1; n <= 4; n++) {
@@ -604,6 +636,9 @@ static const example bound[] = {
     {"cslice_address_of", 1, {0}},    {"cslice_statistics_get", 1, {0}},
     {"cslice_guard_set", 1, {0}},     {"cslice_guard_note", 4, {0}},
     {"cslice_reuse_account", 0, {0}}, {"cslice_test_fail_allocation", 1, {0}},
+    {"cslice_count_failure", 0, {0}}, {"cslice_keeper_function", 0, {0}},
+    {"cslice_errno_address", 0, {0}}, {"cslice_abi_version", 0, {0}},
+    {"cslice_guard_reports", 0, {0}}, {"cslice_guard_rate_address", 0, {0}},
 };
 
 /* An argument that cannot be read, as in a thread that is ending, and one that is missing. */
@@ -651,6 +686,7 @@ int main(void) {
     test_every_call_may_fail();
     test_wrong_arguments();
     test_refusals();
+    test_refused_blocks();
     test_no_memory();
     test_bigint();
     test_listening();
