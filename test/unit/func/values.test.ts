@@ -283,3 +283,110 @@ describe('a call with many arguments', () => {
     }
   });
 });
+
+describe('what a call concludes', () => {
+  const ofNobody = { returns: 'handle', free: () => {} };
+
+  it('is a handle, for numbers, buffers and any number of arguments', () => {
+    const bytes = Uint8Array.of(7, 8);
+    using slice = Slice.fromBytes(bytes);
+    const find = declare('found *memchr(const void *memory, int byte, size_t size)', ofNobody);
+    const findAll = declare('found *memmem(const void *in, size_t size, const void *what, size_t length)', ofNobody);
+    const map = declare('mapped *mmap(void *at, size_t size, int access, int flags, int file, long from)', ofNobody);
+    const { privately, anonymously } = { privately: 2, anonymously: process.platform === 'linux' ? 0x20 : 0x1000 };
+    const handles = [
+      find(bytes, 8, 2),
+      find(slice, 8, 2),
+      findAll(bytes, 2, bytes, 2),
+      findAll(slice, 2, slice, 2),
+      map(null, 4096, 1, privately | anonymously, -1, 0),
+      map(bytes, 4096, 1, privately | anonymously, -1, 0),
+    ] as { released: boolean; release(): void }[];
+    for (const handle of handles) {
+      expect(handle.released).to.equal(false);
+      handle.release();
+    }
+  });
+
+  it('is an error for NULL, whatever the arguments are', () => {
+    const bytes = new Uint8Array(4);
+    using slice = Slice.alloc(4);
+    const search = declare('found *bsearch(void *key, void *in, size_t count, size_t size, void *compare)', ofNobody);
+    for (const memory of [bytes, slice]) {
+      expectError(() => search(memory, memory, 0, 4, null), 'ERR_CSLICE_CALL', /bsearch/);
+    }
+    expectError(() => search({}, slice, 0, 4, null), 'ERR_CSLICE_TYPE', /key must be/);
+  });
+
+  it('is what the declaration says of a failure, though that is no text', () => {
+    const copy = declare('const char *strdup(const char *text)', {
+      returns: 'string',
+      free: 'free',
+      failed: () => true,
+      message: () => 5,
+    });
+    expectError(() => copy('text'), 'ERR_CSLICE_CALL', /5/);
+  });
+});
+
+describe('parts of arguments', () => {
+  koffi.struct('ValCalls', { compare: 'ValCompare *', data: 'void *' });
+
+  it('are functions too, which C can call while the call lasts', () => {
+    const copy = declare('void *memcpy(void *to, const ValCalls *from, size_t size)');
+    const to = new BigUint64Array(2);
+    copy(to, { compare: () => 0, data: null }, 16);
+    expect(to[0]).to.not.equal(0n);
+    expectError(() => copy(to, { compare: {}, data: null }, 16), 'ERR_CSLICE_TYPE');
+  });
+
+  it('are values of koffi.as(), but not in the background', async () => {
+    const copy = declare('void *memcpy(void *to, const ValCalls *from, size_t size)');
+    const from = () => ({ compare: null, data: koffi.as(Uint8Array.of(1), 'uint8_t *') });
+    const to = new BigUint64Array(2);
+    copy(to, from(), 16);
+    expect(to[1]).to.not.equal(0n);
+    const error: Error = await copy.async(to, from(), 16).then(wrong, (reason) => reason);
+    expect(error.message).to.match(/a value of koffi\.as\(\) cannot be held/);
+  });
+
+  it('are what C wrote to an object, after the call', () => {
+    const copy = declare('void *memcpy(_Out_ ValBytes4 *to, const void *from, size_t size)');
+    const to = { all: 0 };
+    copy(to, Uint32Array.of(77), 4);
+    expect(to.all).to.equal(77);
+    const add = declare('void *memcpy(_Inout_ ValBytes4 *to, const void *from, size_t size)');
+    add(to, null, 0);
+    expect(to.all).to.equal(77);
+  });
+
+  it('are structs that a callback answers', () => {
+    const sort = declare('void qsort(void *base, size_t count, size_t size, ValMake *compare)');
+    let calls = 0;
+    sort(Int32Array.of(2, 1), 2, 4, () => {
+      calls++;
+      return { all: 0 };
+    });
+    expect(calls).to.be.above(0);
+  });
+
+  it('are refused where a buffer shrank while they were read', () => {
+    const copy = declare('void *memcpy(void *to, const ValNested *from, size_t size)');
+    const buffer: ArrayBuffer = new (wrong(ArrayBuffer))(16, { maxByteLength: 16 });
+    const from = {
+      inner: { all: 1 },
+      get data() {
+        wrong(buffer).resize(4);
+        return null;
+      },
+    };
+    expectError(() => copy(buffer, from, 4), 'ERR_CSLICE_TYPE');
+  });
+
+  it('of a released handle are told by name, also for a number', () => {
+    const copy = declare('copied *strdup(const char *text)', { returns: 'handle', free: 'free' });
+    const handle = copy('text') as { release(): void };
+    handle.release();
+    expectError(() => declare('int abs(int number)')(handle), 'ERR_CSLICE_RELEASED', /number has been released/);
+  });
+});
