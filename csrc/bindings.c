@@ -108,18 +108,16 @@ static bool get_arguments(napi_env env, napi_callback_info info, napi_value *val
 
 BINDINGS(CALL1, CALL2, CALL3, CALL4, CALL5, CALL6)
 
-/* clang-format off: macros that open and close functions. */
-BEGIN(cslice_reuse_account, 0)
-RESULT(cslice_reuse_account())
-END BEGIN(cslice_count_failure, 0) NOTHING(cslice_count_failure()) END
-    BEGIN(cslice_keeper_function, 0) RESULT(cslice_keeper_function()) END
-    BEGIN(cslice_errno_address, 0) RESULT(cslice_errno_address()) END BEGIN(cslice_abi_version, 0)
-        RESULT(cslice_abi_version()) END BEGIN(cslice_guard_rate_address, 0)
-            RESULT(cslice_guard_rate_address()) END BEGIN(cslice_guard_reports, 0)
-                RESULT((int64_t)cslice_guard_reports()) END
-    /* clang-format on */
+/* Without arguments. */
+/* clang-format off */
+BEGIN(cslice_reuse_account, 0) RESULT(cslice_reuse_account()) END
+BEGIN(cslice_count_failure, 0) NOTHING(cslice_count_failure()) END
+BEGIN(cslice_keeper_function, 0) RESULT(cslice_keeper_function()) END
+BEGIN(cslice_errno_address, 0) RESULT(cslice_errno_address()) END
+BEGIN(cslice_abi_version, 0) RESULT(cslice_abi_version()) END
+BEGIN(cslice_guard_rate_address, 0) RESULT(cslice_guard_rate_address()) END
 
-    void cslice__bindings_export(napi_env env, napi_value exports) {
+void cslice__bindings_export(napi_env env, napi_value exports) {
 #define EXPORT(put, name, ...) cslice__node_api_export(env, exports, #name, call_##name, NULL);
     BINDINGS(EXPORT, EXPORT, EXPORT, EXPORT, EXPORT, EXPORT)
     EXPORT(RESULT, cslice_reuse_account, )
@@ -128,6 +126,6 @@ END BEGIN(cslice_count_failure, 0) NOTHING(cslice_count_failure()) END
     EXPORT(RESULT, cslice_errno_address, )
     EXPORT(RESULT, cslice_abi_version, )
     EXPORT(RESULT, cslice_guard_rate_address, )
-    EXPORT(RESULT, cslice_guard_reports, )
 #undef EXPORT
 }
+/* clang-format on */

@@ -103,8 +103,8 @@ export interface HandleStats {
   readonly liveHandles: Readonly<Record<string, number>>;
 }
 
-/** The fields of `cslice_statistics`, in C's order: first those that are listed among the keys. */
-const fields = [
+/** The first fields of `cslice_statistics`, which are listed among the keys. */
+const listed = [
   'liveBlocks',
   'liveBytes',
   'peakBytes',
@@ -116,6 +116,11 @@ const fields = [
   'disownedBlocks',
   'lostDestructors',
   'failedDestructors',
+] as const satisfies (keyof Stats)[];
+
+/** All of them, in C's order. */
+const fields = [
+  ...listed,
   'adoptedBlocks',
   'adoptedBytes',
   'attachedBlocks',
@@ -155,7 +160,7 @@ class AllStats implements Stats {
   constructor() {
     statisticsGet(cells);
     this.#cells = cells.slice();
-    for (let i = 0; i < listed; i++) this[fields[i] as Listed] = Number(cells[i]);
+    for (const [i, field] of listed.entries()) this[field] = Number(cells[i]);
   }
 
   #at(field: Field): number {
@@ -223,22 +228,6 @@ class AllStats implements Stats {
     return this.toJSON();
   }
 }
-
-/** How many fields are listed among the keys. */
-const listed = 11;
-type Listed = Exclude<
-  keyof Stats,
-  | 'freeListBytes'
-  | 'cacheBytes'
-  | 'reclaimBytes'
-  | 'retainedBytes'
-  | 'pendingBlocks'
-  | 'pendingBytes'
-  | 'waitingBlocks'
-  | 'waitingBytes'
-  | 'livePins'
-  | 'byKind'
->;
 
 /**
  * What is allocated now and what has become of the rest. Some 3 µs, however much is live.

@@ -115,7 +115,7 @@ function keptMemory(lease: Lease): Hold {
 }
 
 /** Keeps all, or none. */
-export function keepAll(name: string, values: readonly unknown[]): readonly Hold[] {
+function keepAll(name: string, values: readonly unknown[]): readonly Hold[] {
   if (values.length === 0) return noHolds;
   const kept: Hold[] = [];
   try {

@@ -3,7 +3,7 @@
  * released. What each function returns is a {@link Reference}, which holds the block and has its address.
  */
 import { types } from 'node:util';
-import { CSliceError, rangeError, typeError } from '../errors.ts';
+import { CSliceError, rangeError, stateError, typeError } from '../errors.ts';
 import { cells, direct, host, type Integer, result } from '../native/host.ts';
 import {
   addressOf,
@@ -27,7 +27,6 @@ import {
 import {
   type BlockKind,
   currentLabel,
-  findRecorded,
   type HolderKind,
   type Holders,
   holdersAsTold,
@@ -38,6 +37,7 @@ import {
   noteLate,
   overBudget,
   overBudgetOf,
+  recordedOf,
   recording,
   takeAllEnds,
   unknownHolders,
@@ -343,7 +343,7 @@ export function referenceOf(buffer: ArrayBufferLike): Reference | undefined {
 
 /** What is known to hold the block. */
 export function holdersOfReference(reference: Reference): Holders[] {
-  const recorded = reference.recorded ? findRecorded(reference.block) : undefined;
+  const recorded = reference.recorded ? recordedOf(reference.block) : undefined;
   if (recorded !== undefined && recorded.weight > 0) return holdersAsTold(recorded);
   const one = { count: 1, type: undefined, stack: [] };
   const told: Holders[] = [{ ...one, holder: 'slice' }];
@@ -359,13 +359,9 @@ export function holdersOfReference(reference: Reference): Holders[] {
 function checkWhole(reference: Reference, action: string): void {
   if (reference.block === 0) throw typeError(`Cannot ${action} borrowed memory: its owner frees it`);
   if (reference.isPooled) throw typeError(`Cannot ${action} a block of a pool: it goes back to the pool`);
-  if (reference.isPart) throw stateErrorOf(reference, action, 'they are a part of a block');
-  if (isLent(reference))
-    throw stateErrorOf(reference, action, 'they are lent: await what lend() or writeTo() returned');
-}
-
-function stateErrorOf({ byteLength }: Reference, action: string, why: string): CSliceError {
-  return statusError(status.EINVAL, `${action} these ${byteLength} bytes`, why);
+  const these = `Cannot ${action} these ${reference.byteLength} bytes`;
+  if (reference.isPart) throw stateError(`${these}: they are a part of a block`);
+  if (isLent(reference)) throw stateError(`${these}: they are lent: await what lend() or writeTo() returned`);
 }
 
 const held = 'others hold the block: release its leases, subslices and Buffers first, or copy the bytes';

@@ -7,7 +7,7 @@ import { show } from '../errors.ts';
 import { host } from '../native/host.ts';
 import { guardNote, guardRateAddress, guardSet } from '../native/symbols.ts';
 import { currentScope, labelOf } from '../record/labels.ts';
-import { readStack, showFrame } from '../record/source.ts';
+import { lineOf, readStack } from '../record/source.ts';
 import { type Stack, takeStack } from '../record/stack.ts';
 import { whatIsUnderWay } from './in-use.ts';
 import { statusError } from './status.ts';
@@ -61,9 +61,7 @@ const encoder = new TextEncoder();
 const texts = new WeakMap<Stack, Uint8Array>();
 
 function linesOf(stack: Stack): string {
-  return readStack(stack)
-    .map((frame) => `    at ${showFrame(frame)}`)
-    .join('\n');
+  return readStack(stack).map(lineOf).join('\n');
 }
 
 function textOf(stack: Stack): Uint8Array {

@@ -424,7 +424,7 @@ function released({ owner, name }: Parameter): CSliceError {
 }
 
 /** Why a value is no argument for a parameter. */
-export function refusal(parameter: Parameter, value: unknown): CSliceError {
+function refusal(parameter: Parameter, value: unknown): CSliceError {
   const { owner, name, kind } = parameter;
   const isInteger = kind <= kinds.uint64;
   const isNumber = typeof value === 'number' || (typeof value === 'bigint' && kind >= kinds.int64);

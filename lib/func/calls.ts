@@ -79,7 +79,7 @@ let neverPassed: unknown = {};
  * Keeps `argument` reachable up to here. Without it V8 may take a slice for garbage once its address has been read, and
  * free its block, on a thread of its own, before C has read it.
  */
-export function afterCall(argument: unknown): void {
+function afterCall(argument: unknown): void {
   if (argument === neverPassed) neverPassed = {};
 }
 

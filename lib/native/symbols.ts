@@ -131,9 +131,6 @@ export const guardNote: (block: Integer, what: number, text: Uint8Array, size: n
   'void cslice_guard_note(uint64_t block, uint32_t what, const void *text, uint64_t size)',
 );
 
-/** How many reports of guard mode there were. */
-export const guardReports: () => number = bind('uint64_t cslice_guard_reports()');
-
 export const testFailAllocation: (n: number) => void = bind('void cslice_test_fail_allocation(uint64_t n)');
 
 /** The text of a wide C string at an address, by the width of its characters in bytes. */

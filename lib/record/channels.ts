@@ -44,6 +44,8 @@ const traced = {
   error: channel('tracing:cslice:call:error'),
 };
 
+const tracedChannels = Object.values(traced);
+
 /** What a subscriber gets: one object for all events of one call. */
 interface CallMessage {
   /** Of the C function. */
@@ -88,8 +90,7 @@ class Tracing {
 
 /** For a call that begins; undefined where nobody listens. */
 export function tracing(name: string): Tracing | undefined {
-  const isHeard = Object.values(traced).some(({ hasSubscribers }) => hasSubscribers);
-  return isHeard ? new Tracing(name) : undefined;
+  return tracedChannels.some(({ hasSubscribers }) => hasSubscribers) ? new Tracing(name) : undefined;
 }
 
 export type { Tracing };

@@ -257,9 +257,9 @@ function addHolder(of: Recorded, kind: HolderKind, holder: object, counted: bool
   return note;
 }
 
-/** What is known of a block that the caller holds. */
-function recordedOf(block: number): Recorded | undefined {
-  return live.get(recordOf(block));
+/** What is recorded of a block that the caller holds. No call into C where nothing is. */
+export function recordedOf(block: number): Recorded | undefined {
+  return live.size === 0 ? undefined : live.get(recordOf(block));
 }
 
 /** A reference as it is seen here. */
@@ -492,11 +492,6 @@ export function takeAllEnds(): void {
 export function liveRecorded(): Iterable<Recorded> {
   takeAllEnds();
   return live.values();
-}
-
-/** What is recorded of a block that the caller holds. */
-export function findRecorded(block: number): Recorded | undefined {
-  return block === 0 || live.size === 0 ? undefined : recordedOf(block);
 }
 
 // ---- Handles

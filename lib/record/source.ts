@@ -95,3 +95,8 @@ export function readStack(stack: Stack): readonly Frame[] {
 export function showFrame({ name, file, line, column }: Frame): string {
   return file === '' ? name : `${name} (${file}:${line}:${column})`;
 }
+
+/** The same as a line of a report, as V8 prints stacks. */
+export function lineOf(frame: Frame): string {
+  return `    at ${showFrame(frame)}`;
+}

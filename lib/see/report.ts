@@ -10,7 +10,7 @@ import {
   type Recorded,
   type Site,
 } from '../record/record.ts';
-import { type Frame, readStack, showFrame } from '../record/source.ts';
+import { type Frame, lineOf, readStack } from '../record/source.ts';
 
 /**
  * What {@link leakReport} may be given.
@@ -168,11 +168,7 @@ function paragraph({ blocks, bytes, kind, name, label, oldestMs, holders, stack 
     `held by ${held.map(([holder, count]) => (held.length === 1 ? holder : `${holder} (${count})`)).join(', ')}`,
     `${blocks === 1 ? '' : 'the oldest '}${age(oldestMs)} old`,
   ];
-  return [facts.join('; '), ...(stack.length === 0 ? ['    (no frame of the program)'] : stack.map(frame))];
-}
-
-function frame(place: Frame): string {
-  return `    at ${showFrame(place)}`;
+  return [facts.join('; '), ...(stack.length === 0 ? ['    (no frame of the program)'] : stack.map(lineOf))];
 }
 
 function amount(blocks: number, bytes: number): string {

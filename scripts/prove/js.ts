@@ -19,9 +19,6 @@ import { pathWithoutSanitizers, sanitizedLibrary } from './shared/sanitizers.ts'
 import { everything, quick, tallyOf } from './shared/tests.ts';
 
 const root = join(import.meta.dirname, '../..');
-/** Tests of many steps, which take minutes with two collections in each. */
-const slow: readonly Known[] = [];
-
 /** Tests that cannot run over the sanitized library, by their title. */
 const unsanitized: readonly Known[] = [
   {
@@ -112,7 +109,7 @@ async function sanitized(): Promise<Tally> {
 }
 
 async function walked(operations: number): Promise<Tally> {
-  const program = ['--conditions=@cslice/source', 'test/programs/properties/walk.ts', String(operations)];
+  const program = ['test/programs/properties/walk.ts', String(operations)];
   const output = await must([process.execPath, ...flags.node, ...program]);
   const { operations: done, worlds, seed } = JSON.parse(output.trim().split('\n').at(-1) ?? '');
   const figures = `${done} operations (CSLICE_SEED=${seed}), 0 differences from the model`;
@@ -129,7 +126,7 @@ async function pressed(more: readonly string[], ...imports: string[]): Promise<T
       imports,
       timeout: 120_000,
       partial: true,
-      known: imports.length > 0 ? [...slow, ...knownHere] : knownHere,
+      known: knownHere,
     }),
   );
 }

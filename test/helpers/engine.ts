@@ -1,8 +1,8 @@
-/** What differs between the runtimes that run `core.ts`: their name, their collector, their command line. */
+/** What differs between the runtimes that run the tests: their name, their collector, their command line. */
 
 interface Globals {
-  readonly Bun?: { readonly version: string; gc(force: boolean): void };
-  readonly Deno?: { readonly version: { readonly deno: string } };
+  readonly Bun?: { gc(force: boolean): void };
+  readonly Deno?: object;
   readonly gc?: () => void;
 }
 
@@ -11,8 +11,6 @@ const globals = globalThis as Globals;
 export type RuntimeName = 'node' | 'bun' | 'deno';
 
 export const runtime: RuntimeName = globals.Bun ? 'bun' : globals.Deno ? 'deno' : 'node';
-
-export const version: string = globals.Bun?.version ?? globals.Deno?.version.deno ?? process.versions.node;
 
 /** What stands before the script on the command line of each runtime. */
 export const flags: Readonly<Record<RuntimeName, readonly string[]>> = {
@@ -30,15 +28,4 @@ export function collect(): void {
 /** One turn of the event loop, after which registries have been told what the last collection found. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 1));
-}
-
-/** Collects until `condition` holds. One collection proves nothing: engines may keep garbage through several. */
-export async function collectUntil(condition: () => boolean, what: string, limitMs = 20_000): Promise<void> {
-  const end = Date.now() + limitMs;
-  while (!condition()) {
-    if (Date.now() > end) throw new Error(`not within ${limitMs} ms of collections: ${what}`);
-    await turn();
-    collect();
-    await turn();
-  }
 }
