@@ -14,8 +14,8 @@ import { parseArgs } from 'node:util';
 const root = join(import.meta.dirname, '..');
 const directory = join(root, 'build', 'mutation');
 
-/** The last version for Node 20, with the mocha that it takes: later ones of both do not go together. */
-const packages = ['@stryker-mutator/core@9.6.1', '@stryker-mutator/mocha-runner@9.6.1', 'mocha@11.8.0'];
+/** The last Stryker for Node 20, and the last mocha for it that imports tests: 11 requires them, so tsx makes them CommonJS. */
+const packages = ['@stryker-mutator/core@9.6.1', '@stryker-mutator/mocha-runner@9.6.1', 'mocha@10.8.2'];
 
 /** Installed under build/, outside the package's own dependencies. */
 function stryker(): string {
