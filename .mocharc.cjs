@@ -3,6 +3,6 @@ const isOfFile = process.argv.slice(2).some((argument) => argument.endsWith('.te
 
 module.exports = {
   ...(isOfFile ? {} : { spec: ['test/**/*.test.ts'] }),
-  'node-option': ['import=tsx', 'expose-gc', 'conditions=@cslice/source'],
+  'node-option': ['import=tsx', 'expose-gc'],
   timeout: 20000,
 };

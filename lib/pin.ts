@@ -36,11 +36,9 @@ class PinEnd implements LeaseEnd {
   constructor(buffer: ArrayBufferLike | undefined, reference: Reference | undefined) {
     this.#buffer = buffer;
     this.#reference = reference;
-    livePins.add(this);
   }
 
   release(): void {
-    livePins.delete(this);
     if (recording) noteOver(this);
     if (this.#buffer !== undefined) letGo(this.#buffer);
     this.#reference?.end();
@@ -48,19 +46,24 @@ class PinEnd implements LeaseEnd {
   }
 }
 
+/** A timeout of `vm` or the end of the stack can stop this at every call, so the pin counts only once all is done. */
 function hold(source: Uint8Array): Lease {
   const { buffer, byteLength, byteOffset } = source; // asking for the buffer moves a small typed array's bytes off the heap
   const address = addressOfBytes(source);
   const ours = referenceOf(buffer);
+  let lease: Lease;
   if (ours !== undefined) {
     const reference = refer(ours, byteOffset, byteLength, 'pin');
-    return newLease(new PinEnd(undefined, reference), address, byteLength, reference.block);
+    lease = newLease(new PinEnd(undefined, reference), address, byteLength, reference.block);
+  } else {
+    const reference = direct ? attach(buffer, address, byteLength) : undefined;
+    const end = new PinEnd(buffer, reference);
+    lease = newLease(end, address, byteLength, reference?.block ?? 0);
+    holdInPlace(buffer);
+    if (recording) notePin(buffer, end);
   }
-  const reference = direct ? attach(buffer, address, byteLength) : undefined;
-  holdInPlace(buffer);
-  const end = new PinEnd(buffer, reference);
-  if (recording) notePin(buffer, end);
-  return newLease(end, address, byteLength, reference?.block ?? 0);
+  livePins.add(lease);
+  return lease;
 }
 
 /** The language's own getter, which no prototype of a buffer can hide; undefined before Node 20. */
@@ -95,13 +98,14 @@ function holdInPlace(buffer: ArrayBufferLike): void {
   if (isResizable?.call(buffer)) {
     throw typeError('source must not be resizable: its memory can go while C uses it');
   }
-  const prototype = Object.getPrototypeOf(buffer);
-  if (!Reflect.setPrototypeOf(buffer, guardedPrototype)) {
+  if (!Object.isExtensible(buffer)) {
     throw typeError('source must be extensible, or nothing could stop its transfer');
   }
+  const prototype = Object.getPrototypeOf(buffer);
   const marked = isMarked?.(buffer) === true;
   if (canLock && !marked) host.lock(buffer, key);
   else if (!marked) workerThreads.markAsUntransferable(buffer);
+  Reflect.setPrototypeOf(buffer, guardedPrototype);
   pinned.set(buffer, { count: 1, prototype, locked: canLock && !marked });
 }
 

@@ -1,5 +1,6 @@
-// Bundles lib into dist. Classes and functions keep their names, for stack traces, `console.log` and heap snapshots.
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+// Bundles lib into dist. Classes and functions keep their names, for stack traces, `console.log` and heap snapshots, and
+// comments stay: the package has no other copy of the source, and needs no source maps.
+import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 
@@ -23,13 +24,6 @@ const bundle = await rolldown({
   external: ['koffi'],
   transform: { target: 'node20' },
 });
-await bundle.write({ dir: 'dist', format: 'esm', sourcemap: true, comments: false, chunkFileNames: '[name].js' });
+await bundle.write({ dir: 'dist', format: 'esm', comments: true, chunkFileNames: '[name].js' });
 mkdirSync(join(root, 'dist/uplot'), { recursive: true });
 for (const [to, from] of Object.entries(copies)) copyFileSync(join(root, from), join(root, 'dist', to));
-
-// The package has lib itself: its text in the maps would be a fifth of the whole.
-for (const file of readdirSync(join(root, 'dist')).filter((name) => name.endsWith('.js.map'))) {
-  const map = join(root, 'dist', file);
-  const { sourcesContent: _, ...rest } = JSON.parse(readFileSync(map, 'utf8')) as Record<string, unknown>;
-  writeFileSync(map, JSON.stringify(rest));
-}

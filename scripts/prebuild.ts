@@ -141,12 +141,16 @@ function run({ zig, source, cache }: Build, args: readonly string[]): Promise<vo
   });
 }
 
+/** What runs once, or in the background, or in a process that fails: small rather than fast. */
+const cold = /^(fault_\w+|guard|node_api|platform_\w+|reclaim|record|thread)\.c$/;
+
 async function compile(build: Build, target: Target, file: string): Promise<string> {
   const object = join(build.output, target.name, file.replace(/\.c$/, '.o'));
   const optimize = systemOf(target) === 'linux' ? ['-flto'] : []; // the linkers for the others have none
   // Objects for Windows hold the time, and all debug information holds the directory, unless they are left out.
   const same = systemOf(target) === 'win32' ? ['-g0', '-mno-incremental-linker-compatible'] : [];
-  const flags = [...common, ...optimize, ...same, ...(target.flags ?? [])];
+  const size = cold.test(file) ? ['-Os'] : [];
+  const flags = [...common, ...optimize, ...size, ...same, ...(target.flags ?? [])];
   await run(build, ['cc', '-target', target.triple, ...flags, '-c', `csrc/${file}`, '-o', object]);
   return object;
 }

@@ -20,7 +20,7 @@ const holdsOf = new WeakMap<Reference, Holds>();
 /** A loan keeps the slice, whatever becomes of the promise that it waits for. */
 const lent = new Set<Reference>();
 
-/** Pins are kept from here until their release: C may use the memory even though JavaScript has forgotten it. */
+/** The leases of pins, until their release: C may use the memory even though JavaScript has forgotten it. */
 export const livePins: Set<object> = new Set();
 
 /** How many loans have begun and not ended: none, as a rule, which saves the look-up in {@link isLent}. */

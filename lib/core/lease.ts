@@ -2,7 +2,7 @@ import { CSliceError, typeError } from '../errors.ts';
 import type { Integer } from '../native/host.ts';
 import { refer } from './block.ts';
 import { runDestructors } from './destructor.ts';
-import { endLease, type Holds, startLease } from './holds.ts';
+import { endLease, type Holds, livePins, startLease } from './holds.ts';
 import { inspectAs } from './inspect.ts';
 import type { Reference } from './reference.ts';
 
@@ -65,6 +65,7 @@ export class Lease implements Disposable {
 
   /** Ends the lease. Does nothing the second time. */
   release(): void {
+    livePins.delete(this); // first: where the end of the stack or a timeout stops the rest, the collector does it
     const end = this.#end;
     this.#end = undefined;
     end?.release();

@@ -109,7 +109,7 @@ async function sanitized(): Promise<Tally> {
 }
 
 async function walked(operations: number): Promise<Tally> {
-  const program = ['--conditions=@cslice/source', 'test/programs/properties/walk.ts', String(operations)];
+  const program = ['test/programs/properties/walk.ts', String(operations)];
   const output = await must([process.execPath, ...flags.node, ...program]);
   const { operations: done, worlds, seed } = JSON.parse(output.trim().split('\n').at(-1) ?? '');
   const figures = `${done} operations (CSLICE_SEED=${seed}), 0 differences from the model`;

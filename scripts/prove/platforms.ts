@@ -290,7 +290,7 @@ async function node(name: string, report: Report): Promise<void> {
       CSLICE_LIBRARY: prebuilt(`linux-${name}`),
       ...modules,
     };
-    const flags = ['--expose-gc', '--import=tsx', '--conditions=@cslice/source'];
+    const flags = ['--expose-gc', '--import=tsx'];
     const run: Run = { files, command: [...command, ...flags], environment, timeout: 300_000, partial: true };
     return tallyOf(await runTests({ ...run, known: knownInNode(22) })); // the major version of `cpus`
   });

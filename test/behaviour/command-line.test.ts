@@ -9,7 +9,7 @@ import { browserPath, inBrowser } from '../helpers/browser.ts';
 import { command, type Outcome, quietLoader } from '../helpers/run.ts';
 
 const cli = fileURLToPath(new URL('../../lib/cli.ts', import.meta.url));
-const preset = ['--conditions=@cslice/source', '--import', 'tsx'];
+const preset = ['--import', 'tsx'];
 
 function commandLine(args: readonly string[]): string[] {
   return [...preset, cli, ...args];

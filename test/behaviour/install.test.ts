@@ -132,7 +132,7 @@ describe('the installed C interface', function () {
       writeFileSync(join(directory, 'main.mjs'), js);
       const library = ['-o', join(directory, 'libramp.so'), join(directory, 'ramp.c')];
       run('cc', ['-Wall', '-Wextra', '-Werror', '-shared', '-fPIC', ...library, ...flags('--cflags', '--libs')]);
-      const args = ['--conditions=@cslice/source', '--import=tsx', 'main.mjs'];
+      const args = ['--import=tsx', 'main.mjs'];
       expect(execFileSync(process.execPath, args, { cwd: directory, encoding: 'utf8' })).to.equal(output);
     } finally {
       rmSync(directory, { recursive: true });

@@ -1,11 +1,12 @@
 import { expect } from 'chai';
-import { copyBytes, stats as counts, pin, Slice } from '../../lib/index.ts';
+import { copyBytes, stats as counts, type Lease, pin, Slice } from '../../lib/index.ts';
 import { direct } from '../../lib/native/host.ts';
 import { watched } from '../helpers/blocks.ts';
 import { collectManyTimes, collectUntil } from '../helpers/collect.ts';
 import { compileThreads } from '../helpers/compile-threads.ts';
 import { expectError, wrong } from '../helpers/expect-error.ts';
 import { byTransferList } from '../helpers/movers.ts';
+import { nearTheEnd } from '../helpers/overflow.ts';
 import { inContext } from '../helpers/realm.ts';
 import { type Library, openThreads } from '../helpers/threads.ts';
 
@@ -349,6 +350,40 @@ describe('pin', () => {
       const sources = [undefined, Object.freeze(new ArrayBuffer(8)), new (wrong(ArrayBuffer))(8, { maxByteLength: 8 })];
       for (const source of sources) expectError(() => pin(wrong(source)), 'ERR_CSLICE_TYPE');
       expect(counts().livePins).to.equal(pinsBefore);
+    });
+  });
+
+  describe('near the end of the stack', () => {
+    const depths = Array.from({ length: 40 }, (_, i) => 1 + i);
+
+    it('either returns a lease or keeps nothing', () => {
+      using slice = Slice.alloc(16);
+      const sources = [slice.bytes, new Uint8Array(1000)];
+      for (const source of sources) {
+        const made: Lease[] = [];
+        const full = depths.filter((frames) => nearTheEnd(frames, () => made.push(pin(source))));
+        expect(counts().livePins).to.equal(pinsBefore + made.length);
+        expect(full).to.have.length.above(0);
+        expect(made).to.have.length.above(0);
+        for (const lease of made) lease.release();
+      }
+    });
+
+    it('a release is whole, or leaves the memory to the collector', () => {
+      using slice = Slice.alloc(16);
+      let lease = pin(slice.bytes);
+      const release = (): void => lease.release();
+      release(); // compiles it, for which the stack would be too full later
+      const results = depths.map((frames) => {
+        lease = pin(slice.bytes);
+        nearTheEnd(frames, release);
+        expect(counts().livePins).to.equal(pinsBefore + (lease.released ? 0 : 1));
+        const { released } = lease;
+        lease.release();
+        return released;
+      });
+      expect(results).to.include(true);
+      expect(results).to.include(false);
     });
   });
 

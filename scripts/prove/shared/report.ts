@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { start } from '../../../test/helpers/start.ts';
 
 /** What a proof throws to say what is wrong, without a stack. */
@@ -56,6 +57,8 @@ let built: Promise<string> | undefined;
 export async function buildPackage(): Promise<void> {
   built ??= must(['npm', 'run', 'build']);
   await built;
+  // Programs that import 'cslice' get what was built, and not lib, as by tsconfig.json.
+  process.env.TSX_TSCONFIG_PATH = join(import.meta.dirname, '../../../tsconfig.build.json');
 }
 
 export async function buildPreset(preset: string, ...options: string[]): Promise<void> {

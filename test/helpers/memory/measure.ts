@@ -17,7 +17,7 @@ function loader(): string[] {
   try {
     if (newest('dist', '.js') >= newest('lib', '.ts')) return [];
   } catch {}
-  return ['--conditions=@cslice/source', '--import', 'tsx'];
+  return ['--import', 'tsx'];
 }
 
 /** What a program of test/programs/memory prints, in a process of its own. */

@@ -4,12 +4,13 @@
  */
 import { Script } from 'node:vm';
 import { runtime, turn } from '../../helpers/engine.ts';
+import { nearTheEnd } from '../../helpers/overflow.ts';
 import { seeded } from '../../helpers/random.ts';
 import { serve } from './harness.ts';
 import { openNative } from './native.ts';
 import { operate } from './operations.ts';
 import { everythingWorks } from './works.ts';
-import { isOverflow, userTricks, World } from './world.ts';
+import { userTricks, World } from './world.ts';
 
 const rounds = 30;
 /** Of these, C is on the stack when JavaScript ends, which koffi is to handle and not this package. */
@@ -32,32 +33,6 @@ function stopByTimeout(world: World, milliseconds: number): void {
   }
 }
 
-/** Acts so many frames below the end of the stack. */
-function nearTheEnd(frames: number, act: () => void): void {
-  let left = frames;
-  let failure: unknown;
-  const dive = (): void => {
-    try {
-      dive();
-    } catch (error) {
-      if (!isOverflow(error) || --left > 0) throw error;
-      if (left < 0) return;
-      try {
-        act();
-      } catch (thrown) {
-        if (isOverflow(thrown)) figures.overflows++;
-        else failure = thrown;
-      }
-    }
-  };
-  try {
-    dive();
-  } catch (error) {
-    if (!isOverflow(error)) throw error;
-  }
-  if (failure !== undefined) throw failure;
-}
-
 await serve(
   async (unit, marker) => {
     const { seed, library, without } = marker.task;
@@ -69,7 +44,7 @@ await serve(
     for (let round = 0; round < rounds; round++) {
       marker.note(`round ${round} ${byTimeout ? 'by timeout' : 'by overflow'}`);
       if (byTimeout) stopByTimeout(world, 1 + random(5));
-      else nearTheEnd(1 + random(150), () => world.stepUnchecked());
+      else if (nearTheEnd(1 + random(150), () => world.stepUnchecked())) figures.overflows++;
       world.survey();
     }
     for (let i = 0; i < 3; i++) await turn(); // a run of destructors that was stopped goes on from the event loop

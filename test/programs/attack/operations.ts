@@ -2,10 +2,11 @@
 import { type Readable, Writable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { collect } from '../../helpers/engine.ts';
+import { isOverflow } from '../../helpers/overflow.ts';
 import type { Random } from '../../helpers/random.ts';
 import { listOf, membersOf, pretender, viewClass } from './hostile.ts';
 import { attach, has, newer, type Slice, subject, viewsAreOwned } from './subject.ts';
-import { type Handle, isLive, isOverflow, pick, type Result, type Source, type World } from './world.ts';
+import { type Handle, isLive, pick, type Result, type Source, type World } from './world.ts';
 
 interface Operation {
   readonly weight: number;

@@ -5,6 +5,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { collect, runtime, turn } from '../../helpers/engine.ts';
+import { isOverflow } from '../../helpers/overflow.ts';
 import { type Random, seeded } from '../../helpers/random.ts';
 import type { Native } from './native.ts';
 import {
@@ -119,10 +120,6 @@ export class Broken extends Error {
 }
 
 /** The stack is full: whatever V8 was about to do says so in its own way. */
-export function isOverflow(error: unknown): boolean {
-  return error instanceof Error && error.message.includes('call stack');
-}
-
 /** What was thrown while the package read a value, which is the cause of its own error. */
 function originOf(error: unknown): unknown {
   let origin = error;
