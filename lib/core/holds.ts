@@ -36,7 +36,7 @@ function open(reference: Reference): Holds {
 }
 
 function loansOf({ loans, starting, startedIn }: Holds): number {
-  return starting > 0 && startedIn === currentJob() ? loans + starting : loans;
+  return startedIn === currentJob() ? loans + starting : loans;
 }
 
 function tell(holds: Holds): void {
