@@ -6,6 +6,7 @@ import { configure, Slice, withLabel } from '../../../lib/index.ts';
 import { free } from '../../helpers/blocks.ts';
 import { untilIdle } from '../../helpers/collect.ts';
 import { runtime } from '../../helpers/engine.ts';
+import { expectError } from '../../helpers/expect-error.ts';
 import { temporary } from '../../helpers/fixture.ts';
 import '../../helpers/warnings.ts';
 
@@ -55,12 +56,13 @@ describe('CSLICE_GUARD', () => {
   let imports = 0;
 
   /** Imports the module once more, as at the start of a program. Resolves to the warnings. */
-  async function startWith(setting: string): Promise<string[]> {
+  async function startWith(setting: string | undefined): Promise<string[]> {
     configure({ guard: false });
     const warnings: string[] = [];
-    const listener = (warning: Error & { code?: string }) => warnings.push(`${warning.code}: ${warning.message}`);
+    const listener = (warning: Error & { code?: string }) =>
+      warnings.push(`${warning.name} ${warning.code}: ${warning.message}`);
     process.on('warning', listener);
-    process.env.CSLICE_GUARD = setting;
+    if (setting !== undefined) process.env.CSLICE_GUARD = setting;
     try {
       await import(`../../../lib/core/guard.ts?start=${imports++}`);
       await new Promise(setImmediate);
@@ -80,8 +82,8 @@ describe('CSLICE_GUARD', () => {
     expect(guardedOf(200)).to.equal(0);
   });
 
-  it('that is empty or 0 guards nothing', async () => {
-    for (const setting of ['', '0']) {
+  it('that is empty, 0 or absent guards nothing', async () => {
+    for (const setting of ['', '0', undefined]) {
       expect(await startWith(setting), setting).to.deep.equal([]);
       expect(guardedOf(200), setting).to.equal(0);
     }
@@ -91,7 +93,7 @@ describe('CSLICE_GUARD', () => {
     it(`of ${setting} guards nothing, which a warning says`, async () => {
       const message = 'must be 1, to guard every block, or n, to guard one of n; got';
       expect(await startWith(setting)).to.deep.equal([
-        `CSLICE_ENVIRONMENT: CSLICE_GUARD ${message} ${JSON.stringify(setting)}. Guard mode is off`,
+        `CSliceWarning CSLICE_ENVIRONMENT: CSLICE_GUARD ${message} ${JSON.stringify(setting)}. Guard mode is off`,
       ]);
       expect(guardedOf(200)).to.equal(0);
     });
@@ -131,6 +133,7 @@ describeInNode('memory that is released while Node may be using it', () => {
     configure({ guard: { sample: 1 } });
     const warnings = await warningsOfReleases();
     expect(warnings).to.have.lengthOf(1);
+    expect(warnings[0]?.name).to.equal('CSliceWarning');
     expect(warnings[0]?.message).to.match(
       /^A slice of 61 bytes was released while Node may be using its memory: under way are .*\bFSReqPromise\b/,
     );
@@ -207,6 +210,17 @@ describeOnPosix('a report of guard mode', () => {
     expect(reportOf(() => withLabel('of the scope', () => made()))).to.match(/, label "?of the scope/);
     expect(reportOf(() => withLabel('of the scope', () => made('given')))).to.match(/, label "?given/);
     expect(reportOf(() => made())).not.to.include('label');
+  });
+
+  it('has the label of a block whose resize was refused', () => {
+    const report = reportOf(() => {
+      const slice = made('given');
+      using lease = slice.lease();
+      expectError(() => slice.resize(100), 'ERR_CSLICE_STATE');
+      expect(lease.address).to.equal(slice.address);
+      return slice;
+    });
+    expect(report).to.match(/, label "?given/);
   });
 
   it('has the same stack for blocks of one place', () => {
