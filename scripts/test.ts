@@ -39,11 +39,19 @@ async function packed(): Promise<Tally> {
 }
 
 const report = new Report();
-// Packing builds the C library and dist/, which the tests need.
-await report.proof('build, pack, use of the packed package', packed);
-await report.proof('types, format, lint, directions of imports, signatures', checks);
-await report.proof('the API report and reference are current', api);
-await report.proof('C tests', cTests);
+
+/** Builds the C library and dist/, which the tests need. */
+async function builds(): Promise<void> {
+  await report.proof('build, pack, use of the packed package', packed);
+  await report.proof('the API report and reference are current', api);
+}
+
+async function checksAndC(): Promise<void> {
+  await report.proof('types, format, lint, directions of imports, signatures', checks);
+  await report.proof('C tests', cTests);
+}
+
+await Promise.all([builds(), checksAndC()]); // each of them uses one processor for most of the time
 await report.proof('unit tests', tests(quick.unit));
 await report.proof('behaviour, the quick part', tests(quick.behaviour));
 process.exitCode = report.end() ? 0 : 1;

@@ -94,7 +94,8 @@ interface Cpu {
   readonly triple: string;
   readonly node?: string;
   readonly koffi?: string;
-  readonly suite?: string;
+  /** Debian 12 has this CPU's C library only as that of its cross compiler, in a directory of this name. */
+  readonly cross?: string;
 }
 
 const cpus: Readonly<Record<string, Cpu>> = {
@@ -114,7 +115,7 @@ const cpus: Readonly<Record<string, Cpu>> = {
     koffi: 'linux-ppc64',
   },
   s390x: { debian: 's390x', qemu: 's390x', triple: 's390x-linux', node: 'node-linux-s390x' },
-  riscv64: { debian: 'riscv64', qemu: 'riscv64', triple: 'riscv64-linux', suite: 'trixie' },
+  riscv64: { debian: 'riscv64', qemu: 'riscv64', triple: 'riscv64-linux', cross: 'riscv64-linux-gnu' },
 };
 
 /** What loads the library as a C program does; see test/c/platform.c. */
@@ -168,13 +169,34 @@ async function glibc(report: Report): Promise<void> {
   });
 }
 
+/** Debian's musl of a CPU, as its packages, the compiler and its own loader name it. */
+interface Musl {
+  readonly debian: string;
+  readonly triple: string;
+  readonly machine: string;
+  readonly emulator: readonly string[];
+}
+
+const muslOf: Readonly<Record<string, Musl>> = {
+  x64: { debian: 'amd64', triple: 'x86_64-linux-musl', machine: 'x86_64', emulator: [] },
+  arm64: { debian: 'arm64', triple: 'aarch64-linux-musl', machine: 'aarch64', emulator: ['qemu-aarch64-static'] },
+  arm: { debian: 'armhf', triple: 'arm-linux-musleabihf', machine: 'armhf', emulator: ['qemu-arm-static'] },
+  ppc64: {
+    debian: 'ppc64el',
+    triple: 'powerpc64le-linux-musl',
+    machine: 'powerpc64le',
+    emulator: ['qemu-ppc64le-static'],
+  },
+  s390x: { debian: 's390x', triple: 's390x-linux-musl', machine: 's390x', emulator: ['qemu-s390x-static'] },
+};
+
 /** The program that loads the library, linked by hand with Debian's musl, since the compiler links it statically only. */
-async function muslHarness(tree: string, machine: string): Promise<string> {
-  const program = join(directory, `harness-musl-${machine}`);
+async function muslHarness(tree: string, { triple, machine }: Musl): Promise<string> {
+  const program = join(directory, `harness-${triple}`);
   const zig = await compiler();
   const options = ['-O1', '-fPIC', '-Icsrc', '-Itest/c', '-c', 'test/c/platform.c'];
-  await must([zig, 'cc', '-target', `${machine}-linux-musl`, ...options, '-o', `${program}.o`]);
-  const library = join(tree, `usr/lib/${machine}-linux-musl`);
+  await must([zig, 'cc', '-target', triple, ...options, '-o', `${program}.o`]);
+  const library = join(tree, 'usr/lib', triple);
   const libc = join(tree, `lib/ld-musl-${machine}.so.1`);
   const objects = [join(library, 'crt1.o'), join(library, 'crti.o'), `${program}.o`, libc, join(library, 'crtn.o')];
   await must([zig, 'ld.lld', '-dynamic-linker', `/lib/ld-musl-${machine}.so.1`, ...objects, '-o', program]);
@@ -182,20 +204,22 @@ async function muslHarness(tree: string, machine: string): Promise<string> {
 }
 
 async function musl(report: Report): Promise<void> {
-  for (const [name, architecture, machine, emulator] of [
-    ['x64', 'amd64', 'x86_64', []],
-    ['arm64', 'arm64', 'aarch64', ['qemu-aarch64-static']],
-  ] as const) {
+  for (const [name, cpu] of Object.entries(muslOf)) {
     await report.proof(`${name} on musl`, async () => {
-      const tree = await debian('bookworm', architecture, ['musl', 'musl-dev']);
-      const loader = join(tree, `lib/ld-musl-${machine}.so.1`);
-      return works([...emulator, loader, await muslHarness(tree, machine), prebuilt(`linux-${name}`)]);
+      const tree = await debian('bookworm', cpu.debian, ['musl', 'musl-dev']);
+      const loader = join(tree, `lib/ld-musl-${cpu.machine}.so.1`);
+      return works([...cpu.emulator, loader, await muslHarness(tree, cpu), prebuilt(`linux-${name}`)]);
     });
   }
 }
 
-async function rootOf({ debian: architecture, suite = 'bookworm' }: Cpu): Promise<string> {
-  const tree = await debian(suite, architecture, ['libc6', 'libgcc-s1', 'libstdc++6', 'libatomic1']);
+async function rootOf({ debian: architecture, cross }: Cpu): Promise<string> {
+  const packages = ['libc6', 'libgcc-s1', 'libstdc++6', 'libatomic1'];
+  if (cross !== undefined) {
+    const named = packages.map((name) => `${name}-${architecture}-cross`);
+    return join(await debian('bookworm', 'amd64', named), 'usr', cross);
+  }
+  const tree = await debian('bookworm', architecture, packages);
   if (!existsSync(join(tree, 'lib'))) symlinkSync('usr/lib', join(tree, 'lib'));
   // Debian's link is absolute, and QEMU would follow it to this machine's own /lib.
   if (architecture === 'ppc64el') {
