@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { expect } from 'chai';
 import koffi from 'koffi';
@@ -157,6 +157,8 @@ describeOnPosix('a report of guard mode', () => {
   const memset: (memory: bigint, byte: number, size: number) => void = c.func(
     'void *memset(uintptr_t memory, int byte, size_t size)',
   );
+  const creat: (path: string, mode: number) => number = c.func('int creat(const char *path, unsigned int mode)');
+  const close: (descriptor: number) => number = c.func('int close(int descriptor)');
   const dup: (descriptor: number) => number = c.func('int dup(int descriptor)');
   const dup2: (from: number, to: number) => number = c.func('int dup2(int from, int to)');
 
@@ -166,15 +168,15 @@ describeOnPosix('a report of guard mode', () => {
   /** What is written to stderr meanwhile, by C too. */
   function stderrOf(action: () => void): string {
     const path = temporary('stderr');
-    const file = openSync(path, 'w');
+    const file = creat(path, 0o600);
     const before = dup(2);
     dup2(file, 2);
     try {
       action();
     } finally {
       dup2(before, 2);
-      closeSync(before);
-      closeSync(file);
+      close(before);
+      close(file);
     }
     return readFileSync(path, 'utf8');
   }
