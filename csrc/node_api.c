@@ -7,11 +7,19 @@ cslice__node_api cslice__napi;
 static bool found = true;
 
 static void find(void) {
-#define X(name, parameters)                                                                        \
-    *(void **)&cslice__napi.name = cslice__symbol(#name); /* POSIX's own way */                    \
-    found = found && cslice__napi.name != NULL;
-    CSLICE__NODE_API_MAP(X)
+    static const struct {
+        const char *name;
+        void *where;
+    } functions[] = {
+#define X(name, parameters) {#name, &cslice__napi.name},
+        CSLICE__NODE_API_MAP(X)
 #undef X
+    };
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        void *function = cslice__symbol(functions[i].name);
+        *(void **)functions[i].where = function; /* POSIX's own way */
+        if (function == NULL) found = false;
+    }
 }
 
 bool cslice__node_api_find(void) {

@@ -201,11 +201,19 @@ static napi_value make(local (*create)(void *, store_pointer *), void *isolate,
 static bool found = true;
 
 static void find(void) {
-#define X(name, symbol, result, parameters)                                                        \
-    *(void **)&v8.name = cslice__symbol(symbol);                                                   \
-    found = found && v8.name != NULL;
-    FUNCTION_MAP(X)
+    static const struct {
+        const char *symbol;
+        void *where;
+    } functions[] = {
+#define X(name, symbol, result, parameters) {symbol, &v8.name},
+        FUNCTION_MAP(X)
 #undef X
+    };
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        void *function = cslice__symbol(functions[i].symbol);
+        *(void **)functions[i].where = function;
+        if (function == NULL) found = false;
+    }
 }
 
 bool cslice__v8_found(cslice__ended *ended) {

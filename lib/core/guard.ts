@@ -2,8 +2,6 @@
  * Guard mode: which blocks of this thread are guarded, and what a report of csrc/guard.c shows of them. C writes a report
  * in the midst of a fault, so the stacks are handed over as text beforehand.
  */
-import { isMainThread } from 'node:worker_threads';
-import { show } from '../errors.ts';
 import { host } from '../native/host.ts';
 import { guardNote, guardRateAddress, guardSet } from '../native/symbols.ts';
 import { currentScope, labelOf } from '../record/labels.ts';
@@ -108,20 +106,3 @@ export function warnOfUse(byteLength: number): void {
     { type: 'CSliceWarning', code: 'CSLICE_RELEASED_IN_USE', detail: linesOf(stack) },
   );
 }
-
-// ---- At the start
-
-function startByEnvironment(): void {
-  const { CSLICE_GUARD: setting } = process.env;
-  if (setting === undefined || setting === '' || !isMainThread) return;
-  const every = /^\d{1,10}$/.test(setting) ? Number(setting) : Number.NaN;
-  if (every <= leastGuarded) setGuard(every);
-  else {
-    process.emitWarning(
-      `CSLICE_GUARD must be 1, to guard every block, or n, to guard one of n; got ${show(setting)}. Guard mode is off`,
-      { type: 'CSliceWarning', code: 'CSLICE_ENVIRONMENT' },
-    );
-  }
-}
-
-startByEnvironment();

@@ -1,12 +1,13 @@
 /** What the environment asks for, in the thread that loads the package. See docs/observability.md. */
 import { isMainThread } from 'node:worker_threads';
 import { collectGarbage } from '../core/collect.ts';
+import { leastGuarded, setGuard } from '../core/guard.ts';
 import { show } from '../errors.ts';
 import { changeSettings } from '../record/record.ts';
 import { leakReport } from './report.ts';
 import './watched.ts';
 
-const { CSLICE_PROFILE, CSLICE_TRACK, CSLICE_LEAKS, CSLICE_LEAKS_SIGNAL } = process.env;
+const { CSLICE_GUARD, CSLICE_PROFILE, CSLICE_TRACK, CSLICE_LEAKS, CSLICE_LEAKS_SIGNAL } = process.env;
 
 function isOn(name: string, value: string | undefined): boolean {
   if (value === undefined || value === '' || value === '0') return false;
@@ -27,6 +28,14 @@ function sampleBytes(value: string | undefined): number {
   const bytes = Number(value);
   if (Number.isSafeInteger(bytes) && bytes > 0 && bytes <= 2 ** 40) return bytes;
   ignore('CSLICE_PROFILE', value, 'a number of bytes from 1 to 2^40');
+  return 0;
+}
+
+function guardedRate(value: string | undefined): number {
+  if (value === undefined || value === '' || value === '0') return 0;
+  const every = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN;
+  if (every <= leastGuarded) return every;
+  ignore('CSLICE_GUARD', value, '1, to guard every block, or n, to guard one of n');
   return 0;
 }
 
@@ -57,6 +66,8 @@ function listen(signal: string): void {
 
 /** Does once what the variables say. */
 export function readEnvironment(): void {
+  const guarded = isMainThread ? guardedRate(CSLICE_GUARD) : 0; // for all threads
+  if (guarded > 0) setGuard(guarded);
   const leaks = isOn('CSLICE_LEAKS', CSLICE_LEAKS);
   const profile = sampleBytes(CSLICE_PROFILE);
   const track = isOn('CSLICE_TRACK', CSLICE_TRACK) || leaks;

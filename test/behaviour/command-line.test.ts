@@ -49,6 +49,7 @@ describe('the command line', function () {
       [['leaks'], 'the command is missing: cslice leaks'],
       [['watch', '--'], 'the command is missing: cslice watch'],
       [['watch', '--interval', '1', '--', 'node'], '--interval must be a whole number from 50 to'],
+      [['watch', '--output'], '--output needs a value'],
       [['watch', '--interval=soon', '--', 'node'], 'got "soon"'],
       [['watch', '--output', '/nowhere/page.html', '--', 'node'], '--output /nowhere/page.html cannot be written'],
     ];
@@ -57,6 +58,10 @@ describe('the command line', function () {
       expect(stderr, args.join(' ')).to.include(message);
       expect(status, args.join(' ')).to.equal(2);
     }
+  });
+
+  it('ends with 126 for a command that cannot be run, as a shell does', () => {
+    expect(cslice('leaks', '--signal', 'SIGUSR1', '--', '/').status).to.equal(126);
   });
 
   it('leaks: prints what was not released, and its exit code is 1', () => {

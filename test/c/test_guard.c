@@ -1,10 +1,17 @@
 /* Guard mode: what C must not do to a guarded block is done in a forked child, whose report is
  * read. */
+#if !defined(_GNU_SOURCE)
+#define _GNU_SOURCE
+#endif
+#include "fault.h"
 #include "support.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -373,8 +380,244 @@ static void test_fault_in_a_thread(void) {
     check_reported("at offset 16 of a block of 64 bytes after its release");
 }
 
+/* ---- what the system refuses, and how others handle signals ---- */
+
+/* malloc keeps what it has. */
+static void limit(int resource) {
+    void *volatile room = malloc(100000);
+    free(room);
+    const struct rlimit none = {0, 0};
+    CHECK_EQUAL(setrlimit(resource, &none), 0);
+}
+
+static void turn_on_without_address_space(void) {
+    limit(RLIMIT_AS);
+    CHECK_EQUAL(cslice_guard_set(1), CSLICE_ENOMEM);
+    CHECK_EQUAL(guarded_of(10), 0);
+}
+
+static void turn_on_without_memory(void) {
+    limit(RLIMIT_DATA);
+    CHECK_EQUAL(cslice_guard_set(1), CSLICE_ENOMEM);
+    CHECK_EQUAL(guarded_of(10), 0);
+}
+
+/* Blocks are as without guards then, and the usual stack serves for a report. */
+static void go_on_without(int resource) {
+    CHECK_EQUAL(cslice_guard_set(1), 0);
+    cslice_block *block = noted_block(100);
+    memset(block->data, 9, 100);
+    cslice__fault_stack_close();
+    limit(resource);
+    cslice__fault_stack_open();
+    CHECK_EQUAL(guarded_of(10), 0);
+    CHECK(cslice__block_resize(block, 50) > 0);
+    CHECK_EQUAL(block->kind, CSLICE__HEAP);
+    CHECK_EQUAL(((char *)block->data)[49], 9);
+    cslice_block_unref(block);
+    use_released();
+}
+
+static void go_on_without_address_space(void) {
+    go_on_without(RLIMIT_AS);
+}
+
+static void go_on_without_memory(void) {
+    go_on_without(RLIMIT_DATA);
+}
+
+static void test_refusals_of_the_system(void) {
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    if (under_valgrind()) return; /* these tools need memory of their own */
+    action_function *const refused[] = {turn_on_without_address_space, turn_on_without_memory,
+                                        go_on_without_address_space, go_on_without_memory};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        run_in_child(refused[i]);
+        CHECK_EQUAL(ending_status, 0);
+        CHECK_EQUAL(report[0], '\0');
+    }
+#endif
+}
+
+static void ignore_what_is_sent(void) {
+    signal(SIGSEGV, SIG_IGN);
+    CHECK_EQUAL(cslice_guard_set(1), 0);
+    raise(SIGSEGV);
+    _exit(3);
+}
+
+static void fault_though_ignored(void) {
+    signal(SIGSEGV, SIG_IGN);
+    CHECK_EQUAL(cslice_guard_set(1), 0);
+    use_released();
+}
+
+/* A page of a file that has become shorter. */
+static void read_beyond_a_file(void) {
+    CHECK_EQUAL(cslice_guard_set(1), 0);
+    FILE *file = tmpfile();
+    CHECK(file != NULL && ftruncate(fileno(file), 4096) == 0);
+    volatile char *page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fileno(file), 0);
+    CHECK(page != MAP_FAILED && ftruncate(fileno(file), 0) == 0);
+    seen = page[0];
+}
+
+static void test_signals(void) {
+    run_in_child(ignore_what_is_sent);
+    CHECK(WIFEXITED(ending_status) && WEXITSTATUS(ending_status) == 3);
+    run_in_child(fault_though_ignored);
+    check_reported("after its release");
+    check_ended_by_fault();
+    run_in_child(read_beyond_a_file);
+    CHECK(strstr(report, "cslice") == NULL);
+    check_ended_by_fault();
+}
+
+/* ---- a standard error that does not take a report ---- */
+
+/* Fills a pipe that becomes the standard error. Returns the end that is read. */
+static int block_standard_error(void) {
+    int ends[2];
+    static char much[1 << 16];
+    memset(much, '.', sizeof much);
+    CHECK_EQUAL(pipe(ends), 0);
+    CHECK_EQUAL(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    while (write(ends[1], much, sizeof much) > 0) continue;
+    CHECK(dup2(ends[1], STDERR_FILENO) >= 0);
+    close(ends[1]);
+    return ends[0];
+}
+
+static void report_to_nobody(void) {
+    CHECK_EQUAL(cslice_guard_set(1), 0);
+    block_standard_error();
+    use_released();
+}
+
+/* The reader begins when the report waits for room. */
+static void report_to_a_late_reader(void) {
+    CHECK_EQUAL(cslice_guard_set(1), 0);
+    int original = dup(STDERR_FILENO), end = block_standard_error();
+    if (fork() != 0) use_released();
+    close(STDERR_FILENO);
+    usleep(200000);
+    static char got[1 << 18];
+    size_t length = 0;
+    for (ssize_t n; (n = read(end, got + length, sizeof got - 1 - length)) > 0;)
+        length += (size_t)n;
+    const char *said = strstr(got, "cslice guard");
+    if (said != NULL) dprintf(original, "%s", said);
+}
+
+static void report_without_standard_error(void) {
+    CHECK_EQUAL(cslice_guard_set(1), 0);
+    close(STDERR_FILENO);
+    use_released();
+}
+
+static void test_standard_error(void) {
+    run_in_child(report_to_nobody);
+    check_ended_by_fault();
+    run_in_child(report_without_standard_error);
+    check_ended_by_fault();
+    run_in_child(report_to_a_late_reader);
+    check_ended_by_fault();
+    check_reported("after its release");
+    check_reported("released by C:\n    at drop (app.js:3:4)\n");
+}
+
+/* ---- free() of a guarded block: it reads what is before the block ---- */
+
+static cslice_block *block_to_free(size_t size, bool is_released) {
+    CHECK_EQUAL(cslice_guard_set(1), 0);
+    cslice_block *block = noted_block(size);
+    if (!is_released) return block;
+    static cslice_block copy;
+    copy = *block;
+    cslice_block_unref(block);
+    return &copy;
+}
+
+static void free_live(void) {
+    free(block_to_free(4096, false)->data);
+}
+
+static void free_released(void) {
+    free(block_to_free(64, true)->data);
+}
+
+static void test_free_is_reported(void) {
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    if (under_valgrind()) return; /* these tools have a free() of their own */
+    run_in_child(free_live);
+    check_ended_by_fault();
+    check_reported("C called free() for a live block of 4096 bytes");
+    run_in_child(free_released);
+    check_reported("C called free() for a released block of 64 bytes");
+#endif
+}
+
+/* ---- the rest of a report, and of what may be asked for ---- */
+
+static void use_after_thread_end(void) {
+    CHECK_EQUAL(cslice_guard_set(1), 0);
+    cslice_block *block = noted_block(1);
+    volatile char *bytes = bytes_of(block);
+    cslice__block_unref(block, CSLICE__BY_THREAD_END);
+    seen = bytes[0];
+}
+
+static void test_reason_and_number(void) {
+    run_in_child(use_after_thread_end);
+    check_reported("a block of 1 byte after its release");
+    check_reported("released at the end of its thread");
+}
+
+static void test_impossible_requests(void) {
+    cslice_block *block = NULL;
+    const size_t half = SIZE_MAX / 2 + 1;
+    CHECK_EQUAL(cslice__block_alloc_guarded(half, 16, &block), CSLICE_ENOMEM);
+    CHECK_EQUAL(cslice__block_alloc_guarded(16, half, &block), CSLICE_ENOMEM);
+}
+
+static void test_off(void) {
+    cslice_block *block = NULL;
+    CHECK_EQUAL(cslice__block_alloc_guarded(8, 16, &block), 0);
+    CHECK_EQUAL(block->kind, CSLICE__HEAP);
+    cslice_guard_note(ADDRESS(block), 2, "label", 5); /* goes nowhere */
+    cslice_block_unref(block);
+}
+
+static void lower_the_rate(void) {
+    CHECK_EQUAL(cslice_guard_set(CSLICE_GUARD_MOST), 0);
+    guarded_of(1);
+    CHECK_EQUAL(cslice_guard_set(2), 0);
+    CHECK(guarded_of(4) > 0);
+}
+
+static void test_rate_changes_at_once(void) {
+    run_in_child(lower_the_rate);
+    CHECK_EQUAL(ending_status, 0);
+}
+
+/* In a process whose guard mode is off: each child turns it on in its own way. */
+static void test_alone(void) {
+    test_refusals_of_the_system();
+    test_signals();
+    test_standard_error();
+    test_free_is_reported();
+    test_reason_and_number();
+    test_impossible_requests();
+    test_off();
+    test_rate_changes_at_once();
+    check_nothing_live();
+}
+
 int main(int argc, char **argv) {
-    (void)argv;
+    if (argc > 1 && strcmp(argv[1], "alone") == 0) {
+        test_alone();
+        return 0;
+    }
     if (argc > 1) { /* the handlers stay for the life of a process: this one has another first */
         CHECK(set_handler_before());
         CHECK_EQUAL(cslice_guard_set(1), 0);

@@ -46,6 +46,8 @@ static void check_needed(void *library) {
 
 typedef int new_function(size_t size, cslice_block **block);
 typedef void unref_function(cslice_block *block);
+typedef void *register_function(void *env, void *exports);
+typedef int32_t version_function(void);
 
 static void *find(void *library, const char *name) {
     void *found = dlsym(library, name);
@@ -66,6 +68,13 @@ int main(int count, char **arguments) {
     cslice_block *block = NULL;
     CHECK_EQUAL(make(100, &block), 0);
     unref(block);
+    /* Without Node-API in the process the module exports nothing, and asks for no more than that. */
+    register_function *open_module;
+    version_function *version;
+    *(void **)&open_module = find(library, "napi_register_module_v1");
+    *(void **)&version = find(library, "node_api_module_get_api_version_v1");
+    CHECK(open_module(NULL, library) == library);
+    CHECK_EQUAL(version(), 8);
     CHECK_EQUAL(dlclose(library), 0);
     unref(NULL); /* it stays loaded */
     return 0;

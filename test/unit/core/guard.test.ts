@@ -52,54 +52,6 @@ describe('the sample of guard mode', () => {
   });
 });
 
-describe('CSLICE_GUARD', () => {
-  let imports = 0;
-
-  /** Imports the module once more, as at the start of a program. Resolves to the warnings. */
-  async function startWith(setting: string | undefined): Promise<string[]> {
-    configure({ guard: false });
-    const warnings: string[] = [];
-    const listener = (warning: Error & { code?: string }) =>
-      warnings.push(`${warning.name} ${warning.code}: ${warning.message}`);
-    process.on('warning', listener);
-    if (setting !== undefined) process.env.CSLICE_GUARD = setting;
-    try {
-      await import(`../../../lib/core/guard.ts?start=${imports++}`);
-      await new Promise(setImmediate);
-    } finally {
-      delete process.env.CSLICE_GUARD;
-      process.off('warning', listener);
-    }
-    return warnings;
-  }
-
-  after(() => configure({ guard: false }));
-
-  it('of 1 guards every block from the start, and of n one of n', async () => {
-    expect(await startWith('1')).to.deep.equal([]);
-    expect(guardedOf(100)).to.equal(100);
-    expect(await startWith('1073741824')).to.deep.equal([]);
-    expect(guardedOf(200)).to.equal(0);
-  });
-
-  it('that is empty, 0 or absent guards nothing', async () => {
-    for (const setting of ['', '0', undefined]) {
-      expect(await startWith(setting), setting).to.deep.equal([]);
-      expect(guardedOf(200), setting).to.equal(0);
-    }
-  });
-
-  for (const setting of ['yes', '-1', '1.5', 'a1', '1a', '1073741825', '12345678901']) {
-    it(`of ${setting} guards nothing, which a warning says`, async () => {
-      const message = 'must be 1, to guard every block, or n, to guard one of n; got';
-      expect(await startWith(setting)).to.deep.equal([
-        `CSliceWarning CSLICE_ENVIRONMENT: CSLICE_GUARD ${message} ${JSON.stringify(setting)}. Guard mode is off`,
-      ]);
-      expect(guardedOf(200)).to.equal(0);
-    });
-  }
-});
-
 const describeInNode = (title: string, suite: () => void): void => {
   if (runtime === 'node') describe(title, suite); // the others hold the memory themselves
 };
