@@ -24,6 +24,12 @@ static void init(cslice_block *block, cslice__kind kind, void *data, size_t size
     block->mailbox = NULL;
 }
 
+/* Where the block has its own context: a record stands in that place, and has it. */
+static void **own_context(cslice_block *block) {
+    if (!atomic_load_explicit(&block->recorded, memory_order_relaxed)) return &block->context;
+    return &((cslice__record *)block->context)->context;
+}
+
 static cslice_block *header_new(cslice__kind kind, void *data, size_t size) {
     cslice_block *block = cslice__cache_take(0);
     if (block == NULL) {
@@ -214,7 +220,7 @@ void cslice__block_unref(cslice_block *block, cslice__end end) {
     /* Release, so that every thread's writes are done; acquire, so that the last one sees them
      * before it frees. */
     if (atomic_fetch_sub_explicit(&block->references, 1, memory_order_acq_rel) != 1) return;
-    if (block->kind == CSLICE__GUARDED) cslice__guard_ending(block->context, end);
+    if (block->kind == CSLICE__GUARDED) cslice__guard_ending(*own_context(block), end);
     int saved = errno; /* a destructor, or a wake, may change it */
     ended(block, end);
     cslice__mailbox *mailbox = block->mailbox;
@@ -251,7 +257,7 @@ void cslice__block_zero(cslice_block *block) {
 
 /* To other pages, so that C finds out that it still uses the old ones; or to malloc's memory. */
 static void *resize_guarded(cslice_block *block, size_t size) {
-    cslice__guarded *old = block->context;
+    cslice__guarded *old = *own_context(block);
     size_t alignment = block->destructor.alignment;
     cslice__guarded *guarded = cslice__guard_alloc(size, alignment);
     void *data =
@@ -259,7 +265,7 @@ static void *resize_guarded(cslice_block *block, size_t size) {
     if (data == NULL) return NULL;
     memcpy(data, block->data, size < block->size ? size : block->size);
     block->kind = guarded != NULL ? CSLICE__GUARDED : CSLICE__HEAP;
-    block->context = guarded;
+    *own_context(block) = guarded;
     cslice__guard_ending(old, CSLICE__BY_SCOPE);
     cslice__guard_free(old);
     return data;
@@ -300,8 +306,8 @@ int cslice__block_disown(cslice_block *block, void *room, int64_t *number) {
     if (block->kind == CSLICE__GUARDED) {
         memcpy(room, block->data, block->size);
         block->data = room;
-        cslice__guard_ending(block->context, CSLICE__DISOWNED);
-        cslice__guard_free(block->context);
+        cslice__guard_ending(*own_context(block), CSLICE__DISOWNED);
+        cslice__guard_free(*own_context(block));
     }
     *number = block->kind == CSLICE__CALLBACK ? (int64_t)block->destructor.function : 0;
     int saved = errno;
@@ -352,7 +358,7 @@ size_t cslice_block_size(const cslice_block *block) {
 void cslice_guard_note(uint64_t block, uint32_t what, const void *text, uint64_t size) {
     cslice_block *guarded = (cslice_block *)(uintptr_t)block;
     if (guarded->kind == CSLICE__GUARDED)
-        cslice__guard_note(guarded->context, what, text, (size_t)size);
+        cslice__guard_note(*own_context(guarded), what, text, (size_t)size);
 }
 
 void cslice_unref(uint64_t block) {

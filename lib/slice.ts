@@ -38,7 +38,7 @@ import {
 } from './core/check.ts';
 import { Conversions } from './core/conversions.ts';
 import { checkDestructor, type Destructor, runDestructors } from './core/destructor.ts';
-import { isHeld, isLent, lend, untilFree } from './core/holds.ts';
+import { isHeld, isLent, lend, untilNextEnd } from './core/holds.ts';
 import { inspectAs } from './core/inspect.ts';
 import { type Lease, leaseOf } from './core/lease.ts';
 import { readOptions } from './core/options.ts';
@@ -649,7 +649,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   /** Waits until no loan and no lease of this slice is left, then releases it. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (let reference = this.#reference; reference !== undefined && isHeld(reference); reference = this.#reference) {
-      await untilFree(reference);
+      await untilNextEnd(reference);
     }
     this.release();
   }

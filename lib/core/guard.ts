@@ -35,6 +35,7 @@ let rateOfLeft = 0;
 /** Whether the next block is to be guarded. */
 export function isGuardDue(): boolean {
   const every = rate[0] as number;
+  // Stryker disable next-line ConditionalExpression: at 0 the count gives false too
   return every !== 0 && countDown(every);
 }
 
@@ -64,6 +65,7 @@ function linesOf(stack: Stack): string {
 
 function textOf(stack: Stack): Uint8Array {
   let text = texts.get(stack);
+  // Stryker disable next-line ConditionalExpression: the text of a stack is always the same
   if (text === undefined) {
     text = encoder.encode(linesOf(stack));
     texts.set(stack, text);

@@ -292,6 +292,33 @@ static void test_notes_are_cut(void) {
     cslice_block_unref(block);
 }
 
+/* A record stands in the place where a guarded block has its pages. */
+static void test_recorded(void) {
+    cslice__mailbox *mailbox = new_mailbox(NULL);
+    cslice_block *block = new_block(40);
+    CHECK_EQUAL(block->kind, CSLICE__GUARDED);
+    int64_t record = cslice_record_new(ADDRESS(block), ADDRESS(mailbox));
+    CHECK(record > 0);
+    note(block, 1, "at release");
+    CHECK(cslice__block_resize(block, 5000) > 0);
+    CHECK_EQUAL(block->kind, CSLICE__GUARDED);
+    CHECK_EQUAL(cslice_record_of(ADDRESS(block)), record);
+    cslice_block_unref(block);
+    CHECK_EQUAL(cslice_record_next(ADDRESS(mailbox)),
+                record * CSLICE_RECORD_ENDS + CSLICE_RECORD_BY_C);
+
+    block = new_block(40);
+    record = cslice_record_new(ADDRESS(block), ADDRESS(mailbox));
+    void *room = NULL;
+    int64_t number;
+    CHECK_EQUAL(cslice__block_disown_room(block, &room), 0);
+    CHECK_EQUAL(cslice__block_disown(block, room, &number), 0);
+    free(room);
+    cslice_block_unref(block);
+    CHECK(cslice_record_next(ADDRESS(mailbox)) / CSLICE_RECORD_ENDS == record);
+    cslice__due_end(mailbox);
+}
+
 /* ---- which blocks ---- */
 
 static int guarded_of(int blocks) {
@@ -609,6 +636,7 @@ int main(int argc, char **argv) {
     test_failed_allocations();
     test_errno_is_kept();
     test_notes_are_cut();
+    test_recorded();
     test_rate();
     test_threads();
     test_fault_in_a_thread();

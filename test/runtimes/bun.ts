@@ -17,6 +17,7 @@ export const known: readonly Known[] = [
     sometimes: true,
   },
   { title: /^memory that JavaScript has seen (waits|goes at the release although|always)/, why: noOperations },
+  { title: /^a report of guard mode has the (stacks|place)/, why: noStacks },
   { title: /are not used again while C or another thread/, why: noSharedBuffers },
   { title: /^the buffer of a slice (over memory that served|takes the block along|of 0 bytes)/, why: unmovable },
   {

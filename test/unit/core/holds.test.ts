@@ -1,3 +1,4 @@
+import { createContext, runInContext } from 'node:vm';
 import { expect } from 'chai';
 import { Pool, Slice, stats } from '../../../lib/index.ts';
 import { watched } from '../../helpers/blocks.ts';
@@ -72,6 +73,72 @@ describe('slice.lend', () => {
     });
   }
 
+  it('leaves views and memory to the loan at a release in the function itself', async () => {
+    const { slice, ended } = watched(16);
+    const { bytes } = slice;
+    const seen = await slice.lend(() => {
+      slice.release();
+      return [bytes.length, ended.length];
+    });
+    expect(seen).to.deep.equal([16, 0]);
+    expect([bytes.length, ended.length]).to.deep.equal([0, 1]);
+  });
+
+  it('still lends the bytes after an inner loan whose function has thrown', async () => {
+    const { slice, ended } = watched(16);
+    const { bytes } = slice;
+    const seen = await slice.lend(() => {
+      const inner = slice.lend(() => {
+        throw new Error('of the user');
+      });
+      inner.catch(() => {});
+      slice.release();
+      return [bytes.length, ended.length];
+    });
+    expect(seen).to.deep.equal([16, 0]);
+    expect([bytes.length, ended.length]).to.deep.equal([0, 1]);
+  });
+
+  it('delays no release of a slice that is not lent, or not any more', async () => {
+    using other = Slice.alloc(8);
+    const loan = deferred();
+    const lent = other.lend(() => loan.promise);
+    const never = watched(16);
+    never.slice.release();
+    const before = watched(16);
+    await before.slice.lend(() => {});
+    before.slice.release();
+    const failed = watched(16);
+    const thrown = failed.slice.lend(() => {
+      throw new Error('of the user');
+    });
+    failed.slice.release();
+    expect([never, before, failed].map(({ ended }) => ended.length)).to.deep.equal([1, 1, 1]);
+    await thrown.catch(() => {});
+    loan.resolve();
+    await lent;
+  });
+
+  it('leaves no loan of a function that a timeout of vm has stopped', async () => {
+    const stop = ({ slice }: { slice: Slice }): void => {
+      const context = createContext({ slice });
+      expect(() => runInContext('slice.lend(() => { for (;;); })', context, { timeout: 20 })).to.throw(/timed out/);
+    };
+    const first = watched(16);
+    stop(first);
+    await new Promise(setImmediate);
+    first.slice.release();
+    const second = watched(16);
+    stop(second);
+    await new Promise(setImmediate);
+    const thrown = second.slice.lend(() => {
+      throw new Error('of the user');
+    });
+    second.slice.release(); // in the job of a later loan
+    expect([first.ended.length, second.ended.length]).to.deep.equal([1, 1]);
+    await thrown.catch(() => {});
+  });
+
   it('waits for the last of several loans', async () => {
     const { slice, ended } = watched(16);
     const loans = [deferred(), deferred(), deferred()];
@@ -94,6 +161,26 @@ describe('slice.lend', () => {
     })();
     await collectManyTimes();
     expect(live()).to.equal(before + 1);
+  });
+
+  it('keeps the block until the last loan has ended, although nothing else refers to it', async () => {
+    const before = live();
+    const loan = deferred();
+    const lent = (() => {
+      const slice = Slice.alloc(5000);
+      void slice.lend(() => new Promise(() => {}));
+      return slice.lend(() => loan.promise);
+    })();
+    loan.resolve();
+    await lent;
+    await collectManyTimes();
+    expect(live()).to.equal(before + 1);
+  });
+
+  it('keeps nothing once the loan has ended', async () => {
+    const before = live();
+    await (() => Slice.alloc(5000).lend(() => {}))();
+    await collectUntil(() => live() === before, 'the block is freed');
   });
 
   it('refuses to resize or disown a slice while it is lent', async () => {
@@ -120,6 +207,9 @@ describe('slice.lend', () => {
     await lent;
     using again = pool.rent();
     expect(again.address).to.equal(address);
+    await again.lend(() => {});
+    expect(again.bytes.length).to.equal(64); // a loan of its new renter ends nothing
+    expectError(() => pool.rent(), 'ERR_CSLICE_EXHAUSTED'); // nor gives it to another one
   });
 
   it('throws at once for a released slice and for what is not a function', () => {
@@ -154,8 +244,9 @@ describe('await using', () => {
 
   it('releases at once where nothing holds the slice, and does nothing the second time', async () => {
     const slice = Slice.alloc(8);
+    const { bytes } = slice;
     await slice[Symbol.asyncDispose]();
-    expect(slice.released).to.equal(true);
+    expect([slice.released, bytes.length]).to.deep.equal([true, 0]);
     await slice[Symbol.asyncDispose]();
   });
 
