@@ -27,14 +27,16 @@ typedef enum cslice__access {
     CSLICE__WRITTEN
 } cslice__access;
 
-/* An access to memory that cannot be accessed. */
+/* An access to memory that cannot be accessed, or an abort(). */
 typedef struct cslice__fault {
-    const char *name; /* what the system calls it */
-    const char *address;
-    const char *code; /* the instruction; NULL: unknown */
+    const char *name;    /* what the system calls it */
+    const char *address; /* NULL: an abort() */
+    const char *code;    /* the instruction; NULL: unknown */
     cslice__access access;
     const char *const *registers; /* what they hold */
     size_t register_count;        /* 0: unknown */
+    const char *const *stack;     /* what is on it, from the innermost out; of an abort() */
+    size_t stack_count;           /* 0: unknown */
 } cslice__fault;
 
 /*
@@ -45,7 +47,7 @@ typedef struct cslice__fault {
 typedef bool cslice__fault_function(const cslice__fault *fault);
 
 /*
- * From here on `function` is asked about every fault of the process first. The process then ends,
+ * From here on `function` is asked about every fault and abort() of the process first. The process then ends,
  * or does not, as it would have without it: the handler that was there before gets the fault. Once
  * a process. False: the system refuses.
  */

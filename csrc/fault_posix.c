@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,8 +61,9 @@ void cslice__pages_free(void *pages, size_t size) {
 
 /* ---- faults ---- */
 
-static const int signals[] = {SIGSEGV, SIGBUS}; /* macOS has SIGBUS for what cannot be accessed */
-static const char *const names[] = {"SIGSEGV", "SIGBUS"};
+/* macOS has SIGBUS for what cannot be accessed. A C library that finds a wrong free() aborts. */
+static const int signals[] = {SIGSEGV, SIGBUS, SIGABRT};
+static const char *const names[] = {"SIGSEGV", "SIGBUS", "SIGABRT"};
 enum { SIGNALS = sizeof signals / sizeof *signals };
 
 static struct sigaction before[SIGNALS];
@@ -105,14 +107,38 @@ static void read_registers(cslice__fault *fault, const ucontext_t *context) {
 #endif
 }
 
+/* The system copies it, since nobody knows where a stack ends. */
+static void read_stack(cslice__fault *fault, const ucontext_t *context) {
+#if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__))
+    enum { PARTS = 16, PART_BYTES = 256 };
+    static const char *words[PARTS * PART_BYTES / sizeof(char *)];
+#if defined(__x86_64__)
+    char *innermost = (char *)(uintptr_t)context->uc_mcontext.gregs[REG_RSP];
+#else
+    char *innermost = (char *)(uintptr_t)context->uc_mcontext.sp;
+#endif
+    struct iovec to = {words, sizeof words}, from[PARTS]; /* the parts that there are */
+    for (int i = 0; i < PARTS; i++)
+        from[i] = (struct iovec){innermost + i * PART_BYTES, PART_BYTES};
+    ssize_t copied = process_vm_readv(getpid(), &to, 1, from, PARTS, 0);
+    fault->stack = words;
+    fault->stack_count = copied < 0 ? 0 : (size_t)copied / sizeof *words;
+#else
+    (void)fault;
+    (void)context;
+#endif
+}
+
 static bool ask_watcher(int which, const siginfo_t *info, const void *context) {
     static atomic_flag asked = ATOMIC_FLAG_INIT;
-    cslice__fault fault = {.name = names[which], .address = info->si_addr};
+    bool aborted = signals[which] == SIGABRT;
+    cslice__fault fault = {.name = names[which], .address = aborted ? NULL : info->si_addr};
     read_registers(&fault, context);
     while (atomic_flag_test_and_set(&asked)) { /* another thread's process ends in a moment */
         const struct timespec moment = {0, 1000000};
         nanosleep(&moment, NULL);
     }
+    if (aborted) read_stack(&fault, context);
     bool known = watcher(&fault);
     atomic_flag_clear(&asked);
     return known;
@@ -134,9 +160,11 @@ static void pass_on(int which, siginfo_t *info, void *context, bool sent) {
 }
 
 static void on_fault(int number, siginfo_t *info, void *context) {
-    int saved = errno, which = number == signals[0] ? 0 : 1;
-    bool sent = info->si_code <= 0; /* by kill(): there is no address */
-    if (!sent && ask_watcher(which, info, context)) {
+    int saved = errno, which = 0;
+    while (signals[which] != number) which++;
+    bool sent = info->si_code <= 0; /* by kill(), as abort() does: there is no address */
+    bool known = (!sent || number == SIGABRT) && ask_watcher(which, info, context);
+    if (known && !sent) {
         /* On return the access is made again, and meets what was there before. */
         sigaction(number, &before[which], NULL);
     } else {

@@ -24,7 +24,7 @@
 #define MOST_QUARANTINED_BYTES ((size_t)1 << 30) /* unless it holds a single block: of any size */
 
 #define LEAST_ALIGNMENT ((size_t)16)
-#define PATTERN 0xC5
+#define PATTERN 0xF8    /* glibc's free() aborts where it reads this as what malloc keeps */
 #define TEXT_BYTES 2048 /* of a stack, with its NUL */
 #define LABEL_BYTES 128
 
@@ -156,30 +156,37 @@ static const cslice__guarded *find(const char *address) {
     return NULL;
 }
 
-/* free() reads what malloc keeps before its memory. That is padding of ours, or cannot be accessed;
- * what the padding says leads glibc's free() to memory that is nobody's. */
+/* free() reads what malloc keeps before its memory. That is padding of ours, which no malloc has
+ * written, or cannot be accessed. */
 #define HEAD_BYTES (2 * sizeof(size_t))
 
-static bool is_in_free(const cslice__fault *fault) {
+static bool is_in_free(const char *code) {
     const size_t code_bytes = 1024;
-    return free_function != NULL && fault->code >= free_function &&
-        fault->code < free_function + code_bytes;
+    return free_function != NULL && code >= free_function && code < free_function + code_bytes;
+}
+
+/* The block whose start, or whose malloc's head, is among what registers or a stack hold. */
+static const cslice__guarded *find_held(const char *const *held, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const cslice__guarded *block = find(held[i]);
+        if (block != NULL && (held[i] == block->data || held[i] == block->data - HEAD_BYTES))
+            return block;
+    }
+    return NULL;
 }
 
 /* The block that free() was called for. */
 static const cslice__guarded *find_freed(const cslice__fault *fault) {
-    if (!is_in_free(fault)) return NULL;
-    const cslice__guarded *block = find(fault->address);
-    if (block != NULL)
-        return fault->address < block->data && fault->address >= block->data - HEAD_BYTES ? block
-                                                                                          : NULL;
-    for (size_t i = 0; i < fault->register_count; i++) {
-        const char *held = fault->registers[i];
-        block = find(held);
-        if (block != NULL && (held == block->data || held == block->data - HEAD_BYTES))
-            return block;
+    for (size_t i = 0; i < fault->stack_count; i++) {
+        if (!is_in_free(fault->stack[i])) continue; /* free() has called what aborts */
+        const cslice__guarded *held = find_held(fault->registers, fault->register_count);
+        return held != NULL ? held : find_held(fault->stack, i);
     }
-    return NULL;
+    if (!is_in_free(fault->code)) return NULL;
+    const cslice__guarded *block = find(fault->address);
+    if (block == NULL) return find_held(fault->registers, fault->register_count);
+    bool is_head = fault->address < block->data && fault->address >= block->data - HEAD_BYTES;
+    return is_head ? block : NULL;
 }
 
 static bool report_fault(const cslice__fault *fault) {
@@ -203,8 +210,10 @@ static bool report_fault(const cslice__fault *fault) {
         put_place(&out, block, fault->address);
         if (is_released) put_text(&out, " after its release");
     }
-    put_text(&out, "\n  address:   ");
-    put_address(&out, fault->address);
+    if (fault->address != NULL) {
+        put_text(&out, "\n  address:   ");
+        put_address(&out, fault->address);
+    }
     put_text(&out, "\n");
     put_block(&out, block, is_released);
     atomic_fetch_add_explicit(&reports, 1, memory_order_relaxed);

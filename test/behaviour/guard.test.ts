@@ -72,15 +72,30 @@ describe('guard mode', function () {
     );
   });
 
-  it('reports a free() by C of a live block', function () {
-    if (
-      !process.report.getReport ||
-      !('glibcVersionRuntime' in (process.report.getReport() as { header: object }).header)
-    )
-      this.skip();
-    const outcome = make('free a live block');
-    expect(outcome.status).to.not.equal(0);
-    expect(outcome.stderr).to.include('C called free() for a live block of 61 bytes');
+  for (const [mistake, bytes] of [
+    ['free a live block', 61],
+    ['free a live block that fills its page to the end', 64],
+    ['free a live block that fills its page', 4096],
+    ['free a live block of many pages', 100_000],
+  ] as const) {
+    it(`reports each time that C has freed a live block, as in: ${mistake}`, function () {
+      if (
+        !process.report.getReport ||
+        !('glibcVersionRuntime' in (process.report.getReport() as { header: object }).header)
+      )
+        this.skip();
+      const outcome = make(mistake);
+      expect(outcome.status).to.not.equal(0);
+      expect(outcome.stderr)
+        .to.include(`C called free() for a live block of ${bytes} bytes`)
+        .and.match(stackOf('makeSlice'));
+    });
+  }
+
+  it('reports nothing of an abort() that has another reason', () => {
+    const { status, signal, stderr } = make('abort beside live blocks');
+    expect({ status, signal }).to.deep.equal({ status: null, signal: 'SIGABRT' });
+    expect(stderr).not.to.include('cslice');
   });
 
   it('warns once a site of memory that is released while an operation of Node may be using it', () => {

@@ -48,6 +48,13 @@ static void check_reported(const char *text) {
 
 /* Sanitizers have handlers of their own, which end the process in their way: that is "as it would
  * have ended". */
+/* Not under a sanitizer, which has an allocator and signal handlers of its own. */
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+enum { IS_PLAIN_LINUX = 1 };
+#else
+enum { IS_PLAIN_LINUX = 0 };
+#endif
+
 static void check_ended_by_fault(void) {
     CHECK(WIFSIGNALED(ending_status) || WEXITSTATUS(ending_status) != 0);
     if (under_valgrind()) return; /* it ends a child that erred with a code of its own */
@@ -427,8 +434,7 @@ static void go_on_without_memory(void) {
 }
 
 static void test_refusals_of_the_system(void) {
-#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    if (under_valgrind()) return; /* these tools need memory of their own */
+    if (!IS_PLAIN_LINUX || under_valgrind()) return; /* the tools need memory of their own */
     action_function *const refused[] = {turn_on_without_address_space, turn_on_without_memory,
                                         go_on_without_address_space, go_on_without_memory};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
@@ -436,7 +442,6 @@ static void test_refusals_of_the_system(void) {
         CHECK_EQUAL(ending_status, 0);
         CHECK_EQUAL(report[0], '\0');
     }
-#endif
 }
 
 static void ignore_what_is_sent(void) {
@@ -538,8 +543,16 @@ static cslice_block *block_to_free(size_t size, bool is_released) {
     return &copy;
 }
 
+static size_t live_size;
+
 static void free_live(void) {
-    free(block_to_free(4096, false)->data);
+    free(block_to_free(live_size, false)->data);
+}
+
+static void abort_beside_live(void) {
+    const void *volatile held = block_to_free(64, false)->data;
+    CHECK(held != NULL);
+    abort();
 }
 
 static void free_released(void) {
@@ -547,14 +560,19 @@ static void free_released(void) {
 }
 
 static void test_free_is_reported(void) {
-#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    if (under_valgrind()) return; /* these tools have a free() of their own */
-    run_in_child(free_live);
-    check_ended_by_fault();
-    check_reported("C called free() for a live block of 4096 bytes");
+    if (!IS_PLAIN_LINUX || under_valgrind()) return; /* the tools have a free() of their own */
+    static const size_t sizes[] = {1, 16, 61, 64, 1024, 4096, 5000, 100000};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        live_size = sizes[i];
+        run_in_child(free_live);
+        CHECK(WIFSIGNALED(ending_status));
+        check_reported("C called free() for a live block of ");
+    }
+    run_in_child(abort_beside_live);
+    CHECK_EQUAL(WTERMSIG(ending_status), SIGABRT);
+    CHECK(strstr(report, "cslice") == NULL);
     run_in_child(free_released);
     check_reported("C called free() for a released block of 64 bytes");
-#endif
 }
 
 /* ---- the rest of a report, and of what may be asked for ---- */

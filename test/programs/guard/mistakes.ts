@@ -60,6 +60,13 @@ const mistakes: Record<string, () => unknown> = {
     console.log('went on');
   },
   'free a live block': () => free(makeSlice(61).address),
+  'free a live block that fills its page to the end': () => free(makeSlice(64).address),
+  'free a live block that fills its page': () => free(makeSlice(4096).address),
+  'free a live block of many pages': () => free(makeSlice(100_000).address),
+  'abort beside live blocks': () => {
+    makeSlice(64);
+    process.abort();
+  },
   'free a released block': () => {
     const slice = makeSlice(61);
     const { address } = slice;

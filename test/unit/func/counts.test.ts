@@ -50,7 +50,10 @@ for (const count of [0, 1, 2, 3, 4, 5, 6, 7]) {
     }
 
     it('does the same while a callback lives', () => {
-      using _ = callback('int same(int n)', wrong((n: number) => n));
+      using _ = callback(
+        'int same(int n)',
+        wrong((n: number) => n),
+      );
       expect(lengths(count)(...given)).to.equal(sum);
     });
 
