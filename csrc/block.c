@@ -203,7 +203,8 @@ static void ended(cslice_block *block, cslice__end end) {
     if (block->kind == CSLICE__WRAPPED) {
         cslice__counts_class(CSLICE__ATTACHED, -1, block->size);
     } else if (block->kind != CSLICE__GONE) {
-        if (block->kind != CSLICE__HEAP) cslice__counts_class(CSLICE__ADOPTED, -1, block->size);
+        bool adopted = block->kind != CSLICE__HEAP && block->kind != CSLICE__GUARDED;
+        if (adopted) cslice__counts_class(CSLICE__ADOPTED, -1, block->size);
         cslice__counts_ended(block->size, end);
     }
     if (atomic_load_explicit(&block->recorded, memory_order_relaxed)) {

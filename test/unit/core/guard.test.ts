@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { expect } from 'chai';
 import koffi from 'koffi';
-import { configure, Slice, withLabel } from '../../../lib/index.ts';
-import { free } from '../../helpers/blocks.ts';
+import { configure, Slice, stats, withLabel } from '../../../lib/index.ts';
+import { free, watched } from '../../helpers/blocks.ts';
 import { untilIdle } from '../../helpers/collect.ts';
 import { runtime } from '../../helpers/engine.ts';
 import { expectError } from '../../helpers/expect-error.ts';
@@ -40,6 +40,20 @@ describe('the sample of guard mode', () => {
     const at = guarded.flatMap((is, i) => (is ? [i] : []));
     const distances = new Set(at.map((i, n) => i - (at[n - 1] ?? 0)));
     expect(distances.size).to.be.above(4);
+  });
+
+  it('counts as allocated, and not as adopted, what it guards', () => {
+    const before = stats().byKind;
+    configure({ guard: { sample: 1 } });
+    const slices = Array.from({ length: 10 }, () => Slice.alloc(100));
+    using adopted = watched(7).slice;
+    for (const slice of slices.splice(5)) slice.release();
+    free((slices.pop() as Slice).disown());
+    const { alloc, adopt } = stats().byKind;
+    expect(alloc.liveBlocks - before.alloc.liveBlocks).to.equal(slices.length);
+    expect(alloc.liveBytes - before.alloc.liveBytes).to.equal(100 * slices.length);
+    expect(adopt.liveBytes - before.adopt.liveBytes).to.equal(adopted.byteLength);
+    for (const slice of slices) slice.release();
   });
 
   it('holds from the next block on', () => {

@@ -15,9 +15,17 @@ function lengths(count: number, ownership?: unknown): Any {
     : wrong(wrong(func)(objects(), prototype, ownership));
 }
 
+const slices: Slice[] = [];
+
+function sliceOf(text: string): Slice {
+  const slice = Slice.fromString(text);
+  slices.push(slice);
+  return slice;
+}
+
 /** The ways in which a function of a library may get a text: as an address, as it is, and by a preparation of ours. */
 const ways: Readonly<Record<string, (text: string) => unknown>> = {
-  'a slice': (text) => Slice.fromString(text),
+  'a slice': sliceOf,
   'a string': (text) => text,
   'a Buffer': (text) => Buffer.from(`${text}\0`),
   'an ArrayBuffer': (text) => new TextEncoder().encode(`${text}\0`).buffer,
@@ -27,6 +35,10 @@ for (const count of [0, 1, 2, 3, 4, 5, 6, 7]) {
   describe(`a declared function of ${count} arguments`, () => {
     const given = texts.slice(texts.length - count);
     const sum = given.join('').length;
+
+    afterEach(() => {
+      for (const slice of slices.splice(0)) slice.release();
+    });
 
     for (const [way, of] of Object.entries(ways)) {
       it(`takes ${way} at each place`, () => {
