@@ -122,7 +122,9 @@ function viewed(prototype: Prototype, sizes: readonly Sized[], fn: AnyFunction):
       for (const { index, size } of sizes) {
         const pointer = args[index];
         const named = `the size of ${prototype.parameters[index]?.name}`;
-        const length = checkLength(named, Number(typeof size === 'number' ? args[size] : size(...args)));
+        const value: unknown = typeof size === 'number' ? Number(args[size]) : size(...args);
+        if (typeof value !== 'number') throw typeError(`${named} must be a number, got ${show(value)}`);
+        const length = checkLength(named, value);
         if (pointer === null || length === 0) given[index] = new Uint8Array(0);
         else {
           const slice = Slice.borrow(pointer as bigint, length);

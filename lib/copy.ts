@@ -1,5 +1,5 @@
 import { copyBetween, readBytesAt } from './core/block.ts';
-import { bytesOf, checkIndex, checkRegion, toInteger } from './core/check.ts';
+import { bytesOfOther, checkIndex, checkRegion, toInteger } from './core/check.ts';
 import { isSlice, liveReference, type Slice } from './slice.ts';
 
 /**
@@ -24,8 +24,8 @@ export type Bytes = Slice | ArrayBuffer | ArrayBufferView;
  * console.log(slice.bytes); // Uint8Array(4) [ 1, 2, 3, 0 ]
  */
 export function copy(destination: Bytes, source: Bytes, byteLength?: number): void {
-  const to = isSlice(destination) ? liveReference(destination) : bytesOf('destination', destination);
-  const from = isSlice(source) ? liveReference(source) : bytesOf('source', source);
+  const to = isSlice(destination) ? liveReference(destination) : bytesOfOther('destination', destination);
+  const from = isSlice(source) ? liveReference(source) : bytesOfOther('source', source);
   const length = checkLengthOfCopy(byteLength, to, from);
   copyBetween(to, from, length);
 }

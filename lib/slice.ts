@@ -26,6 +26,7 @@ import {
 } from './core/block.ts';
 import {
   bytesOf,
+  bytesOfOther,
   checkAddress,
   checkIndex,
   checkLength,
@@ -291,7 +292,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   static concat(parts: readonly (Slice | ArrayBuffer | ArrayBufferView)[]): Slice {
     // Every part is read once. What it was then is what is copied, or it is an error.
     const sources = elementsOf('parts', parts).map((part) => {
-      const source = isSlice(part) ? part.#live().ownView() : bytesOf('part', part);
+      const source = isSlice(part) ? part.#live().ownView() : bytesOfOther('part', part);
       return { source, byteLength: source.byteLength };
     });
     const total = sources.reduce((sum, { byteLength }) => sum + byteLength, 0);
@@ -446,7 +447,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    */
   copyFrom(source: Slice | ArrayBuffer | ArrayBufferView, byteOffset?: number): void {
     const reference = this.#live();
-    const from = isSlice(source) ? source.#live().ownView() : bytesOf('source', source);
+    const from = isSlice(source) ? source.#live().ownView() : bytesOfOther('source', source);
     const { byteLength } = from;
     const most = reference.byteLength - byteLength;
     if (most < 0) throw rangeError(`source has ${byteLength} bytes, and the slice ${reference.byteLength}`);

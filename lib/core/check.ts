@@ -73,7 +73,7 @@ export function remainder(address: Integer, divisor: number): number {
  * The bytes of any buffer or view that is not detached, as a view of our own with a length that does not follow the
  * buffer's. No copy.
  */
-export function bytesOf(name: string, source: unknown): Uint8Array {
+export function bytesOf(name: string, source: unknown, known = 'an ArrayBuffer or a view of one'): Uint8Array {
   try {
     const bytes = asBytes(source);
     if (bytes?.byteLength === 0) new Uint8Array(bytes.buffer); // throws for a detached buffer, whose length is 0
@@ -81,7 +81,12 @@ export function bytesOf(name: string, source: unknown): Uint8Array {
   } catch {
     throw typeError(`${name} must not be detached`);
   }
-  throw typeError(`${name} must be an ArrayBuffer or a view of one, got ${show(source)}`);
+  throw typeError(`${name} must be ${known}, got ${show(source)}`);
+}
+
+/** The same for what takes slices too, by a caller that has looked for those. */
+export function bytesOfOther(name: string, source: unknown): Uint8Array {
+  return bytesOf(name, source, 'a Slice, an ArrayBuffer or a view of one');
 }
 
 /** A getter that no subclass and no own property of the view can shadow: C will read as far as it says. */

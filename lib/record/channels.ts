@@ -17,8 +17,12 @@ export function publishBy(run: (ending: Later) => void): void {
   later = run;
 }
 
-/** A subscriber is running: what it allocates itself is not published, or it would never end. */
+/** A subscriber is running: neither start nor end of what it allocates itself is published, or it would never end. */
 let publishing = false;
+
+export function isPublishing(): boolean {
+  return publishing;
+}
 
 /** At the end of the operation. */
 export function publish(to: Channel, message: object): void {

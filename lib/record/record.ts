@@ -3,9 +3,10 @@
  * profile of a sample, and under a label of each one too, without its stack. A block that ends, in whatever thread and by
  * whatever cause, is told by its record in C: see csrc/record.c.
  */
+import { performance } from 'node:perf_hooks'; // the global is made at its first use, which a timeout may stop
 import type { Integer } from '../native/host.ts';
 import { recordNew, recordNext, recordOf, recordReferences } from '../native/symbols.ts';
-import { allocated, publish, released } from './channels.ts';
+import { allocated, isPublishing, publish, released } from './channels.ts';
 import { charge, currentScope, labelOf, refusal, type Scope } from './labels.ts';
 import { type Frame, readStack } from './source.ts';
 import { noStack, type Stack, takeStack } from './stack.ts';
@@ -196,6 +197,8 @@ export class Recorded {
   readonly weight: number;
   readonly tracked: boolean;
   readonly madeAt: number = performance.now();
+  /** A subscriber made it: its end is not published. */
+  readonly isSubscribers: boolean = isPublishing();
   readonly scope: Scope | undefined;
   /** The name of a handle's type. */
   readonly name: string | undefined;
@@ -314,7 +317,7 @@ export function noteBlock(reference: Held, kind: BlockKind, given?: string): voi
 
 /** Notes a block that is about to be released, so that its end is published. */
 export function noteLate(reference: Held): void {
-  if (!reference.recorded) record(reference, 'unknown', undefined, undefined, 0, false);
+  if (!reference.recorded && !isPublishing()) record(reference, 'unknown', undefined, undefined, 0, false);
 }
 
 function record(
@@ -457,7 +460,7 @@ export function warnBy(warn: typeof warnOf): void {
 function end(recorded: Recorded, reason: Reason): void {
   remove(recorded);
   const { site, address, byteLength, madeAt } = recorded;
-  if (released.hasSubscribers && recorded.id > 0) {
+  if (released.hasSubscribers && recorded.id > 0 && !recorded.isSubscribers) {
     publish(released, {
       address: BigInt(address),
       byteLength,

@@ -1,4 +1,5 @@
 /** What the environment asks for, in the thread that loads the package. See docs/observability.md. */
+import { constants } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import { collectGarbage } from '../core/collect.ts';
 import { leastGuarded, setGuard } from '../core/guard.ts';
@@ -58,6 +59,7 @@ function reportAtExit(): void {
 
 function listen(signal: string): void {
   try {
+    if (!Object.hasOwn(constants.signals, signal)) throw new Error('Node takes any name');
     process.on(signal as NodeJS.Signals, print);
   } catch {
     ignore('CSLICE_LEAKS_SIGNAL', signal, 'the name of a signal that can be caught');

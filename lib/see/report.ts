@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'; // the global is made at its first use, which a timeout may stop
 import { inspect } from 'node:util';
 import { checkIndex } from '../core/check.ts';
 import { readOptions } from '../core/options.ts';

@@ -39,6 +39,14 @@ describe('CSLICE_LEAKS=1', () => {
     expect(run('see/signal.ts', { args: ['SIGHUP'], env }).stderr).to.match(/4,321 bytes/);
   });
 
+  it('tells of a signal that there is not, or that cannot be caught', () => {
+    for (const signal of ['SIGFOO', 'USR2', 'SIGKILL']) {
+      const { status, stderr } = run(program, { env: { CSLICE_TRACK: '1', CSLICE_LEAKS_SIGNAL: signal } });
+      expect(status).to.equal(0);
+      expect(stderr).to.include(`CSLICE_LEAKS_SIGNAL must be the name of a signal that can be caught, got "${signal}"`);
+    }
+  });
+
   it('is off for 0 and for nothing, and tells of a wrong value', () => {
     expect(run(program, { args: ['block'], env: { CSLICE_LEAKS: '0' } })).to.include({ status: 0, stderr: '' });
     expect(run(program, { args: ['block'] })).to.include({ status: 0, stderr: '' });

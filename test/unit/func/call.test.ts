@@ -235,6 +235,18 @@ describe('a declared function', () => {
       for (const view of views) expect(view.length).to.equal(0);
     });
 
+    it('refuses a size of a view that is no number, or none that a view can have', () => {
+      for (const [size, code] of [
+        ...['4', true, null, undefined, 4n, [4], { valueOf: () => 4 }].map(
+          (value) => [value, 'ERR_CSLICE_TYPE'] as const,
+        ),
+        ...[-1, 0.5, Number.NaN].map((value) => [value, 'ERR_CSLICE_RANGE'] as const),
+      ]) {
+        using call = callback(sized, { views: { bytes: () => wrong(size) } }, (_, bytes) => bytes.length);
+        expectError(() => declare(each)(call, null, 1), code, /the size of bytes must be/);
+      }
+    });
+
     it('throws what the callback threw, whatever that is, and gives back what C handed over', async () => {
       const make = declare('int obj_make_with(void *call, _Out_ object **object)', {
         returns: 'handle',

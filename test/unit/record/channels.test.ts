@@ -34,6 +34,24 @@ describe('the channels of diagnostics_channel', () => {
     expect(messages[0]?.address).to.be.a('bigint');
   });
 
+  it('tell neither the start nor the end of what a subscriber allocates itself', async () => {
+    const told: unknown[] = [];
+    for (const name of ['cslice:block:release', 'cslice:block:alloc']) {
+      const allocate = (): void => {
+        Slice.alloc(10).release();
+        Slice.alloc(11); // for the collector
+      };
+      subscribe(name, allocate);
+      try {
+        const messages = await heard(name, () => Slice.alloc(100).release());
+        told.push(messages.map(({ byteLength }) => byteLength));
+      } finally {
+        unsubscribe(name, allocate);
+      }
+    }
+    expect(told).to.deep.equal([[100], [100]]);
+  });
+
   it('cslice:block:release tells the reason', async () => {
     const older = Slice.alloc(8);
     const messages = await heard('cslice:block:release', async () => {

@@ -18,6 +18,17 @@ describe('what is noted of the holders of a block', () => {
     expect(kinds(slice)).to.deep.equal(['slice', 'lease']);
   });
 
+  it('needs no global that the program may have replaced', () => {
+    const { performance } = globalThis;
+    try {
+      Object.defineProperty(globalThis, 'performance', { value: undefined, writable: true });
+      using slice = withLabel('early', () => Slice.alloc(8));
+      expect(stats({ by: 'label' })).to.deep.equal({ early: { liveBlocks: 1, liveBytes: slice.byteLength } });
+    } finally {
+      globalThis.performance = performance;
+    }
+  });
+
   it('names the class of each view, and the buffer itself', () => {
     configure({ track: true });
     using slice = Slice.alloc(64);
