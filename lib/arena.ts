@@ -71,6 +71,7 @@ export class Arena implements Disposable {
   #size = -1;
   #released = false;
 
+  /** An arena without memory: the first allocation makes its first slab. */
   constructor(options: ArenaOptions = {}) {
     const { slabBytes } = readOptions('options', options, ['slabBytes']);
     this.#slabBytes = checkIndex('slabBytes', slabBytes, defaultSlabBytes, 64, largestSlab);

@@ -148,7 +148,11 @@ export class Pool implements Disposable {
   #hits = 0;
   #misses = 0;
 
-  /** @throws {CSliceError} `ERR_CSLICE_RANGE`, `ERR_CSLICE_TYPE`, `ERR_CSLICE_NOMEM` */
+  /**
+   * Allocates the blocks that are to be there from the start.
+   *
+   * @throws {CSliceError} `ERR_CSLICE_RANGE`, `ERR_CSLICE_TYPE`, `ERR_CSLICE_NOMEM`
+   */
   constructor(options: PoolOptions) {
     const { byteLength, capacity, warmUp } = readOptions('options', options, ['byteLength', 'capacity', 'warmUp']);
     this.#home = new Home(checkLength('byteLength', byteLength));

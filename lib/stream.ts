@@ -39,7 +39,11 @@ export class SliceWriter implements Disposable {
   #length = 0;
   #released = false;
 
-  /** @throws {CSliceError} as {@link Slice.alloc} */
+  /**
+   * Allocates the block that the first bytes go to.
+   *
+   * @throws {CSliceError} as {@link Slice.alloc}
+   */
   constructor(options: SliceWriterOptions = {}) {
     const { byteLength } = readOptions('options', options, ['byteLength']);
     this.#slice = Slice.alloc(checkIndex('byteLength', byteLength, defaultCapacity, 1, longestView));

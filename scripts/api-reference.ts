@@ -213,11 +213,15 @@ function inOrder(item: Item, source: string): Item[] {
   return [...(item.members ?? [])].sort((a, b) => placeOf(a) - placeOf(b));
 }
 
+/** Classes whose objects only the package makes. */
+const madeHere = ['StructArray', 'CSliceError', 'CCallError'];
+
 function membersOf(item: Item, source: string): Map<string, Item[]> {
   const byName = new Map<string, Item[]>();
   for (const member of inOrder(item, source)) {
-    if (isHidden(member) || (member.kind === 'Constructor' && member.docComment === '')) continue;
-    const name = member.name ?? (member.kind === 'Constructor' ? 'constructor' : '');
+    const isConstructor = member.kind === 'Constructor';
+    if (isHidden(member) || (isConstructor && madeHere.includes(item.name ?? ''))) continue;
+    const name = member.name ?? (isConstructor ? 'constructor' : '');
     byName.set(name, [...(byName.get(name) ?? []), member]);
   }
   return byName;

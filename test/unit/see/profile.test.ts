@@ -6,6 +6,7 @@ import { gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { Profile } from 'pprof-format';
 import { configure, heapProfile, Slice, withLabel } from '../../../lib/index.ts';
+import { collectUntil } from '../../helpers/collect.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
 
 interface Sample {
@@ -59,6 +60,10 @@ function passMany(count: number, byteLength: number): void {
 }
 
 describe('heapProfile', () => {
+  before('what other tests have recorded is collected', () =>
+    collectUntil(() => read(heapProfile()).samples.every(({ values }) => values[2] === 0), 'recorded blocks'),
+  );
+
   afterEach(() => configure({ profile: false, track: false }));
 
   it('has the sample types of Go in their order, and is valid while nothing is recorded', () => {
