@@ -206,10 +206,10 @@ export function adopt(
   kind: BlockKind = 'adopt',
 ): Reference {
   if (!isNative(destructor)) return adoptWithCallback(address, byteLength, destructor, kind);
-  const { fn, signature, context, threadSafe } = fieldsOf(destructor);
+  const { fn, signature, context, threadSafe, unmaps } = fieldsOf(destructor);
   if (!threadSafe) openMailbox(byteLength);
   const buffer = host.adopt(toInteger(address), byteLength, fn, signature, context, threadSafe);
-  return noted(made(buffer, byteLength, adopting(byteLength)), kind);
+  return noted(made(buffer, byteLength, adopting(byteLength)), unmaps ? 'map' : kind);
 }
 
 function noted(reference: Reference, kind: BlockKind): Reference {

@@ -47,6 +47,8 @@ interface Fields {
   readonly signature: number;
   readonly context: Integer;
   readonly threadSafe: boolean;
+  /** What it gives back is a mapped file or mapped pages. */
+  readonly unmaps: boolean;
   /** For an object, whose size is 0. Made on first use. */
   end: ((address: Integer) => void) | undefined;
 }
@@ -144,7 +146,7 @@ function fromLibrary(lib: KoffiLibrary, symbol: unknown, options: DestructorOpti
   const find = finderOf(lib);
   if (typeof symbol !== 'string') throw typeError(`symbol must be a string, got ${show(symbol)}`);
   const checked = optionsOf(options);
-  return fromAddress(addressOf(lib, find, symbol), checked);
+  return fromAddress(addressOf(lib, find, symbol), checked, /^(munmap|UnmapViewOfFile)$/.test(symbol));
 }
 
 function optionsOf(options: DestructorOptions = {}): { signature: Signature; context: Integer; threadSafe: boolean } {
@@ -164,9 +166,13 @@ function optionsOf(options: DestructorOptions = {}): { signature: Signature; con
   };
 }
 
-function fromAddress(address: Integer, { signature, context, threadSafe }: ReturnType<typeof optionsOf>): Destructor {
+function fromAddress(
+  address: Integer,
+  { signature, context, threadSafe }: ReturnType<typeof optionsOf>,
+  unmaps = false,
+): Destructor {
   libraryKeep(address);
-  return make({ fn: address, signature: signatures[signature], context, threadSafe, end: undefined });
+  return make({ fn: address, signature: signatures[signature], context, threadSafe, unmaps, end: undefined });
 }
 
 function finderOf(lib: KoffiLibrary): KoffiLibrary['symbol'] {

@@ -12,8 +12,8 @@ import { type Frame, readStack } from './source.ts';
 import { noStack, type Stack, takeStack } from './stack.ts';
 
 /**
- * What a block is, or how it came about: `C` for a block that C made, `map` for a mapped file, `unknown` for one that is older
- * than the first subscriber.
+ * What a block is, or how it came about: `C` for a block that C made, `map` for what `munmap` gives back, `unknown` for
+ * one that is older than the first subscriber.
  *
  * @example
  * const kind: cslice.BlockKind = 'alloc';

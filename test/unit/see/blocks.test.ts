@@ -41,6 +41,13 @@ describe('liveBlocks', () => {
     using called = Slice.adopt(malloc(8), 8, (address) => free(address));
     using handle = Handle.adopt('thing', 0x1000n, () => {});
     expect(arena.released || pool.stats().idle !== 1 || handle.released).to.equal(false);
+    const map = koffi
+      .load(null)
+      .func('void *mmap(uintptr_t at, size_t size, int access, int flags, int file, int64_t from)');
+    const [readable, privateAnonymous] = [1, process.platform === 'darwin' ? 0x1002 : 0x22];
+    const munmap = destructor(koffi.load(null), 'munmap', { signature: 'ptr,size' });
+    using mapped = Slice.adopt(map(0, 4096, readable, privateAnonymous, -1, 0), 4096, munmap);
+    expect(of(mapped)?.kind).to.equal('map');
     expect(of(adopted)?.kind).to.equal('adopt');
     expect(of(called)?.kind).to.equal('adopt');
     const kinds = liveBlocks().map(({ kind, name, byteLength }) => `${kind} ${name ?? byteLength}`);
