@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -10,8 +10,9 @@ export type Package = typeof import('../../lib/index.ts');
 export function copyPackage(directory: string): string {
   mkdirSync(directory);
   cpSync(join(root, 'lib'), join(directory, 'lib'), { recursive: true });
-  symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
-  symlinkSync(join(root, 'build'), join(directory, 'build'));
+  for (const name of ['node_modules', 'build', 'prebuilds']) {
+    if (existsSync(join(root, name))) symlinkSync(join(root, name), join(directory, name));
+  }
   writeFileSync(join(directory, 'package.json'), '{ "type": "module" }');
   return pathToFileURL(join(directory, 'lib/index.ts')).href;
 }
