@@ -62,4 +62,5 @@ export const known: readonly Known[] = [
     title: /^stats beyond the life of blocks tell kinds apart/,
     why: 'a pin is not a block there: Node-API has no hold on the memory of a buffer',
   },
+  { title: /^frames of a stack stay as they are where there is no map/, why: 'it takes %zz in a URL for a path' },
 ];
