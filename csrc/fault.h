@@ -47,9 +47,9 @@ typedef struct cslice__fault {
 typedef bool cslice__fault_function(const cslice__fault *fault);
 
 /*
- * From here on `function` is asked about every fault and abort() of the process first. The process then ends,
- * or does not, as it would have without it: the handler that was there before gets the fault. Once
- * a process. False: the system refuses.
+ * From here on `function` is asked about every fault and abort() of the process first. The
+ * process then ends, or does not, as it would have without it: the handler that was there before
+ * gets the fault. Once a process. False: the system refuses.
  */
 bool cslice__faults_watch(cslice__fault_function *function);
 

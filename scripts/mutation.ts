@@ -48,7 +48,7 @@ function configuration(files: readonly string[], tests: readonly string[], jobs:
       spec: tests,
       ignore: leftOut.map((files) => `test/unit/${files}`),
     },
-    testRunnerNodeArgs: ['--import=tsx', '--expose-gc', '--conditions=@cslice/source'],
+    testRunnerNodeArgs: ['--import=tsx', '--expose-gc'],
     coverageAnalysis: 'perTest',
     concurrency: jobs,
     maxTestRunnerReuse: 1,

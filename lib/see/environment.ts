@@ -10,8 +10,12 @@ import './watched.ts';
 
 const { CSLICE_GUARD, CSLICE_PROFILE, CSLICE_TRACK, CSLICE_LEAKS, CSLICE_LEAKS_SIGNAL } = process.env;
 
+function isOff(value: string | undefined): value is undefined {
+  return value === undefined || value === '' || value === '0';
+}
+
 function isOn(name: string, value: string | undefined): boolean {
-  if (value === undefined || value === '' || value === '0') return false;
+  if (isOff(value)) return false;
   if (value !== '1') ignore(name, value, '0 or 1');
   return value === '1';
 }
@@ -25,7 +29,7 @@ function ignore(name: string, value: string, expected: string): void {
 }
 
 function sampleBytes(value: string | undefined): number {
-  if (value === undefined || value === '' || value === '0') return 0;
+  if (isOff(value)) return 0;
   const bytes = Number(value);
   if (Number.isSafeInteger(bytes) && bytes > 0 && bytes <= 2 ** 40) return bytes;
   ignore('CSLICE_PROFILE', value, 'a number of bytes from 1 to 2^40');
@@ -33,7 +37,7 @@ function sampleBytes(value: string | undefined): number {
 }
 
 function guardedRate(value: string | undefined): number {
-  if (value === undefined || value === '' || value === '0') return 0;
+  if (isOff(value)) return 0;
   const every = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN;
   if (every <= leastGuarded) return every;
   ignore('CSLICE_GUARD', value, '1, to guard every block, or n, to guard one of n');
@@ -57,13 +61,21 @@ function reportAtExit(): void {
   if (report.blocks > 0 && (process.exitCode === undefined || process.exitCode === 0)) process.exitCode = 1;
 }
 
-function listen(signal: string): void {
+/** False for a signal that the system lets nobody catch. */
+function printAt(signal: NodeJS.Signals): boolean {
   try {
-    if (!Object.hasOwn(constants.signals, signal)) throw new Error('Node takes any name');
-    process.on(signal as NodeJS.Signals, print);
+    process.on(signal, print);
+    return true;
   } catch {
-    ignore('CSLICE_LEAKS_SIGNAL', signal, 'the name of a signal that can be caught');
+    return false;
   }
+}
+
+/** Node would take any name, as that of an event. */
+function listen(signal: string): void {
+  const isSignal = Object.hasOwn(constants.signals, signal);
+  if (isSignal && printAt(signal as NodeJS.Signals)) return;
+  ignore('CSLICE_LEAKS_SIGNAL', signal, 'the name of a signal that can be caught');
 }
 
 /** Does once what the variables say. */

@@ -1,4 +1,4 @@
-import { performance } from 'node:perf_hooks'; // the global is made at its first use, which a timeout may stop
+import { performance } from 'node:perf_hooks';
 import { inspect } from 'node:util';
 import { checkIndex } from '../core/check.ts';
 import { readOptions } from '../core/options.ts';
