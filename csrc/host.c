@@ -15,7 +15,7 @@
  *   - adoptCallback(address, size, number): the same with a JavaScript destructor, known here by a
  *     number from 1.
  *   - take(block, longest): a buffer over a block that C made. The caller's reference becomes the
- *     buffer's.
+ *     buffer's. cells[3]: its size.
  *   - refer(block, address, size): a buffer over a range of a block, with a reference of its own.
  *   - borrow(address, size): a buffer over memory that another owner frees; cells[0] becomes 0.
  *   - share(block, address, size): a SharedArrayBuffer over a range of a block, with a reference
@@ -283,6 +283,7 @@ static napi_value take(napi_env env, napi_callback_info info) {
         !get_uint64(&call, 1, &longest))
         return NULL;
     if (!cslice__block_is_ours(block) || block->size > longest) return fail(&call, CSLICE_EINVAL);
+    call.instance->cells[STATUS] = (double)block->size;
     return make(&call, block->data, block->size, block); /* C may have handed it over before */
 }
 

@@ -292,14 +292,15 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   static concat(parts: readonly (Slice | ArrayBuffer | ArrayBufferView)[]): Slice {
     // Every part is read once. What it was then is what is copied, or it is an error.
     const sources = elementsOf('parts', parts).map((part) => {
-      const source = isSlice(part) ? part.#live().ownView() : bytesOfOther('part', part);
-      return { source, byteLength: source.byteLength };
+      const source = isSlice(part) ? part : bytesOfOther('part', part);
+      const { byteLength } = isSlice(source) ? source.#live() : source;
+      return { source, byteLength };
     });
     const total = sources.reduce((sum, { byteLength }) => sum + byteLength, 0);
     const whole = allocateUninitialized(checkLength('the sum of the parts', total));
     let at = 0;
     for (const { source, byteLength } of sources) {
-      writeBytes(whole, at, source, byteLength);
+      writeBytes(whole, at, isSlice(source) ? source.#live() : source, byteLength); // a destructor may have released it
       at += byteLength;
     }
     const slice = new Slice(whole);
@@ -447,7 +448,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    */
   copyFrom(source: Slice | ArrayBuffer | ArrayBufferView, byteOffset?: number): void {
     const reference = this.#live();
-    const from = isSlice(source) ? source.#live().ownView() : bytesOfOther('source', source);
+    const from = isSlice(source) ? source.#live() : bytesOfOther('source', source);
     const { byteLength } = from;
     const most = reference.byteLength - byteLength;
     if (most < 0) throw rangeError(`source has ${byteLength} bytes, and the slice ${reference.byteLength}`);

@@ -4,7 +4,7 @@
  */
 
 import { textAt } from '../core/text.ts';
-import { rangeError, show, typeError, unreadable } from '../errors.ts';
+import { isOurs, rangeError, show, typeError, unreadable } from '../errors.ts';
 import type { TypeObject, TypeSpec } from '../native/koffi.ts';
 import { typeByName } from '../native/symbols.ts';
 import { readType, scalarLayout, type TypeLayout } from './type-layout.ts';
@@ -93,7 +93,7 @@ function knownType(name: string): TypeObject {
   try {
     return typeByName(name);
   } catch (cause) {
-    throw typeError(`type ${show(name)} is not known to koffi`, { cause });
+    throw isOurs(cause) ? cause : typeError(`type ${show(name)} is not known to koffi`, { cause });
   }
 }
 

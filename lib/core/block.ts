@@ -42,7 +42,7 @@ import {
   takeAllEnds,
   unknownHolders,
 } from '../record/record.ts';
-import { advance, byteLengthOf, longestView, toInteger } from './check.ts';
+import { advance, longestView, toInteger } from './check.ts';
 import { collectGarbage, noteMade } from './collect.ts';
 import {
   type Destructor,
@@ -269,7 +269,7 @@ export function adoptKeeping(
 export function take(block: Integer): Reference {
   const buffer = host.take(block, longestView);
   if (buffer !== undefined) {
-    return noted(new Reference(buffer, result(), cells[1] as number, byteLengthOf.call(buffer)), 'C');
+    return noted(new Reference(buffer, result(), cells[1] as number, cells[3] as number), 'C');
   }
   if (result() !== status.EINVAL) throw statusError(result(), 'take the block over');
   throw rangeError('block must be of this copy of cslice, and no longer than an ArrayBuffer can be');
@@ -419,9 +419,16 @@ export function disown(reference: Reference): Integer {
 // ---- Bytes in and out, by copy
 
 /** @throws {CSliceError} `ERR_CSLICE_TYPE` if `source` no longer has `byteLength` bytes */
-export function writeBytes(reference: Reference, byteOffset: number, source: Uint8Array, byteLength: number): void {
+export function writeBytes(
+  reference: Reference,
+  byteOffset: number,
+  source: Uint8Array | Reference,
+  byteLength: number,
+): void {
   if (source.byteLength !== byteLength) throw typeError('the source was detached or shrank before it was copied');
-  copyIn(advance(reference.address, byteOffset), source, byteLength);
+  const address = advance(reference.address, byteOffset);
+  if (source instanceof Reference) copyMemory(address, source.address, byteLength);
+  else copyIn(address, source, byteLength);
 }
 
 /** A copy of a range, in JavaScript's own memory. */

@@ -202,11 +202,6 @@ export class Reference {
     return this.#bytes;
   }
 
-  /** The same as a new object, whose properties no other code can have changed. */
-  ownView(): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(this.#viewable());
-  }
-
   /** All bytes, for this library's own use. */
   get cells(): DataView<ArrayBuffer> {
     this.#cells ??= new DataView(this.#viewable());

@@ -170,10 +170,11 @@ const aliases: Readonly<Record<string, string>> = { ssize_t: 'intptr_t', ptrdiff
 /** The name by which koffi knows a type without pointers; undefined if it does not. */
 function lookUp(words: readonly string[]): string | undefined {
   const spelled = words.join(' ');
+  const { type } = koffi();
   for (const name of [spelled, Object.hasOwn(aliases, spelled) ? aliases[spelled] : undefined, integerName(words)]) {
     if (name === undefined || name === '') continue;
     try {
-      koffi().type(name);
+      type(name);
       return name;
     } catch {} // koffi has no other way to ask
   }

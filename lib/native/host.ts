@@ -23,6 +23,7 @@ export interface Host {
     anywhere: boolean,
   ): ArrayBuffer | undefined;
   adoptCallback(address: Integer, size: number, number: number): ArrayBuffer | undefined;
+  /** `cells[3]` is the size. */
   take(block: Integer, longest: number): ArrayBuffer | undefined;
   refer(block: Integer, address: Integer, size: number): ArrayBuffer | undefined;
   wait(block: Integer, address: Integer, size: number): ArrayBuffer | undefined;
