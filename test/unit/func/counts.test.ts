@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { callback, func, Slice } from '../../../lib/index.ts';
+import koffi from 'koffi';
+import { callback, destructor, func, Slice } from '../../../lib/index.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
 import { objects } from '../../helpers/objects.ts';
 
@@ -7,12 +8,22 @@ type Any = (...args: unknown[]) => unknown;
 
 const texts = ['', 'a', 'bc', 'def', 'ghij', 'klmno', 'pqrstu'];
 
-function lengths(count: number, ownership?: unknown): Any {
+function declared(name: string, count: number, ownership: unknown): Any {
   const parameters = Array.from({ length: count }, (_, i) => `const char *text${i}`).join(', ') || 'void';
-  const prototype = `int obj_lengths${count}(${parameters})`;
+  const prototype = `${name}${count}(${parameters})`;
   return ownership === undefined
     ? wrong(func(objects(), prototype))
     : wrong(wrong(func)(objects(), prototype, ownership));
+}
+
+function lengths(count: number, ownership?: unknown): Any {
+  return declared('int obj_lengths', count, ownership);
+}
+
+/** Hands a new text over, or NULL. */
+function joined(count: number): Any {
+  const free = destructor(koffi.load(null), 'free');
+  return declared('char *obj_joined', count, { returns: 'string', free });
 }
 
 const slices: Slice[] = [];
@@ -57,6 +68,16 @@ for (const count of [0, 1, 2, 3, 4, 5, 6, 7]) {
             'ERR_CSLICE_CALL',
           );
           expect(error).to.include({ errno: 16, result: -1 });
+        }
+      });
+    }
+
+    for (const [way, of] of Object.entries(ways)) {
+      it(`hands a text over, given ${way}, or throws errno for NULL`, () => {
+        expect(joined(count)(...given.map(of))).to.equal(given.join(''));
+        for (const place of given.keys()) {
+          const args = given.map((text, i) => of(i === place ? 'fail' : text));
+          expect(expectError(() => joined(count)(...args), 'ERR_CSLICE_CALL')).to.include({ errno: 16 });
         }
       });
     }
