@@ -983,3 +983,37 @@ describe('Slice', () => {
     });
   });
 });
+
+describe('what throws when it is read', () => {
+  it('a list of parts and a class of views are refused with what they threw as the cause', () => {
+    const { proxy, revoke } = Proxy.revocable([], {});
+    revoke();
+    expectError(() => Slice.concat(proxy), 'ERR_CSLICE_TYPE', /parts cannot be read/);
+    class Hostile extends Uint8Array<ArrayBuffer> {
+      static override get BYTES_PER_ELEMENT(): 1 {
+        throw new Error('no size');
+      }
+    }
+    using slice = Slice.alloc(8);
+    expectError(() => slice.view(Hostile), 'ERR_CSLICE_TYPE', /cannot be read: .*no size/);
+  });
+});
+
+describe('slice.copyFrom', () => {
+  it('refuses more than the slice has room for, wherever it starts', () => {
+    using slice = Slice.alloc(4);
+    expectError(() => slice.copyFrom(new Uint8Array(5)), 'ERR_CSLICE_RANGE', /source has 5 bytes, and the slice 4/);
+    expectError(() => slice.copyFrom(new Uint8Array(3), 2), 'ERR_CSLICE_RANGE', /byteOffset/);
+    using longer = Slice.alloc(5);
+    expectError(() => slice.copyFrom(longer), 'ERR_CSLICE_RANGE', /source has 5 bytes, and the slice 4/);
+  });
+
+  it('copies from a slice, also from itself', () => {
+    using slice = Slice.fromBytes(Uint8Array.of(1, 2, 3, 4));
+    using part = slice.subslice(0, 3);
+    slice.copyFrom(part, 1);
+    expect([...slice.bytes]).to.deep.equal([1, 1, 2, 3]);
+    part.release();
+    expectError(() => slice.copyFrom(part), 'ERR_CSLICE_RELEASED');
+  });
+});

@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer';
 import { expect } from 'chai';
 import koffi from 'koffi';
 import { readString, Slice } from '../../lib/index.ts';
@@ -19,6 +20,16 @@ describe('readString', () => {
     const text = 'ab€'.repeat(100_000);
     using slice = Slice.fromString(text);
     expect(readString(slice.address)).to.equal(text);
+  });
+
+  it('refuses a text that is longer than a string can be, as slice.text() does', function () {
+    this.timeout(60_000);
+    if (constants.MAX_STRING_LENGTH > 2 ** 30) this.skip(); // too much memory for a test
+    using slice = Slice.alloc(constants.MAX_STRING_LENGTH + 2);
+    slice.bytes.fill(0x78, 0, -1);
+    expectError(() => readString(slice.address), 'ERR_CSLICE_RANGE', /longer than a string can be/);
+    expectError(() => slice.text(), 'ERR_CSLICE_RANGE', /longer than a string can be/);
+    expect(slice.text(constants.MAX_STRING_LENGTH - 1)).to.equal('xx');
   });
 
   it('reads a string that C made and keeps', () => {

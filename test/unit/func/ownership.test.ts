@@ -300,6 +300,27 @@ describe('a function that returns bytes', () => {
       expect(slice.byteLength).to.equal(8);
     });
 
+    it('reads a size of any integer type, in either order of bytes', () => {
+      const types: Record<string, bigint> = {
+        int8_t: 8n,
+        uint8_t: 200n,
+        int16_t: 300n,
+        uint16_t: 40_000n,
+        int32_t: 70_000n,
+        uint32_t: 70_000n,
+        int64_t: 8n,
+        uint64_t: 8n,
+        int16_be_t: 0x0800n,
+        uint32_be_t: 0x0800_0000n,
+        uint64_be_t: 0x0800_0000_0000_0000n,
+      };
+      for (const [type, told] of Object.entries(types)) {
+        const text = `int own_report(size_t size, int64_t reported, _Out_ void **data, _Out_ ${type} *length)`;
+        using slice = wrong(owned(text, { from: 'data', size: 'length' }))(70_000, told);
+        expect(slice.byteLength, type).to.equal(type.includes('_be_') ? 8 : Number(told));
+      }
+    });
+
     it('throws for whatever a size function makes up, and has given the memory back', () => {
       for (const [size, code] of [
         [-1, 'ERR_CSLICE_RANGE'],
@@ -565,6 +586,21 @@ describe('a function that returns a string', () => {
     const latin1 = owned('void *own_latin1()', { returns: 'string', free: releaseSized() });
     expect(latin1()).to.equal('caf\ufffd');
     expect(ownedCounts().size).to.equal(5);
+  });
+
+  it('is read by the width of its characters', () => {
+    const units: readonly [string, Uint16Array | Uint32Array][] = [
+      ['char16_t', Uint16Array.from([0x67, 0xd83c, 0xdf0d, 0])],
+      ['char32_t', Uint32Array.from([0x67, 0x1f30d, 0])],
+    ];
+    for (const [type, characters] of units) {
+      const copy = owned(`${type} *own_copy(const void *source, size_t size)`, {
+        returns: 'string',
+        free: releaseSized(),
+      });
+      expect(wrong(copy)(characters, characters.byteLength), type).to.equal('g🌍');
+      expect(ownedCounts().size, type).to.equal(characters.byteLength);
+    }
   });
 
   it('tells a destructor the right size also when the call failed', () => {

@@ -67,5 +67,7 @@ describe('frames of a stack', () => {
     expect(shown('async Promise.all (index 0)')).to.equal('Promise.all');
     expect(shown('<anonymous>')).to.equal('<anonymous>');
     expect(shown('new Thing (native)')).to.equal('new Thing');
+    expect(shown('')).to.equal('');
+    expect(shown('two\nlines')).to.equal('two\nlines');
   });
 });

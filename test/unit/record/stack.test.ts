@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { configure, liveBlocks, Slice } from '../../../lib/index.ts';
-import { takeStack } from '../../../lib/record/stack.ts';
+import { noStack, takeStack } from '../../../lib/record/stack.ts';
+import { nearTheEnd } from '../../helpers/overflow.ts';
 
 const properties = ['prepareStackTrace', 'stackTraceLimit'] as const;
 
@@ -51,6 +52,18 @@ describe('stacks', () => {
     takeStack();
     expect(ran).to.equal(0);
     expect(Object.getOwnPropertyDescriptor(Error, 'prepareStackTrace')?.get).to.equal(accessor.get);
+  });
+
+  it('are none where the stack has no room for them', () => {
+    expect(takeStack()).not.to.equal(noStack); // compiled, which needs room too
+    let withoutFrames = 0;
+    for (let depth = 1; depth <= 60; depth++) {
+      nearTheEnd(depth, () => {
+        if (takeStack() === noStack) withoutFrames++;
+      });
+    }
+    expect(withoutFrames).to.be.above(0);
+    expect(takeStack().frames.length).to.be.above(0);
   });
 
   it('do not keep what their functions were called on', () => {
