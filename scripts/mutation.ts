@@ -3,17 +3,23 @@
 //   npm run mutation -- lib/core/holds.ts
 //   npm run mutation -- lib/core/holds.ts --tests test/unit/core/holds.test.ts   fewer tests: quicker, and at most that score
 //   npm run mutation -- --incremental   measures only what has changed since the last run with this option
+//   npm run mutation -- --static        also what runs once, when a module is loaded: each such mutant takes all tests
 //
 // A mutant is killed if a test fails, or does not end. One that crashes the process counts neither way. Each mutant has a
 // process of its own: in one process, what a mutant leaves behind fails tests of the next one, which counts as killed.
+// Mutants are active in what a test starts, too, and what is reached there counts as reached: see mutation/tests.mjs.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { testFiles } from '../test/helpers/runner.ts';
 
 const root = join(import.meta.dirname, '..');
 const directory = join(root, 'build', 'mutation');
+
+/** So that tests reach what they start, too. Outside of the copy in which they run. */
+const hooks = join(root, 'scripts/mutation');
 
 /** The last Stryker for Node 20, and the last mocha for it that imports tests: 11 requires them, so tsx makes them CommonJS. */
 const packages = ['@stryker-mutator/core@9.6.1', '@stryker-mutator/mocha-runner@9.6.1', 'mocha@10.8.2'];
@@ -29,27 +35,28 @@ function stryker(): string {
   return program;
 }
 
-/** Tests that take long and reach nothing of lib/core that others do not. The runner splits such patterns at commas. */
-const leftOut = [
-  'codec/**',
-  'native/**',
-  'call.test.ts',
-  'func/call.test.ts',
-  'func/hostile.test.ts',
-  'see/snapshot.test.ts',
-];
+/** Tests that take long and reach nothing of lib/core that others do not. */
+const leftOut = /unit\/(codec|native|cli|call|func\/call|func\/hostile|see\/snapshot)\b/;
 
-function configuration(files: readonly string[], tests: readonly string[], jobs: number): object {
+/** Those of lib/core first: they notice most of its mutants, and the first failure ends a run. */
+function unitTests(): string[] {
+  const isOfCore = (file: string): boolean => file.includes('/core/');
+  const files = testFiles('unit').filter((file) => !leftOut.test(file));
+  return [...files.filter(isOfCore), ...files.filter((file) => !isOfCore(file))];
+}
+
+function configuration(files: readonly string[], tests: readonly string[], jobs: number, withStatic: boolean): object {
   return {
     mutate: files,
     testRunner: 'mocha',
     mochaOptions: {
       'no-config': true,
       spec: tests,
-      ignore: leftOut.map((files) => `test/unit/${files}`),
+      require: [join(hooks, 'tests.mjs')],
     },
-    testRunnerNodeArgs: ['--import=tsx', '--expose-gc'],
+    testRunnerNodeArgs: ['--import=tsx', '--expose-gc', `--import=${join(hooks, 'covered.mjs')}`],
     coverageAnalysis: 'perTest',
+    ignoreStatic: !withStatic,
     concurrency: jobs,
     maxTestRunnerReuse: 1,
     timeoutMS: 8000,
@@ -72,8 +79,9 @@ function configuration(files: readonly string[], tests: readonly string[], jobs:
 const { values, positionals } = parseArgs({
   options: {
     incremental: { type: 'boolean', default: false },
+    static: { type: 'boolean', default: false },
     jobs: { type: 'string', default: String(availableParallelism()) },
-    tests: { type: 'string', multiple: true, default: ['test/unit/**/*.test.ts'] },
+    tests: { type: 'string', multiple: true, default: unitTests() },
   },
   allowPositionals: true,
 });
@@ -81,7 +89,7 @@ const files = positionals.length > 0 ? positionals : ['lib/core/**/*.ts'];
 const program = stryker();
 execFileSync('npm', ['run', '--silent', 'build:native'], { cwd: root, stdio: 'inherit' });
 const config = join(directory, 'config.json');
-writeFileSync(config, JSON.stringify(configuration(files, values.tests, Number(values.jobs)), null, 2));
+writeFileSync(config, JSON.stringify(configuration(files, values.tests, Number(values.jobs), values.static), null, 2));
 const more = values.incremental ? ['--incremental'] : [];
 process.exitCode =
   spawnSync(process.execPath, [program, 'run', config, ...more], { cwd: root, stdio: 'inherit' }).status ?? 1;
