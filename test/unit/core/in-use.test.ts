@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { underWay } from '../../../lib/core/in-use.ts';
 import { watched } from '../../helpers/blocks.ts';
 import { collectUntil, untilIdle } from '../../helpers/collect.ts';
+import { runtime } from '../../helpers/engine.ts';
 import { temporary } from '../../helpers/fixture.ts';
 import { runForJson } from '../../helpers/run.ts';
 
@@ -47,6 +48,35 @@ describe('memory that JavaScript has seen', () => {
     expect(ended.length).to.equal(1);
     await other;
     await file.close();
+  });
+
+  it('may be in use if Node has loaded a part that keeps addresses, is called back, or has sockets that read', function () {
+    if (runtime !== 'node') this.skip(); // the others hold the memory themselves
+    const nothing = 'an operation is under way';
+    expect(runForJson('in-use.ts')).to.deep.equal({
+      idle: [false, false],
+      operation: [1, false, true, true, true],
+      jobs: [true, true, true],
+      http2: true,
+      quic: true,
+      sqlite: true,
+      ffi: true,
+      others: false,
+      'loaded later': true,
+      'called, with http_parser': [true, true, true, true, false],
+      'called, with js_stream': [true, true, true, true, false],
+      'called, with fs': [false, false, false, false, false],
+      'sockets, with tcp_wrap': [false, false, true],
+      'sockets, with pipe_wrap': [false, false, true],
+      'sockets, with fs': [false, false, false],
+      'many sockets': [false, true, true],
+      'a socket without fetch': false,
+      'sockets with fetch': [false, true],
+      'others with fetch': true,
+      'no active handle': false,
+      told: ['under way are A, B', nothing, nothing, nothing, nothing],
+      'told of parts': ['under way are quic, sqlite', 'under way are FSReqCallback, TLSWrap, quic, sqlite'],
+    });
   });
 
   it('always waits once node:http2 has been loaded, which keeps addresses that nobody counts', () => {

@@ -1,0 +1,122 @@
+// When memory counts as in use, and what is said to be under way, in a process whose list of loaded parts of Node is ours.
+// Prints a JSON object.
+import { AsyncResource } from 'node:async_hooks';
+import { stat } from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
+import '../../lib/native/symbols.ts'; // opens the library
+
+const loaded: string[] = [];
+Object.defineProperty(process, 'moduleLoadList', { value: loaded });
+const { currentJob, mayBeInUse, underWay, whatIsUnderWay } = await import('../../lib/core/in-use.ts');
+
+const outcomes: Record<string, unknown> = {};
+let lists = 0;
+
+/** Node has loaded these parts of itself, and others: the list is read where its length has changed. */
+function where(...names: string[]): void {
+  loaded.splice(0, loaded.length, ...names.map((name) => (name.includes(' ') ? name : `Internal Binding ${name}`)));
+  lists++;
+  while (loaded.length < 10 * lists) loaded.push('another');
+}
+
+const fetchLoaded = 'NativeModule internal/deps/undici/undici';
+
+/** Whether memory may be in use that was first seen just now. */
+const isNewInUse = (): boolean => mayBeInUse(currentJob(), underWay());
+
+/** What `action` returns while a method of `process` answers so. */
+function answering<T>(method: string, answer: unknown, action: () => T): T {
+  const before = Reflect.get(process, method);
+  Reflect.set(process, method, () => answer);
+  try {
+    return action();
+  } finally {
+    Reflect.set(process, method, before);
+  }
+}
+
+/** What `action` returns where a part of Node calls it whose resource has this class. */
+function calledBy<T>(name: string, action: () => T): T {
+  const resource = Object.defineProperty(class extends AsyncResource {}, 'name', { value: name });
+  return new resource(name).runInAsyncScope(action);
+}
+
+async function untilIdle(): Promise<void> {
+  while (underWay() > 0) await turn();
+}
+
+// Operations and jobs
+await untilIdle();
+where('fs');
+const job = currentJob();
+outcomes.idle = [mayBeInUse(job, 0), mayBeInUse(job - 1, 5)];
+const done = new Promise((resolve) => stat('.', resolve));
+const here = currentJob();
+outcomes.operation = [underWay(), ...[1, 0, 2].map((count) => mayBeInUse(here, count)), mayBeInUse(here - 1, 1)];
+await done;
+await untilIdle();
+const first = currentJob();
+const same = currentJob() === first;
+await turn();
+const second = currentJob();
+await turn();
+outcomes.jobs = [same, second > first, currentJob() > second];
+
+// Parts of Node
+for (const name of ['http2', 'quic', 'sqlite', 'ffi']) {
+  where(name);
+  outcomes[name] = isNewInUse();
+}
+where('fs', 'zlib', 'serdes', 'http_parser', 'tcp_wrap');
+outcomes.others = isNewInUse();
+loaded.push('Internal Binding sqlite');
+outcomes['loaded later'] = isNewInUse();
+
+const callers = ['HTTPServerAsyncResource', 'HTTPClientAsyncResource', 'TLSWrap', 'JSStream', 'another'];
+for (const name of ['http_parser', 'js_stream', 'fs']) {
+  where(name);
+  outcomes[`called, with ${name}`] = callers.map((caller) => calledBy(caller, isNewInUse));
+}
+
+// Sockets
+const { createServer } = await import('node:net');
+const server = createServer();
+await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+await untilIdle();
+const plain = {};
+const reading = { [Symbol('kBuffer')]: new Uint8Array(1) };
+const notReading = { [Symbol('kBuffer')]: null, [Symbol('other')]: 1 };
+const isUsedBy = (handles: object[] | undefined): boolean => answering('_getActiveHandles', handles, isNewInUse);
+for (const name of ['tcp_wrap', 'pipe_wrap', 'fs']) {
+  where(name);
+  outcomes[`sockets, with ${name}`] = [[], [plain, notReading], [plain, reading]].map(isUsedBy);
+}
+where('tcp_wrap');
+const many = (count: number): object[] => Array.from({ length: count }, () => plain);
+outcomes['many sockets'] = [isUsedBy(many(64)), isUsedBy(many(65)), isUsedBy(undefined)];
+const { stdin, stdout, stderr } = process;
+outcomes['a socket without fetch'] = isUsedBy([plain]);
+where(fetchLoaded, 'http2', 'tcp_wrap');
+outcomes['sockets with fetch'] = [isUsedBy([stdin, stdout, stderr]), isUsedBy([stdout, plain])];
+where(fetchLoaded, 'quic');
+outcomes['others with fetch'] = isUsedBy([]);
+await new Promise((resolve) => server.close(resolve));
+where('tcp_wrap');
+outcomes['no active handle'] = isUsedBy([reading]);
+
+// What is told
+const told = (resources: string[] | undefined): string =>
+  answering('getActiveResourcesInfo', resources, whatIsUnderWay);
+where('fs');
+isNewInUse();
+outcomes.told = [
+  told(['Timeout', 'B', 'Immediate', 'A', 'B', 'TTYWrap']),
+  told(['Timeout', 'Immediate', 'TTYWrap']),
+  told([]),
+  told(undefined),
+  calledBy('TLSWrap', () => told([])),
+];
+where('quic', 'sqlite', 'http_parser');
+isNewInUse();
+outcomes['told of parts'] = [told([]), calledBy('TLSWrap', () => told(['FSReqCallback']))];
+console.log(JSON.stringify(outcomes));
