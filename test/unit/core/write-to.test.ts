@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { createWriteStream, readFileSync } from 'node:fs';
+import { createServer as createHttpServer, get } from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import { PassThrough, Writable } from 'node:stream';
 import { expect } from 'chai';
-import { Slice, stats } from '../../../lib/index.ts';
+import { Pool, Slice, stats } from '../../../lib/index.ts';
 import { watched } from '../../helpers/blocks.ts';
 import { collectUntil, settle } from '../../helpers/collect.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
@@ -11,6 +12,15 @@ import { temporary } from '../../helpers/fixture.ts';
 
 function pattern(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8)) & 255);
+}
+
+function bodyOf(port: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    get({ port, host: '127.0.0.1', agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk) => chunks.push(chunk)).on('end', () => resolve(Buffer.concat(chunks)));
+    }).on('error', reject);
+  });
 }
 
 describe('slice.writeTo', () => {
@@ -50,6 +60,63 @@ describe('slice.writeTo', () => {
     await once(socket, 'close');
     server.close();
     expect(Buffer.concat(received).equals(pattern(8 << 20))).to.equal(true);
+  });
+
+  it('writes an HTTP response, and a rented block can be rented again when the bytes have left', async () => {
+    using pool = new Pool({ byteLength: 1 << 20 });
+    const rents: boolean[] = [];
+    const server = createHttpServer(async (_request, response) => {
+      const slice = pool.rent();
+      const { address } = slice;
+      slice.bytes.set(pattern(1 << 20));
+      const written = slice.writeTo(response);
+      slice.release();
+      response.end();
+      await written;
+      using again = pool.rent();
+      rents.push(again.address === address);
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    for (let i = 0; i < 3; i++) {
+      const answer = await bodyOf((server.address() as { port: number }).port);
+      expect(answer.equals(pattern(1 << 20))).to.equal(true);
+    }
+    server.close();
+    expect(rents).to.deep.equal([true, true, true]);
+  });
+
+  it('takes a stream whose methods were replaced for one that passes bytes on', async () => {
+    const file = createWriteStream(temporary('replaced'));
+    const chunks: Buffer[] = [];
+    file.write = wrong((chunk: Buffer, done: () => void) => {
+      chunks.push(chunk);
+      setImmediate(done);
+      return true;
+    });
+    const { slice, ended } = watched(1000);
+    slice.bytes.set(pattern(1000));
+    await slice.writeTo(file);
+    slice.release();
+    expect(ended.length).to.equal(0);
+    expect(chunks[0]?.equals(pattern(1000))).to.equal(true);
+    file.end();
+    await once(file, 'close');
+  });
+
+  it('refuses a stream that throws when it is looked at', () => {
+    using slice = Slice.alloc(8);
+    const hostile = (name: string) =>
+      new Proxy(createWriteStream(temporary('hostile')), {
+        get(stream, key) {
+          if (key === name) throw new Error('no property');
+          return Reflect.get(stream, key, stream);
+        },
+      });
+    expectError(() => slice.writeTo(hostile('on')), 'ERR_CSLICE_TYPE', /writable cannot be read: no property/);
+    return slice.writeTo(hostile('_writev')).then(
+      () => expect.fail('it must be refused'),
+      (error) => expect(error).to.include({ code: 'ERR_CSLICE_TYPE' }),
+    );
   });
 
   it('leaves the bytes to a stream that passes them on', async () => {
