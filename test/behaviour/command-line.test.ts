@@ -26,6 +26,26 @@ function start(...args: string[]): ChildProcess {
   return spawn(process.execPath, commandLine(args), { env, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
+/** `script` of util-linux runs a command on a terminal of its own. */
+const hasTerminals = process.platform === 'linux' && spawnSync('script', ['--version']).status === 0;
+
+function onTerminal(args: readonly string[]): { sync(): Outcome; async(): ChildProcess } {
+  const words = [process.execPath, ...commandLine(args)].map((word) => `'${word}'`).join(' ');
+  const script = ['-qefc', words, '/dev/null'];
+  const env = { ...process.env, ...quietLoader };
+  return {
+    sync() {
+      const { status, signal, stdout, stderr } = spawnSync('script', script, {
+        encoding: 'utf8',
+        env,
+        timeout: 60_000,
+      });
+      return { status, signal, stdout, stderr };
+    },
+    async: () => spawn('script', script, { env, stdio: 'pipe' }),
+  };
+}
+
 /** A program of test/programs/command-line as the command. */
 const program = (name: string, ...args: string[]) => command(`command-line/${name}.ts`, args);
 
@@ -122,6 +142,31 @@ describe('cslice watch', function () {
       .to.match(/native \d+\.\d MiB in \d+ blocks? .*JS heap \d+\.\d MiB, RSS \d+\.\d MiB/)
       .and.include(`the charts are in ${page}`);
     expect(status).to.equal(0);
+  });
+
+  it('keeps its lines below the output of the program on a terminal', function () {
+    if (!hasTerminals) this.skip();
+    const { status, stdout } = onTerminal(['watch', '-i', '100', '-o', page, '--', ...program('grow', '2000')]).sync();
+    expect(stdout).to.match(/growth +live +allocated at\r\n +\+[\d.]+ \w+ +[\d.]+ \w+ +growingPlace \(/);
+    expect(stdout).to.include('\x1b[3A\x1b[0J'); // its lines are taken away before they are written anew
+    expect(stdout).to.match(/\n\d+ slices\r\n|0J\d+ slices\r\n/);
+    expect(status).to.equal(0);
+  });
+
+  it('leaves Ctrl+C on a terminal to the program, and ends after it', async function () {
+    if (!hasTerminals) this.skip();
+    const running = onTerminal(['watch', '-i', '100', '-o', page, '--', ...program('grow', '60000')]).async();
+    let output = '';
+    let isInterrupted = false;
+    for await (const data of running.stdout ?? []) {
+      output += data;
+      if (isInterrupted || !output.includes('growingPlace')) continue;
+      isInterrupted = true;
+      running.stdin?.write('\x03');
+    }
+    if (running.exitCode === null) await once(running, 'exit');
+    expect(output).to.include('the charts are in');
+    expect(running.exitCode).to.equal(128 + 2);
   });
 
   it('leaves no file but the page', () => {
