@@ -35,14 +35,15 @@ function stryker(): string {
   return program;
 }
 
-/** Tests that take long and reach nothing of lib/core that others do not. */
-const leftOut = /unit\/(codec|native|cli|call|func\/call|func\/hostile|see\/snapshot)\b/;
+/** Tests that reach nothing of lib/core that others do not. */
+const leftOut = /unit\/(codec|native|cli|see\/snapshot)\b/;
 
 /** Those of lib/core first: they notice most of its mutants, and the first failure ends a run. */
 function unitTests(): string[] {
   const isOfCore = (file: string): boolean => file.includes('/core/');
   const files = testFiles('unit').filter((file) => !leftOut.test(file));
-  return [...files.filter(isOfCore), ...files.filter((file) => !isOfCore(file))];
+  const alone = join(hooks, 'alone.test.mjs');
+  return [...files.filter(isOfCore), ...files.filter((file) => !isOfCore(file)), alone];
 }
 
 function configuration(files: readonly string[], tests: readonly string[], jobs: number, withStatic: boolean): object {
