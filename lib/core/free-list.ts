@@ -26,7 +26,7 @@ interface Shelf {
   batchSize: number;
 }
 
-const shelves: (Shelf | undefined)[] = [];
+const shelves: Shelf[] = [];
 const batch = new Float64Array(mostOfSize);
 
 /** The doubles of `cslice_reuse_account`, as indices. */
@@ -107,8 +107,9 @@ function makeRoom(): false {
 
 /** Gives every block that is kept back to C. */
 export function releaseKept(): void {
+  // Sizes that are not in use are holes.
   shelves.forEach((shelf, byteLength) => {
-    for (const list of shelf === undefined ? [] : [shelf.clean, shelf.used]) {
+    for (const list of [shelf.clean, shelf.used]) {
       for (let reference = list.pop(); reference !== undefined; reference = list.pop()) {
         account[released] = (account[released] as number) - 1; // in the order that cslice_reuse_account demands
         reference.end();

@@ -210,6 +210,57 @@ describe('released blocks below 1 KiB', () => {
     release(slices);
   });
 
+  it('are kept up to exactly reuseBytes; the next one empties what is kept', () => {
+    releaseKept();
+    configure({ reuseBytes: 10 * byteLength });
+    const slices = Array.from({ length: 12 }, () => Slice.alloc(byteLength));
+    const kept = slices.map((slice) => {
+      slice.release();
+      return bytesKept() / byteLength;
+    });
+    expect(kept).to.deep.equal([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1]);
+  });
+
+  it('are kept below 1 KiB, and 1024 of a size', () => {
+    releaseKept();
+    for (const [length, expected] of [
+      [1023, 1023],
+      [1024, 0],
+    ] as const) {
+      Slice.alloc(length).release();
+      expect(bytesKept()).to.equal(expected);
+      releaseKept();
+    }
+    release(Array.from({ length: 1100 }, () => Slice.alloc(24)));
+    expect(bytesKept()).to.equal(1024 * 24);
+    releaseKept();
+  });
+
+  it('are renewed by twice as many each time, up to 32, so that a rare size is used again soon', () => {
+    const rare = 428;
+    releaseKept();
+    const waits: number[] = [];
+    for (let round = 0; round < 8; round++) {
+      const used: bigint[] = [];
+      for (;;) {
+        const next = Slice.alloc(rare); // from C, unless enough are there to be renewed
+        const isKept = used.includes(next.address);
+        if (isKept) {
+          waits.push(used.length);
+          const others = Array.from({ length: used.length - 1 }, () => Slice.alloc(rare));
+          expect(others.every(({ address }) => used.includes(address))).to.equal(true);
+          for (const slice of [next, ...others]) free(slice.disown());
+          break;
+        }
+        const slice = next;
+        used.push(slice.address);
+        slice.release();
+        if (used.length > 100) throw new Error('never used again');
+      }
+    }
+    expect(waits).to.deep.equal([1, 2, 4, 8, 16, 32, 32, 32]);
+  });
+
   it('are not kept where a view was seen: somebody may still hold it', () => {
     releaseKept();
     const slice = Slice.alloc(byteLength);
