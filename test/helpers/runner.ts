@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Note, Task } from '../programs/tests.ts';
+import { withoutTools } from '../runtimes/tools.ts';
 import { flags } from './engine.ts';
 import { start } from './start.ts';
 
@@ -152,7 +153,8 @@ function lineOf(file: string, outcomes: readonly Outcome[], { known = [] }: Run)
 }
 
 /** Runs the files, several processes at once, and compares what came of each test with what is known. */
-export async function runTests(run: Run): Promise<Result> {
+export async function runTests(given: Run): Promise<Result> {
+  const run: Run = { ...given, known: [...withoutTools, ...(given.known ?? [])] };
   const { files, jobs = availableParallelism(), together = 1, tell } = run;
   const outcomes: Outcome[] = [];
   const waiting = [...files];

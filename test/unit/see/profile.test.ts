@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { Profile } from 'pprof-format';
 import { configure, heapProfile, Slice, withLabel } from '../../../lib/index.ts';
 import { collectUntil } from '../../helpers/collect.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
+import { hasGo } from '../../runtimes/tools.ts';
 
 interface Sample {
   readonly values: number[];
@@ -33,8 +34,6 @@ function read(profile: Buffer): { types: string[]; samples: Sample[]; period: nu
     })),
   };
 }
-
-const hasGo = spawnSync('go', ['version']).status === 0;
 
 /** What Go says of a profile. */
 function pprof(profile: Buffer, ...args: string[]): string {
