@@ -101,8 +101,6 @@ outcomes['sockets with fetch'] = [isUsedBy([stdin, stdout, stderr]), isUsedBy([s
 where(fetchLoaded, 'quic');
 outcomes['others with fetch'] = isUsedBy([]);
 await new Promise((resolve) => server.close(resolve));
-where('tcp_wrap');
-outcomes['no active handle'] = isUsedBy([reading]);
 
 // What is told
 const told = (resources: string[] | undefined): string =>

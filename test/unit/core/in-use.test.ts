@@ -73,7 +73,6 @@ describe('memory that JavaScript has seen', () => {
       'a socket without fetch': false,
       'sockets with fetch': [false, true],
       'others with fetch': true,
-      'no active handle': false,
       told: ['under way are A, B', nothing, nothing, nothing, nothing],
       'told of parts': ['under way are quic, sqlite', 'under way are FSReqCallback, TLSWrap, quic, sqlite'],
     });
