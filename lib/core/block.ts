@@ -426,9 +426,21 @@ export function writeBytes(
   byteLength: number,
 ): void {
   if (source.byteLength !== byteLength) throw typeError('the source was detached or shrank before it was copied');
-  const address = advance(reference.address, byteOffset);
-  if (source instanceof Reference) copyMemory(address, source.address, byteLength);
-  else copyIn(address, source, byteLength);
+  copyTo(advance(reference.address, byteOffset), source, byteLength);
+}
+
+/**
+ * What C reads now: with its address alone V8 might take it for garbage, and free its block in the midst of the copy.
+ * Exported, so that no compiler takes it for unused.
+ */
+export let beingRead: Reference | undefined;
+
+function copyTo(address: Integer, from: Reference | Uint8Array, byteLength: number): void {
+  if (from instanceof Reference) {
+    beingRead = from;
+    copyMemory(address, from.address, byteLength);
+    beingRead = undefined;
+  } else copyIn(address, from, byteLength);
 }
 
 /** A copy of a range, in JavaScript's own memory. */
@@ -445,9 +457,7 @@ export function readBytesAt(address: Integer, byteLength: number): Uint8Array<Ar
 
 /** Copies between C memory and JavaScript's, from the start of each. The two may overlap. */
 export function copyBetween(to: Reference | Uint8Array, from: Reference | Uint8Array, byteLength: number): void {
-  if (to instanceof Reference) {
-    if (from instanceof Reference) copyMemory(to.address, from.address, byteLength);
-    else copyIn(to.address, from, byteLength);
-  } else if (from instanceof Reference) copyOut(to, from.address, byteLength);
+  if (to instanceof Reference) copyTo(to.address, from, byteLength);
+  else if (from instanceof Reference) copyOut(to, from.address, byteLength);
   else to.set(byteLength === from.byteLength ? from : from.subarray(0, byteLength));
 }

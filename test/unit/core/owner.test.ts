@@ -85,7 +85,7 @@ describe('an owner', () => {
     expect(log.length).to.equal(1);
   });
 
-  it('serves again with another destructor, and only if its handle was not collected', () => {
+  it('is reused for another object and destructor, unless its handle was collected', () => {
     const first = own(kind, 4096, noted('first'), [hold('kept')]);
     first.owner.close(first);
     const second = own(kind, 8192, noted('second'), noHolds);
@@ -100,7 +100,7 @@ describe('an owner', () => {
     other.owner.close(other);
   });
 
-  it('keeps some that serve again, not any number', () => {
+  it('is kept for reuse up to a limit of 1024', () => {
     const tokens = Array.from({ length: 1200 }, () => own(kind, 4096, undefined, noHolds));
     for (const token of tokens) token.owner.close(token);
     const known = new Set<Token>(tokens);
