@@ -160,6 +160,7 @@ describe('a lease', () => {
     expect(held.ended.length).to.equal(0);
     expect(copyBytes(held.lease.address, 8)).to.deep.equal(new Uint8Array(8).fill(5));
     held.lease.release();
+    await collectUntil(() => held.ended.length > 0, 'the block has ended');
     expect(held.ended.length).to.equal(1);
   });
 
