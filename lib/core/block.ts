@@ -58,6 +58,7 @@ import {
 import { keep, releaseKept, takeKept } from './free-list.ts';
 import { isGuardDue, noteGuarded, noteGuardedEnd } from './guard.ts';
 import { endsWithLoan, isHeld, isLent } from './holds.ts';
+import { keepAlive } from './keep-alive.ts';
 import { Borrowed, detaching, Reference } from './reference.ts';
 import { statusError } from './status.ts';
 import { newBytes } from './text.ts';
@@ -426,26 +427,27 @@ export function writeBytes(
   byteLength: number,
 ): void {
   if (source.byteLength !== byteLength) throw typeError('the source was detached or shrank before it was copied');
-  copyTo(advance(reference.address, byteOffset), source, byteLength);
+  copyTo(reference, byteOffset, source, byteLength);
 }
 
-/**
- * What C reads now: with its address alone V8 might take it for garbage, and free its block in the midst of the copy.
- * Exported, so that no compiler takes it for unused.
- */
-export let beingRead: Reference | undefined;
+function copyTo(to: Reference, byteOffset: number, from: Reference | Uint8Array, byteLength: number): void {
+  const address = advance(to.address, byteOffset);
+  if (from instanceof Reference) copyMemory(address, from.address, byteLength);
+  else copyIn(address, from, byteLength);
+  keepAlive(from);
+  keepAlive(to);
+}
 
-function copyTo(address: Integer, from: Reference | Uint8Array, byteLength: number): void {
-  if (from instanceof Reference) {
-    beingRead = from;
-    copyMemory(address, from.address, byteLength);
-    beingRead = undefined;
-  } else copyIn(address, from, byteLength);
+function copyFrom(from: Reference, byteOffset: number, to: Uint8Array, byteLength: number): void {
+  copyOut(to, advance(from.address, byteOffset), byteLength);
+  keepAlive(from);
 }
 
 /** A copy of a range, in JavaScript's own memory. */
 export function readBytes(reference: Reference, start: number, end: number): Uint8Array<ArrayBuffer> {
-  return readBytesAt(advance(reference.address, start), end - start);
+  const bytes = newBytes(end - start);
+  copyFrom(reference, start, bytes, end - start);
+  return bytes;
 }
 
 /** A copy of what is at an address, in JavaScript's own memory. */
@@ -457,7 +459,7 @@ export function readBytesAt(address: Integer, byteLength: number): Uint8Array<Ar
 
 /** Copies between C memory and JavaScript's, from the start of each. The two may overlap. */
 export function copyBetween(to: Reference | Uint8Array, from: Reference | Uint8Array, byteLength: number): void {
-  if (to instanceof Reference) copyTo(to.address, from, byteLength);
-  else if (from instanceof Reference) copyOut(to, from.address, byteLength);
+  if (to instanceof Reference) copyTo(to, 0, from, byteLength);
+  else if (from instanceof Reference) copyFrom(from, 0, to, byteLength);
   else to.set(byteLength === from.byteLength ? from : from.subarray(0, byteLength));
 }

@@ -3,6 +3,7 @@
  * and a rest array would double that; no code is generated, since some processes forbid `eval`.
  */
 import { runDestructors } from '../core/destructor.ts';
+import { keepAlive } from '../core/keep-alive.ts';
 import { type CSliceError, describeError, errorOf, typeError } from '../errors.ts';
 import type { KoffiFunction } from '../native/koffi.ts';
 import { clearErrno } from '../native/symbols.ts';
@@ -72,17 +73,6 @@ function expandVariadic({ name, parameters }: Callee, args: ArrayLike<unknown>):
   return { parameters: all, args: values, arrange };
 }
 
-/** Never passed. Comparing with it makes an argument live until after the call: see {@link afterCall}. */
-let neverPassed: unknown = {};
-
-/**
- * Keeps `argument` reachable up to here. Without it V8 may take a slice for garbage once its address has been read, and
- * free its block, on a thread of its own, before C has read it.
- */
-function afterCall(argument: unknown): void {
-  if (argument === neverPassed) neverPassed = {};
-}
-
 /** What a call does whose arguments need preparation. */
 type Prepare = (args: ArrayLike<unknown>) => unknown;
 
@@ -125,7 +115,7 @@ function wrap1(callee: Callee, prepare: Prepare): AnyFunction {
       if (conclude !== undefined) clearErrno();
       result = fn(x1);
     }
-    afterCall(a);
+    keepAlive(a);
     return conclude === undefined ? result : conclude(result);
   };
 }
@@ -148,8 +138,8 @@ function wrap2(callee: Callee, prepare: Prepare): AnyFunction {
       if (conclude !== undefined) clearErrno();
       result = fn(x1, x2);
     }
-    afterCall(a);
-    afterCall(b);
+    keepAlive(a);
+    keepAlive(b);
     return conclude === undefined ? result : conclude(result);
   };
 }
@@ -174,9 +164,9 @@ function wrap3(callee: Callee, prepare: Prepare): AnyFunction {
       if (conclude !== undefined) clearErrno();
       result = fn(x1, x2, x3);
     }
-    afterCall(a);
-    afterCall(b);
-    afterCall(c);
+    keepAlive(a);
+    keepAlive(b);
+    keepAlive(c);
     return conclude === undefined ? result : conclude(result);
   };
 }
@@ -203,10 +193,10 @@ function wrap4(callee: Callee, prepare: Prepare): AnyFunction {
       if (conclude !== undefined) clearErrno();
       result = fn(x1, x2, x3, x4);
     }
-    afterCall(a);
-    afterCall(b);
-    afterCall(c);
-    afterCall(d);
+    keepAlive(a);
+    keepAlive(b);
+    keepAlive(c);
+    keepAlive(d);
     return conclude === undefined ? result : conclude(result);
   };
 }
@@ -235,11 +225,11 @@ function wrap5(callee: Callee, prepare: Prepare): AnyFunction {
       if (conclude !== undefined) clearErrno();
       result = fn(x1, x2, x3, x4, x5);
     }
-    afterCall(a);
-    afterCall(b);
-    afterCall(c);
-    afterCall(d);
-    afterCall(e);
+    keepAlive(a);
+    keepAlive(b);
+    keepAlive(c);
+    keepAlive(d);
+    keepAlive(e);
     return conclude === undefined ? result : conclude(result);
   };
 }
@@ -278,12 +268,12 @@ function wrap6(callee: Callee, prepare: Prepare): AnyFunction {
       if (conclude !== undefined) clearErrno();
       result = fn(x1, x2, x3, x4, x5, x6);
     }
-    afterCall(a);
-    afterCall(b);
-    afterCall(c);
-    afterCall(d);
-    afterCall(e);
-    afterCall(f);
+    keepAlive(a);
+    keepAlive(b);
+    keepAlive(c);
+    keepAlive(d);
+    keepAlive(e);
+    keepAlive(f);
     return conclude === undefined ? result : conclude(result);
   };
 }
