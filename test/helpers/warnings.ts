@@ -1,7 +1,13 @@
 type Warning = Error & { code?: string };
 
 /** The warnings that tests provoke. Everything else still goes to stderr. */
-const expected = ['CSLICE_DESTRUCTOR_THREW', 'CSLICE_ENVIRONMENT', 'CSLICE_RELEASED_IN_USE', 'CSLICE_VIEW_MOVED'];
+const expected = [
+  'CSLICE_COLLECTED',
+  'CSLICE_DESTRUCTOR_THREW',
+  'CSLICE_ENVIRONMENT',
+  'CSLICE_RELEASED_IN_USE',
+  'CSLICE_VIEW_MOVED',
+];
 
 let printers: ((warning: Warning) => void)[] = [];
 

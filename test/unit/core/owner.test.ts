@@ -1,4 +1,16 @@
 import { expect } from 'chai';
+import koffi from 'koffi';
+import { destructor, fieldsOf, type NativeDestructor, signatures } from '../../../lib/core/destructor.ts';
+import {
+  atAddress,
+  atContext,
+  atFunction,
+  atOrder,
+  atSignature,
+  giveEntryBack,
+  isBlock,
+  takeEntry,
+} from '../../../lib/core/end-table.ts';
 import {
   type Hold,
   KeptMemory,
@@ -214,6 +226,36 @@ describe('an owner', () => {
     }
   });
 
+  it('is told of if it was collected, and not if it was released, also where something needs it longer', async () => {
+    configure({ track: true, warn: 'collected' });
+    const told: string[] = [];
+    const listener = ({ message }: Error): void => void told.push(message.split(',')[0] ?? '');
+    process.on('warning', listener);
+    const holders = (): unknown =>
+      liveBlocks()
+        .find(({ address }) => address === 4096n)
+        ?.holders.map((h) => h.holder);
+    try {
+      const released = own(kind, 4096, undefined, noHolds);
+      released.owner.close(released);
+      const used = own(kind, 4096, undefined, noHolds);
+      used.owner.use();
+      expect(holders()).to.deep.equal(['handle']);
+      used.owner.close(used);
+      expect(holders()).to.deep.equal([]);
+      releaseAll([used.owner]);
+      const other = own(uncounted, 4096, undefined, noHolds);
+      other.owner.close(undefined);
+      const collected = own(kind, 4096, undefined, noHolds);
+      collected.owner.close(undefined);
+      await new Promise(setImmediate);
+    } finally {
+      configure({ track: false, warn: false });
+      process.off('warning', listener);
+    }
+    expect(told).to.deep.equal(['A handle Test object was collected']);
+  });
+
   it('names the object of C whose destructor throws', async () => {
     const throwing = () => {
       throw new Error('no end');
@@ -232,7 +274,126 @@ describe('an owner', () => {
   });
 });
 
+/** Reads what C would find at the end of the thread in the place that is free next. */
+function readNextEntry(): () => Record<'address' | 'order' | 'fn' | 'signature' | 'context', number> {
+  const entry = takeEntry();
+  giveEntryBack(entry);
+  const cell = (at: number): number => entry.cells[entry.at + at] as number;
+  return () => ({
+    address: cell(atAddress),
+    order: cell(atOrder),
+    fn: cell(atFunction),
+    signature: cell(atSignature),
+    context: cell(atContext),
+  });
+}
+
+/** Ends the tokens that wait for their next use, and may have a place in the table. */
+function endIdleTokens(): void {
+  const tokens = Array.from({ length: 1024 }, () => own(uncounted, 0, undefined, noHolds));
+  for (const token of tokens) token.owner.close(undefined);
+}
+
+describe('the table that C reads at the end of a thread', () => {
+  // Reads neither argument, so any will do.
+  const nothing = koffi.load(null).symbol('getpid') as bigint;
+  const native = (context: bigint): NativeDestructor =>
+    destructor(nothing, { signature: 'ctx,ptr', context }) as NativeDestructor;
+
+  beforeEach(endIdleTokens);
+
+  it('has an object with its native destructor until that runs', () => {
+    const read = readNextEntry();
+    const token = own(kind, 4096, native(77n), noHolds);
+    const { order, ...rest } = read();
+    expect(rest).to.deep.equal({
+      address: 4096,
+      fn: Number(nothing),
+      signature: signatures['ctx,ptr'],
+      context: 77,
+    });
+    expect(order).to.be.above(0);
+    token.owner.close(token);
+    expect(read().address).to.equal(0);
+  });
+
+  it('has newer objects by a higher order, and gives the place of one to the next', () => {
+    const read = readNextEntry();
+    const first = own(kind, 4096, native(1n), noHolds);
+    const { order } = read();
+    first.owner.close(undefined);
+    const second = own(kind, 8192, native(2n), noHolds);
+    expect([read().address, read().context]).to.deep.equal([8192, 2]);
+    expect(read().order).to.be.above(order);
+    second.owner.close(undefined);
+    expect(read().address).to.equal(0);
+  });
+
+  it('has no function for an object whose destructor is JavaScript, or cannot be written exactly', () => {
+    const read = readNextEntry();
+    const token = own(kind, 4096, native(77n), noHolds);
+    const { owner } = token;
+    owner.close(token);
+    const inexact = own(kind, 8192, native(2n ** 63n + 1n), noHolds);
+    expect(inexact).to.equal(token);
+    expect(fieldsOf(native(2n ** 63n + 1n)).context).to.equal(2n ** 63n + 1n);
+    expect([read().address, read().fn, read().context]).to.deep.equal([8192, 0, 0]);
+    owner.close(token);
+    const byJavaScript = own(kind, 4096, () => {}, noHolds);
+    expect([read().address, read().fn, read().signature, read().context]).to.deep.equal([4096, 0, 0, 0]);
+    byJavaScript.owner.close(byJavaScript);
+    const again = own(kind, 4096, native(77n), noHolds);
+    expect([read().address, read().fn, read().context]).to.deep.equal([4096, Number(nothing), 77]);
+    again.owner.close(undefined);
+  });
+
+  it('has an address that is not exact as none', () => {
+    const read = readNextEntry();
+    const token = own(kind, 2n ** 63n + 1n, native(77n), noHolds);
+    expect(read().address).to.equal(0);
+    token.owner.close(undefined);
+  });
+
+  it('has the lower order of an object that something older keeps', () => {
+    const older = own(kind, 4096, undefined, noHolds);
+    const read = readNextEntry();
+    const newer = own(kind, 8192, native(77n), noHolds);
+    const { order } = read();
+    newer.owner.precede(order);
+    expect(read().order).to.equal(order);
+    older.owner.keepToo([newer.owner.use()]);
+    expect(read().order).to.be.within(order - 1.5, order - 1);
+    newer.owner.close(undefined);
+    older.owner.close(undefined);
+  });
+
+  it('has memory that an object keeps, by its block, until it is let go', () => {
+    const read = readNextEntry();
+    const first = new KeptMemory({ release: () => {} }, 4096);
+    const { order, address, signature } = read();
+    expect([address, signature]).to.deep.equal([4096, isBlock]);
+    first.release();
+    expect(read().address).to.equal(0);
+    const second = new KeptMemory({ release: () => {} }, 8192);
+    expect(read().address).to.equal(8192);
+    expect(read().order).to.be.above(order);
+    second.precede(order);
+    expect(read().order).to.equal(order);
+    second.precede(order + 1);
+    expect(read().order).to.equal(order);
+    second.release();
+  });
+});
+
 describe('kept memory', () => {
+  it('has no place in the table of ends without a block', () => {
+    const read = readNextEntry();
+    const before = read();
+    const kept = new KeptMemory({ release: () => {} }, 0);
+    expect(read()).to.deep.equal(before);
+    kept.release();
+  });
+
   it('lets its hold go once', () => {
     log = [];
     const kept = new KeptMemory(hold('memory'), 0);

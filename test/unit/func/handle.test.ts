@@ -90,6 +90,7 @@ describe('Handle', () => {
     await collectManyTimes();
     expect(freed()).to.equal('');
     child.release();
+    await collectUntil(() => stats().liveHandles.object === undefined, 'the forgotten parent has been freed');
     expect(freed()).to.equal('cp');
   });
 
