@@ -1,0 +1,258 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { expect } from 'chai';
+import koffi from 'koffi';
+import {
+  adoptKeeping,
+  allocate,
+  allocateUninitialized,
+  disown,
+  permanent,
+  referenceOf,
+  release,
+  writeBytes,
+} from '../../../lib/core/block.ts';
+import { type NativeDestructor, runDestructors } from '../../../lib/core/destructor.ts';
+import { configure, type Destructor, destructor, Pool, pin, Slice, stats, withLabel } from '../../../lib/index.ts';
+import { testFailAllocation } from '../../../lib/native/symbols.ts';
+import { free, malloc } from '../../helpers/blocks.ts';
+import { expectError } from '../../helpers/expect-error.ts';
+
+const native: Destructor = destructor(koffi.load(null), 'free');
+
+function expectMessage(action: () => unknown, message: string): void {
+  const told = expectError(action, 'ERR_CSLICE_NOMEM').message;
+  expect(told).to.equal(`Cannot ${message}: the C allocator has no memory left`);
+}
+
+describe('a block that C has no memory for', () => {
+  afterEach(() => testFailAllocation(0));
+
+  const address = malloc(64);
+  const notAdopted = (): void => {
+    throw new Error('was never adopted');
+  };
+  const actions: Record<string, () => unknown> = {
+    'allocate 2000 bytes': () => Slice.alloc(2000),
+    'allocate 2001 bytes': () => Slice.alloc(2001, { alignment: 64 }),
+    'allocate 2002 bytes': () => Slice.alloc(2002, { zero: false }),
+    'allocate 3 bytes': () => Slice.fromString('ab'),
+    'adopt 64 bytes': () => Slice.adopt(address, 64, native),
+    'adopt 63 bytes': () => Slice.adopt(address, 63, notAdopted),
+  };
+  for (const [message, action] of Object.entries(actions)) {
+    it(`is an error: cannot ${message}`, () => {
+      configure({ reuseBytes: 0 });
+      try {
+        testFailAllocation(1);
+        expectMessage(action, message);
+      } finally {
+        configure({ reuseBytes: 4 << 20 });
+      }
+    });
+  }
+
+  it('is an error of pin() and attach()', () => {
+    for (const action of [() => pin(new Uint8Array(8)), () => Slice.attach(new SharedArrayBuffer(8))]) {
+      testFailAllocation(1);
+      expectMessage(action, 'hold a buffer');
+    }
+  });
+
+  it('is an error of resize(), which leaves the slice as it was', () => {
+    using slice = Slice.alloc(64);
+    slice.bytes.fill(7);
+    testFailAllocation(1);
+    expectMessage(() => slice.resize(4096), 'resize a slice to 4096 bytes');
+    testFailAllocation(0);
+    expect(slice.copy()).to.deep.equal(new Uint8Array(64).fill(7));
+  });
+
+  it('is there after a collection that finds some', () => {
+    using before = Slice.alloc(2000);
+    expect(before.byteLength).to.equal(2000);
+    configure({ limitBytes: stats().liveBytes + 100_000 });
+    try {
+      (() => void Array.from({ length: 10 }, () => Slice.alloc(9000)))();
+      using slice = Slice.alloc(90_000);
+      expect(slice.byteLength).to.equal(90_000);
+      (() => void Slice.alloc(9000))();
+      slice.resize(95_000);
+      expect(slice.byteLength).to.equal(95_000);
+    } finally {
+      configure({ limitBytes: 0 });
+    }
+  });
+});
+
+describe('a block that the limit or a budget forbids', () => {
+  /** What cslice:memory:limit tells of `action`, which must throw. */
+  function refusals(action: () => unknown): unknown[] {
+    const told: unknown[] = [];
+    const listener = (message: unknown): void => void told.push(message);
+    subscribe('cslice:memory:limit', listener);
+    try {
+      expectError(action, 'ERR_CSLICE_LIMIT');
+    } finally {
+      unsubscribe('cslice:memory:limit', listener);
+    }
+    return told;
+  }
+
+  it('is told of once, with the size and the label', () => {
+    configure({ limitBytes: stats().liveBytes + 10_000 });
+    try {
+      expect(refusals(() => Slice.alloc(20_000))).to.deep.equal([{ byteLength: 20_000, label: undefined }]);
+      expectError(() => Slice.alloc(20_000), 'ERR_CSLICE_LIMIT', /^Cannot allocate 20000 bytes: that would pass/);
+      using slice = Slice.alloc(5000);
+      expectError(() => slice.resize(20_000), 'ERR_CSLICE_LIMIT', /^Cannot resize a slice to 20000 bytes: that would/);
+      expect(slice.byteLength).to.equal(5000);
+    } finally {
+      configure({ limitBytes: 0 });
+    }
+  });
+
+  it('is refused by the code that says why, although a subscriber has allocated meanwhile', () => {
+    configure({ limitBytes: stats().liveBytes + 10_000 });
+    const allocate = (): void => Slice.alloc(16).release();
+    subscribe('cslice:memory:limit', allocate);
+    try {
+      expectError(() => Slice.alloc(20_000), 'ERR_CSLICE_LIMIT');
+    } finally {
+      unsubscribe('cslice:memory:limit', allocate);
+      configure({ limitBytes: 0 });
+    }
+  });
+
+  it('gets what a collection frees of its budget, and a resize that, too', () => {
+    withLabel('small', { budgetBytes: 10_000 }, () => {
+      (() => void Slice.alloc(9000))();
+      using slice = Slice.alloc(8000);
+      expect(refusals(() => Slice.alloc(4000))).to.deep.equal([{ byteLength: 4000, label: 'small' }]);
+      expect(refusals(() => slice.resize(12_000))).to.deep.equal([{ byteLength: 12_000, label: 'small' }]);
+      (() => void Slice.alloc(1500))();
+      slice.resize(9500);
+      expect(slice.byteLength).to.equal(9500);
+      expect(refusals(() => Slice.alloc(4000, { label: 'other' })).length).to.equal(1);
+    });
+  });
+});
+
+describe('what a block may not be', () => {
+  const whole = (action: 'resize' | 'disown', slice: Slice): void => {
+    if (action === 'resize') slice.resize(8);
+    else slice.disown();
+  };
+
+  for (const action of ['resize', 'disown'] as const) {
+    it(`${action}: borrowed, of a pool, a part, lent`, async () => {
+      using owner = Slice.alloc(64);
+      using borrowed = Slice.borrow(owner.address, 64, owner);
+      expectError(
+        () => whole(action, borrowed),
+        'ERR_CSLICE_TYPE',
+        new RegExp(`^Cannot ${action} borrowed memory: its owner frees it$`),
+      );
+      const pool = new Pool({ byteLength: 64 });
+      using rented = pool.rent();
+      expectError(
+        () => whole(action, rented),
+        'ERR_CSLICE_TYPE',
+        new RegExp(`^Cannot ${action} a block of a pool: it goes back to the pool$`),
+      );
+      using part = owner.subslice(8, 24);
+      expectError(
+        () => whole(action, part),
+        'ERR_CSLICE_STATE',
+        new RegExp(`^Cannot ${action} these 16 bytes: they are a part of a block$`),
+      );
+      using same = owner.subslice();
+      expectError(() => whole(action, same), 'ERR_CSLICE_STATE', /others hold the block: release its leases/);
+      const lent = Slice.alloc(32);
+      await lent.lend(() =>
+        expectError(
+          () => whole(action, lent),
+          'ERR_CSLICE_STATE',
+          new RegExp(
+            `^Cannot ${action} these 32 bytes: they are lent: await what lend\\(\\) or writeTo\\(\\) returned$`,
+          ),
+        ),
+      );
+      lent.release();
+    });
+  }
+
+  it('resize: adopted', () => {
+    using adopted = Slice.adopt(malloc(8), 8, native);
+    expectError(
+      () => adopted.resize(16),
+      'ERR_CSLICE_STATE',
+      /^Cannot resize a slice to 16 bytes: it is not of Slice\.alloc/,
+    );
+  });
+
+  it('disown: one whose memory keeps other objects', () => {
+    const address = malloc(8);
+    const reference = adoptKeeping(address, 8, native as NativeDestructor, () => {});
+    expectError(() => disown(reference), 'ERR_CSLICE_TYPE', /^Cannot disown memory that keeps other objects/);
+    release(reference);
+  });
+
+  it('taken over: no block', () => {
+    const memory = malloc(64);
+    try {
+      expectError(
+        () => Slice.fromBlock(memory),
+        'ERR_CSLICE_RANGE',
+        /^block must be of this copy of cslice, and no longer/,
+      );
+    } finally {
+      free(memory);
+    }
+  });
+});
+
+describe('the reference whose bytes a buffer shows', () => {
+  it('is told for the buffer of live borrowed memory, and for no other', () => {
+    using owner = Slice.alloc(8);
+    const slice = Slice.borrow(owner.address, 8, owner);
+    const { buffer } = slice;
+    expect(BigInt(referenceOf(buffer)?.address ?? 0)).to.equal(slice.address);
+    expect(referenceOf(owner.toBuffer().buffer)).to.equal(undefined);
+    expect(referenceOf(new ArrayBuffer(8))).to.equal(undefined);
+    slice.release();
+    expect(referenceOf(buffer)).to.equal(undefined);
+  });
+});
+
+describe('a block of the library itself', () => {
+  it('is no user of the free list where its bytes are aligned by more than 16', () => {
+    const first = Slice.alloc(64, { alignment: 16 });
+    const { address } = first;
+    first.release();
+    using second = Slice.alloc(64, { alignment: 16 });
+    expect(second.address, 'the free list serves 16').to.equal(address);
+    for (let i = 0; i < 64; i++) {
+      using aligned = Slice.alloc(64, { alignment: 4096 });
+      expect(aligned.address % 4096n).to.equal(0n);
+    }
+  });
+
+  it('has the bytes of its source, or is refused where that has shrunk', () => {
+    const reference = allocateUninitialized(4);
+    writeBytes(reference, 1, Uint8Array.of(1, 2, 3), 3);
+    expectError(() => writeBytes(reference, 0, Uint8Array.of(1), 3), 'ERR_CSLICE_TYPE', /detached or shrank/);
+    reference.end();
+    expect(reference.isLive).to.equal(false);
+  });
+
+  it('is counted, and over the byte of permanent() it is not', () => {
+    const before = stats().liveBlocks;
+    const reference = allocate(3000);
+    expect([reference.sole, stats().liveBlocks - before]).to.deep.equal([true, 1]);
+    reference.end();
+    const byte = permanent();
+    expect([byte.byteLength, byte.block, stats().liveBlocks - before]).to.deep.equal([1, 0, 0]);
+    byte.end();
+    runDestructors();
+  });
+});
