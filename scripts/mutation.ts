@@ -41,9 +41,10 @@ function stryker(): string {
  * it. To load all tests takes longer than most mutants live.
  */
 function testsOfCore(): string[] {
-  const others = ['slice', 'arena', 'pool', 'pin', 'stream', 'call', 'see/blocks'];
+  const others = ['slice', 'slice-ranges', 'copy', 'text', 'arena', 'pool', 'pin', 'stream', 'call'];
+  const ofRecords = ['see/blocks', 'see/label', 'record/channels'];
   const ofFunctions = ['handle', 'keeps', 'ownership', 'call', 'hostile'].map((name) => `func/${name}`);
-  const names = [...others, ...ofFunctions].map((name) => `unit/${name}`);
+  const names = [...others, ...ofRecords, ...ofFunctions].map((name) => `unit/${name}`);
   return [...testFiles('unit/core'), ...testFiles(...names), join(hooks, 'alone.test.mjs')];
 }
 
