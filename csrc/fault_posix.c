@@ -224,8 +224,16 @@ void cslice__fault_stack_close(void) {
     stack = NULL;
 }
 
-/* Not by its address here or in the executable, which may be that of a jump to it. */
+/* Asked of the library that has it: its address here, or in the executable, may be that of a jump to
+ * it. A library without a list of those that it needs, as the packed one is, has no next one. */
 const char *cslice__free_code(void) {
+    void *relative = dlsym(RTLD_DEFAULT, "malloc_usable_size"); /* which no executable jumps to */
+    Dl_info info;
+    if (relative != NULL && dladdr(relative, &info) != 0) {
+        void *library = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD); /* stays, as it does */
+        void *code = library == NULL ? NULL : dlsym(library, "free");
+        if (code != NULL) return code;
+    }
     return dlsym(RTLD_NEXT, "free");
 }
 
