@@ -488,7 +488,8 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Writes a C value at `byteOffset`. Numbers must fit their type. Struct members that `value` lacks keep their bytes.
+   * Writes a C value at `byteOffset`. Numbers must fit their type. Struct members that `value` lacks keep their bytes;
+   * one that the struct lacks is refused.
    *
    * @param type a koffi type or its name
    * @example

@@ -263,10 +263,13 @@ function record({ name, size, alignment, members: described = [] }: TypeLayout):
       if (typeof value !== 'object' || value === null)
         throw typeError(`a ${name} must be an object, got ${show(value)}`);
       const given = value as Record<string, unknown>;
-      return members.map((member) => {
+      const prepared = members.map((member) => {
         const part = given[member.name];
         return part === undefined ? undefined : { part: member.codec.prepare(part, place) };
       });
+      const unknown = Object.keys(given).find((key) => !members.some((member) => member.name === key));
+      if (unknown !== undefined) throw typeError(`a ${name} has no member ${show(unknown)}`);
+      return prepared;
     },
     write(view, offset, prepared) {
       (prepared as ({ part: unknown } | undefined)[]).forEach((given, i) => {

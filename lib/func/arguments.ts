@@ -118,7 +118,7 @@ export function direct(parameter: Parameter, value: unknown): unknown {
   if (parameter.kind < kinds.string) return numeric(parameter, value);
   if (parameter.kind === kinds.struct) return unfit;
   if (value === null) return null;
-  if (typeof value === 'string') return parameter.takesStrings ? value : unfit;
+  if (typeof value === 'string') return parameter.takesStrings && !value.includes('\0') ? value : unfit;
   if (typeof value === 'bigint') return BigInt.asUintN(64, value) === value ? value : unfit;
   if (typeof value !== 'object') return unfit;
   if (types.isTypedArray(value)) return lengthOfArray.call(value) > 0 ? value : unfit; // none: empty, or detached
@@ -137,6 +137,8 @@ export class Preparation {
   #wasRead = false;
   /** koffi may run code of the caller's when it reads an object. */
   #mayBeRead = false;
+  /** Where in an argument {@link #snapshot} is: a member or an index for each level. */
+  readonly #path: (string | number)[] = [];
   /** JavaScript may run before C is done, so buffers must stay where they are. */
   readonly #pins: boolean;
   /** C runs while JavaScript does. */
@@ -284,7 +286,41 @@ export class Preparation {
   }
 
   #elements(parameter: Parameter, value: readonly unknown[], shape: Shape | undefined, depth: number): unknown[] {
-    return Array.from(value, (element) => this.#snapshot(parameter, element, shape, depth + 1));
+    return Array.from(value, (element, i) => this.#inside(i, parameter, element, shape, depth));
+  }
+
+  #inside(
+    key: string | number,
+    parameter: Parameter,
+    value: unknown,
+    shape: Shape | undefined,
+    depth: number,
+  ): unknown {
+    this.#path[depth] = key;
+    return this.#snapshot(parameter, value, shape, depth + 1);
+  }
+
+  /** Names the part of an argument, as in `address.ports[2]`. */
+  #part(parameter: Parameter, shape: Shape, depth: number): Parameter {
+    const keys = this.#path.slice(0, depth).map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`));
+    return partOf(parameter, `${parameter.name}${keys.join('')}`, shape);
+  }
+
+  #refusal(parameter: Parameter, value: unknown, shape: Shape | undefined, depth: number): CSliceError {
+    return refusal(shape === undefined ? parameter : this.#part(parameter, shape, depth), value);
+  }
+
+  /** A part of an array or a struct that is no object. */
+  #checked(parameter: Parameter, value: unknown, shape: Shape, depth: number): unknown {
+    const part = partOf(parameter, parameter.name, shape);
+    if (typeof value === 'string' && shape.primitive === 'Array') {
+      if (hasRoom(shape, value)) return value;
+      const { owner, name } = this.#part(parameter, shape, depth);
+      throw rangeError(`${owner}: ${name} has no room for the NUL after this text (${shape.name}), got ${show(value)}`);
+    }
+    if (value === null && part.kind > kinds.bool && part.kind !== kinds.struct) return value;
+    if (direct(part, value) === unfit) throw this.#refusal(parameter, value, shape, depth);
+    return value;
   }
 
   /**
@@ -298,11 +334,11 @@ export class Preparation {
       return guarded(value as AnyFunction, shape?.result, this.trap);
     }
     if (typeof value !== 'object' || value === null || (kind !== undefined && kind < kinds.string)) {
-      return shape === undefined ? value : checkedPart(parameter, value, shape);
+      return shape === undefined ? value : this.#checked(parameter, value, shape, depth);
     }
-    if (isHandle(value) || isCallback(value)) return this.#part(parameter, value);
+    if (isHandle(value) || isCallback(value)) return this.#heldPart(parameter, value);
     if (isSlice(value) || isMemory(value)) {
-      if (kind === kinds.struct && isSlice(value)) throw partRefusal(parameter, value, shape);
+      if (kind === kinds.struct && isSlice(value)) throw this.#refusal(parameter, value, shape, depth);
       return this.#memory(parameter, value);
     }
     if (types.isExternal(value)) {
@@ -314,18 +350,23 @@ export class Preparation {
     }
     const part = shape?.primitive === 'Pointer' || shape?.primitive === 'Array' ? shape.ref : shape;
     if (Array.isArray(value)) {
-      if (shape !== undefined && part === shape) throw partRefusal(parameter, value, shape);
+      if (shape !== undefined && part === shape) throw this.#refusal(parameter, value, shape, depth);
       return this.#elements(parameter, value, part, depth);
     }
     const members = part?.members;
     if (members === undefined && shape !== undefined && part?.primitive !== 'Union') {
-      throw partRefusal(parameter, value, shape);
+      throw this.#refusal(parameter, value, shape, depth);
     }
     if (members === undefined || part?.primitive === 'Union') return this.#union(parameter, value, members, depth);
     const copy: Record<string, unknown> = {};
     for (const { name, shape: memberShape } of members) {
       const member = (value as Record<string, unknown>)[name];
-      if (member !== undefined) copy[name] = this.#snapshot(parameter, member, memberShape, depth + 1);
+      if (member !== undefined) copy[name] = this.#inside(name, parameter, member, memberShape, depth);
+    }
+    for (const key of Object.keys(value)) {
+      if (members.some(({ name }) => name === key)) continue;
+      const { owner, name, text } = this.#part(parameter, part as Shape, depth);
+      throw typeError(`${owner}: ${name} has no member ${show(key)} (${text})`);
     }
     return copy;
   }
@@ -339,11 +380,11 @@ export class Preparation {
     }
     const shape = members?.find((member) => member.name === name)?.shape;
     const member = (value as Record<string, unknown>)[name];
-    return { [name]: this.#snapshot(parameter, member, shape, depth + 1) };
+    return { [name]: this.#inside(name, parameter, member, shape, depth) };
   }
 
   /** A handle in a struct: its type has no name there that could be compared. */
-  #part(parameter: Parameter, value: Handle | Callback): bigint {
+  #heldPart(parameter: Parameter, value: Handle | Callback): bigint {
     const owner = isHandle(value) ? ownerOrNone(value) : ownerOfCallback(value);
     if (owner === undefined) throw released(parameter);
     return this.#use(owner);
@@ -352,21 +393,13 @@ export class Preparation {
 
 const deepest = 64;
 
-/** A part of an array or a struct that is no object. */
-function checkedPart(parameter: Parameter, value: unknown, shape: Shape): unknown {
-  const part = partOf(parameter, shape);
-  const isText = typeof value === 'string' && (part.kind === kinds.string || shape.primitive === 'Array');
-  if (isText || (value === null && part.kind > kinds.bool && part.kind !== kinds.struct)) return value;
-  if (direct(part, value) === unfit) throw refusal(part, value);
-  return value;
+function partOf({ owner }: Parameter, name: string, shape: Shape): Parameter {
+  return newParameter(owner, name, 'in', shape, shape.name, undefined, true);
 }
 
-function partOf({ owner, name }: Parameter, shape: Shape): Parameter {
-  return newParameter(owner, `a part of ${name}`, 'in', shape, shape.name, undefined, true);
-}
-
-function partRefusal(parameter: Parameter, value: unknown, shape: Shape | undefined): CSliceError {
-  return refusal(shape === undefined ? parameter : partOf(parameter, shape), value);
+/** koffi writes a NUL after a text in an array, and cuts the text for it. It takes none for wider characters. */
+function hasRoom({ size, ref }: Shape, text: string): boolean {
+  return ref?.size === 2 ? text.length < size / 2 : Buffer.byteLength(text) < size;
 }
 
 type AnyFunction = (...args: unknown[]) => unknown;
@@ -430,8 +463,21 @@ function refusal(parameter: Parameter, value: unknown): CSliceError {
   const isNumber = typeof value === 'number' || (typeof value === 'bigint' && kind >= kinds.int64);
   if (isSlice(value) && addressOf(value) === undefined) return released(parameter);
   if (isHandle(value) && ownerOrNone(value) === undefined) return released(parameter);
-  const message = `${owner}: ${name} must be ${wanted(parameter)}, got ${shown(value)}`;
+  const subject = `${owner}: ${name}`;
+  if (typeof value === 'string' && parameter.takesStrings) {
+    const nul = `found one at ${value.indexOf('\0')}. Pass bytes in a Buffer`;
+    return rangeError(`${subject} must not contain a NUL, which ends a C string; ${nul}`);
+  }
+  if (isInteger && Number.isInteger(value) && !Number.isSafeInteger(value)) {
+    return rangeError(`${subject} must be a bigint past 2^53, where numbers are not exact, got ${shown(value)}`);
+  }
+  const message = `${subject} must be ${wanted(parameter)}, got ${shown(value)}${hintFor(parameter, value)}`;
   return (isInteger && isNumber) || typeof value === 'bigint' ? rangeError(message) : typeError(message);
+}
+
+function hintFor({ kind, direction, text }: Parameter, value: unknown): string {
+  const mayBeText = typeof value === 'string' && kind === kinds.string && direction === 'in';
+  return mayBeText ? `. C may write to ${text}: a string needs const` : '';
 }
 
 function wanted({ kind, text, takesStrings }: Parameter): string {

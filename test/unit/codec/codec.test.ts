@@ -212,10 +212,11 @@ describe('the codec of read and write', () => {
       });
     });
 
-    it('keeps the bytes of members that the value lacks, and ignores what is not a member', () => {
+    it('keeps the bytes of members that the value lacks, and refuses what is not a member', () => {
       using slice = Slice.alloc(koffi.sizeof(point));
       slice.write(point, 0, { x: 1, y: 2, name: 'abc' });
-      slice.write(point, 0, { y: 3, z: 4, name: undefined });
+      slice.write(point, 0, { y: 3, name: undefined });
+      expectRefused(point, { y: 4, z: 4 }, 'ERR_CSLICE_TYPE', /has no member "z"/);
       expect(slice.read(point)).to.deep.equal({ x: 1, y: 3, name: 'abc' });
       slice.write(point, 0, {});
       expect(slice.read(point)).to.deep.equal({ x: 1, y: 3, name: 'abc' });

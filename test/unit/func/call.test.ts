@@ -122,7 +122,7 @@ describe('a declared function', () => {
         expectError(
           () => pair({ a, b: 0 }),
           typeof a === 'number' ? 'ERR_CSLICE_RANGE' : 'ERR_CSLICE_TYPE',
-          /obj_pair: a part of pair/,
+          /obj_pair: pair\.a must be/,
         );
       }
     });

@@ -11,6 +11,11 @@ const c = koffi.load(null);
 koffi.struct('ValBytes4', { all: 'uint32_t' });
 koffi.struct('ValNested', { inner: 'ValBytes4', data: 'void *' });
 koffi.struct('ValTable', { numbers: koffi.array('int32_t', 2), text: 'const char *' });
+koffi.struct('ValTexts', { text: 'const char *', wide: 'const char16_t *' });
+koffi.struct('ValName', {
+  short: koffi.array('char', 8),
+  wide: koffi.array('char16_t', 4),
+});
 koffi.union('ValUnion', { number: 'int64_t', data: 'void *' });
 koffi.proto('int ValCompare(const void *a, const void *b)');
 koffi.proto('bool ValTest(const void *a, const void *b)');
@@ -45,9 +50,64 @@ for (const callbacks of [0, 1])
           /members of/,
         );
       }
-      expectError(() => format({ all: 2 ** 32 }), 'ERR_CSLICE_RANGE', /a part of address/);
-      expectError(() => format({ all: 'text' }), 'ERR_CSLICE_TYPE', /a part of address/);
-      expectError(() => format({ all: null }), 'ERR_CSLICE_TYPE', /a part of address/);
+      expectError(() => format({ all: 2 ** 32 }), 'ERR_CSLICE_RANGE', /address\.all must be/);
+      expectError(() => format({ all: 'text' }), 'ERR_CSLICE_TYPE', /address\.all must be/);
+      expectError(() => format({ all: null }), 'ERR_CSLICE_TYPE', /address\.all must be/);
+    });
+
+    it('are strings without a NUL, where C would stop reading: alone, in arrays and in structs', async () => {
+      const length = declare('size_t strlen(const char *text)');
+      expect([length(''), length('abc')]).to.deep.equal([0, 3]);
+      const told = /text must not contain a NUL, which ends a C string; found one at 1\. Pass bytes in a Buffer/;
+      expectError(() => length('a\0b'), 'ERR_CSLICE_RANGE', told);
+      const reason: Error = await length.async('a\0b').then(wrong, (error) => error);
+      expect(reason.message).to.match(told);
+      expect(length(Buffer.from('a\0b'))).to.equal(1);
+      const first = declare('int memcmp(const ValTexts *a, const ValTexts *b, size_t size)');
+      expect(first({ text: 'a', wide: null }, { text: 'a', wide: null }, 0)).to.equal(0);
+      expectError(
+        () => first({ text: '\0', wide: null }, { text: 'a', wide: null }, 0),
+        'ERR_CSLICE_RANGE',
+        /memcmp: a\.text must not contain a NUL.*found one at 0/,
+      );
+      expectError(() => first({ wide: 'b\0' }, {}, 0), 'ERR_CSLICE_RANGE', /a\.wide must not contain a NUL/);
+      const compare = declare('int memcmp(const char **a, const char **b, size_t size)');
+      expectError(() => compare(['a'], ['a', 'b\0'], 0), 'ERR_CSLICE_RANGE', /memcmp: b\[1\] must not contain a NUL/);
+    });
+
+    it('are texts that an array of characters has room for, with their NUL', () => {
+      const copy = declare('void *memcpy(void *to, const ValName *from, size_t size)');
+      const to = new Uint8Array(8);
+      copy(to, { short: 'abcdefg' }, 8);
+      expect(Buffer.from(to).toString('latin1')).to.equal('abcdefg\0');
+      copy(to, { short: 'äöü' }, 8);
+      expect(Buffer.from(to).toString()).to.equal('äöü\0\0');
+      for (const short of ['abcdefgh', 'äöüä']) {
+        expectError(() => copy(to, { short }, 8), 'ERR_CSLICE_RANGE', /from\.short has no room for the NUL after/);
+      }
+      copy(new Uint8Array(16), { wide: 'abc' }, 16);
+      expectError(() => copy(to, { wide: 'abcd' }, 8), 'ERR_CSLICE_RANGE', /from\.wide has no room/);
+    });
+
+    it('are objects without members that the struct lacks, which are mistyped names', () => {
+      const format = declare('const char *inet_ntoa(ValBytes4 address)');
+      expect(format({})).to.equal('0.0.0.0');
+      expectError(() => format({ al: 1 }), 'ERR_CSLICE_TYPE', /inet_ntoa: address has no member "al" \(ValBytes4\)/);
+      const copy = declare('void *memcpy(void *to, const ValNested *from, size_t size)');
+      expectError(() => copy(null, { inner: { all: 1, a: 2 } }, 0), 'ERR_CSLICE_TYPE', /from\.inner has no member "a"/);
+      const table = declare('void *memcpy(void *to, const ValBytes4 *from, size_t size)');
+      expectError(() => table(null, [{}, { b: 1 }], 0), 'ERR_CSLICE_TYPE', /from\[1\] has no member "b"/);
+    });
+
+    it('are told what to be instead: a bigint past 2^53, const for a string', () => {
+      const long = declare('long labs(long n)');
+      expectError(
+        () => long(2 ** 53),
+        'ERR_CSLICE_RANGE',
+        /n must be a bigint past 2\^53, where numbers are not exact/,
+      );
+      const copy = declare('char *strcpy(char *to, const char *from)');
+      expectError(() => copy('text', 'text'), 'ERR_CSLICE_TYPE', /C may write to char \*: a string needs const$/);
     });
 
     it('are functions for a function pointer, which may throw whatever C expects of them', () => {
@@ -121,7 +181,7 @@ for (const callbacks of [0, 1])
       expect(to[0]).to.equal(77);
       using slice = Slice.alloc(4);
       for (const inner of [slice, [1], 5, 'text']) {
-        expectError(() => copy(to, { inner, data: null }, 4), 'ERR_CSLICE_TYPE', /a part of from/);
+        expectError(() => copy(to, { inner, data: null }, 4), 'ERR_CSLICE_TYPE', /from\.inner must be/);
       }
       expectError(() => copy(to, { inner: { all: 1 }, data: {} }, 4), 'ERR_CSLICE_TYPE');
       const table = declare('void *memcpy(void *to, const ValTable *from, size_t size)');
