@@ -5,6 +5,7 @@
  */
 
 import { executionAsyncResource } from 'node:async_hooks';
+import { types } from 'node:util';
 import { isNode, loopCounts } from '../native/host.ts';
 import { guardDeserializer, guardZlib } from './node-guards.ts';
 
@@ -26,7 +27,27 @@ interface NodeProcess {
   _getActiveHandles?(): object[];
 }
 
-const { moduleLoadList } = process as NodeProcess;
+const { moduleLoadList, _getActiveHandles } = process as NodeProcess;
+
+// What follows runs in the midst of a release or a resize, so it must run no code of a program's: it reads no property
+// that may have a getter.
+
+/** Stands for a value that cannot be read without running code of a program's. */
+const hidden: unique symbol = Symbol('hidden');
+
+function ownValue(object: unknown, key: PropertyKey): unknown {
+  if ((typeof object !== 'object' && typeof object !== 'function') || object === null) return undefined;
+  if (types.isProxy(object)) return hidden;
+  const property = Object.getOwnPropertyDescriptor(object, key);
+  return property === undefined || Object.hasOwn(property, 'value') ? property?.value : hidden;
+}
+
+/** The name of an object's class. */
+function classOf(object: object): unknown {
+  if (types.isProxy(object)) return hidden;
+  const type = ownValue(Object.getPrototypeOf(object), 'constructor');
+  return type === hidden ? hidden : ownValue(type, 'name');
+}
 
 let modulesSeen = 0;
 let keepsUncounted = false;
@@ -53,25 +74,26 @@ const mostHandles = 64;
 /** Whether a socket may have an address: of the option `onread.buffer`, into which it reads as long as it lives. */
 function mayBeKeptBySockets(): boolean {
   if (loopCounts?.[0] === 0) return false; // a socket that reads is an active handle
-  const handles = (process as NodeProcess)._getActiveHandles?.();
+  const handles = _getActiveHandles === undefined ? undefined : Reflect.apply(_getActiveHandles, process, []);
   if (handles === undefined || handles.length > mostHandles) return true;
   return handles.some((handle) => (fetchIsLoaded && !isStandard(handle)) || readsIntoBuffer(handle));
 }
 
 function isStandard(handle: object): boolean {
-  const { stdin, stdout, stderr } = process;
-  return handle === stdin || handle === stdout || handle === stderr;
+  const fd = ownValue(handle, 'fd');
+  return fd === 0 || fd === 1 || fd === 2;
 }
 
 function readsIntoBuffer(handle: object): boolean {
+  if (types.isProxy(handle)) return true;
   return Object.getOwnPropertySymbols(handle).some(
-    (key) => key.description === 'kBuffer' && (handle as { [key: symbol]: unknown })[key] != null,
+    (key) => key.description === 'kBuffer' && ownValue(handle, key) != null,
   );
 }
 
 function isCalledBack(): boolean {
-  const name = executionAsyncResource()?.constructor?.name;
-  return callers.includes(name);
+  const name = classOf(executionAsyncResource());
+  return name === hidden || callers.includes(name as string);
 }
 
 // Operations end between jobs only. So where a buffer was first seen in this job, and as many operations are under way now
@@ -114,7 +136,7 @@ export function mayBeInUse(seenJob: number, underWayThen: number): boolean {
 export function whatIsUnderWay(): string {
   const kinds = new Set(process.getActiveResourcesInfo?.() ?? []);
   for (const idle of ['Timeout', 'Immediate', 'TTYWrap']) kinds.delete(idle);
-  if (callsBack && isCalledBack()) kinds.add(executionAsyncResource().constructor.name);
+  if (callsBack && isCalledBack()) kinds.add(String(classOf(executionAsyncResource())));
   if (keepsUncounted)
     for (const name of uncounted) if (moduleLoadList?.includes(`Internal Binding ${name}`)) kinds.add(name);
   return kinds.size === 0 ? 'an operation is under way' : `under way are ${[...kinds].sort().join(', ')}`;

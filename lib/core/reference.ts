@@ -316,7 +316,6 @@ function endBuffer(reference: Reference): void {
   const waits = reference.mayBeInUse && block !== 0;
   if (reference.recorded) noteEnd(reference, waits);
   if (waits) {
-    warnOfUse(byteLength);
     const keeper = host.wait(block, address, byteLength);
     if (keeper !== undefined) tie(buffer, keeper);
     noteMade(0); // the memory waits for a collection
@@ -326,7 +325,10 @@ function endBuffer(reference: Reference): void {
   }
   // A pin of this thread may have locked the buffer, or its end unlocked it.
   const by = reference.locked ? key : undefined;
-  if (!detach(buffer, by) && !detach(buffer, by === key ? undefined : key)) warnOfLock(byteLength);
+  const detached = detach(buffer, by) || detach(buffer, by === key ? undefined : key);
+  // Last, since a warning may run code of the program's.
+  if (!detached) warnOfLock(byteLength);
+  if (waits) warnOfUse(byteLength);
 }
 
 /** False: the buffer was locked with another key. */

@@ -7,6 +7,8 @@ import '../../lib/native/symbols.ts'; // opens the library
 
 const loaded: string[] = [];
 Object.defineProperty(process, 'moduleLoadList', { value: loaded });
+let handles: object[] | undefined = []; // those of this process read into no buffer
+Object.defineProperty(process, '_getActiveHandles', { value: () => handles });
 const { currentJob, mayBeInUse, underWay, whatIsUnderWay } = await import('../../lib/core/in-use.ts');
 
 const outcomes: Record<string, unknown> = {};
@@ -45,6 +47,10 @@ async function untilIdle(): Promise<void> {
   while (underWay() > 0) await turn();
 }
 
+const fails = (): never => {
+  throw new Error('code of the program has run');
+};
+
 // Operations and jobs
 await untilIdle();
 where('fs');
@@ -78,6 +84,19 @@ for (const name of ['http_parser', 'js_stream', 'fs']) {
   outcomes[`called, with ${name}`] = callers.map((caller) => calledBy(caller, isNewInUse));
 }
 
+where('http_parser');
+const calledWith = (resource: object): boolean => {
+  const scope = new AsyncResource('hidden');
+  Object.setPrototypeOf(scope, Object.create(AsyncResource.prototype, Object.getOwnPropertyDescriptors(resource)));
+  return scope.runInAsyncScope(isNewInUse);
+};
+const failing = { get: (): never => fails() };
+outcomes['hidden in callers'] = [
+  Object.defineProperty({}, 'constructor', failing),
+  { constructor: Object.defineProperty(class {}, 'name', failing) },
+  { constructor: new Proxy(class {}, { getOwnPropertyDescriptor: fails }) },
+].map(calledWith);
+
 // Sockets
 const { createServer } = await import('node:net');
 const server = createServer();
@@ -86,13 +105,20 @@ await untilIdle();
 const plain = {};
 const reading = { [Symbol('kBuffer')]: new Uint8Array(1) };
 const notReading = { [Symbol('kBuffer')]: null, [Symbol('other')]: 1 };
-const isUsedBy = (handles: object[] | undefined): boolean => answering('_getActiveHandles', handles, isNewInUse);
+const isUsedBy = (active: object[] | undefined): boolean => {
+  handles = active;
+  return isNewInUse();
+};
 for (const name of ['tcp_wrap', 'pipe_wrap', 'fs']) {
   where(name);
   outcomes[`sockets, with ${name}`] = [[], [plain, notReading], [plain, reading]].map(isUsedBy);
 }
 where('tcp_wrap');
 const many = (count: number): object[] => Array.from({ length: count }, () => plain);
+const trapped = new Proxy({}, { getPrototypeOf: fails, ownKeys: fails, getOwnPropertyDescriptor: fails });
+const withGetter = Object.defineProperty({}, Symbol('kBuffer'), { get: fails });
+const withGetters = Object.defineProperties({}, { constructor: { get: fails }, fd: { get: fails } });
+outcomes['hidden in sockets'] = [trapped, withGetter, withGetters].map((handle) => isUsedBy([handle]));
 outcomes['many sockets'] = [isUsedBy(many(64)), isUsedBy(many(65)), isUsedBy(undefined)];
 const { stdin, stdout, stderr } = process;
 outcomes['a socket without fetch'] = isUsedBy([plain]);
