@@ -5,9 +5,9 @@
  */
 
 import { executionAsyncResource } from 'node:async_hooks';
-import { types } from 'node:util';
 import { isNode, loopCounts } from '../native/host.ts';
 import { guardDeserializer, guardZlib } from './node-guards.ts';
+import { classOf, hidden, ownSymbolValue, ownValue } from './own-value.ts';
 
 /**
  * Parts of Node that keep addresses without an operation that libuv counts. They count as under way once they are loaded.
@@ -28,26 +28,6 @@ interface NodeProcess {
 }
 
 const { moduleLoadList, _getActiveHandles } = process as NodeProcess;
-
-// What follows runs in the midst of a release or a resize, so it must run no code of a program's: it reads no property
-// that may have a getter.
-
-/** Stands for a value that cannot be read without running code of a program's. */
-const hidden: unique symbol = Symbol('hidden');
-
-function ownValue(object: unknown, key: PropertyKey): unknown {
-  if ((typeof object !== 'object' && typeof object !== 'function') || object === null) return undefined;
-  if (types.isProxy(object)) return hidden;
-  const property = Object.getOwnPropertyDescriptor(object, key);
-  return property === undefined || Object.hasOwn(property, 'value') ? property?.value : hidden;
-}
-
-/** The name of an object's class. */
-function classOf(object: object): unknown {
-  if (types.isProxy(object)) return hidden;
-  const type = ownValue(Object.getPrototypeOf(object), 'constructor');
-  return type === hidden ? hidden : ownValue(type, 'name');
-}
 
 let modulesSeen = 0;
 let keepsUncounted = false;
@@ -85,10 +65,7 @@ function isStandard(handle: object): boolean {
 }
 
 function readsIntoBuffer(handle: object): boolean {
-  if (types.isProxy(handle)) return true;
-  return Object.getOwnPropertySymbols(handle).some(
-    (key) => key.description === 'kBuffer' && ownValue(handle, key) != null,
-  );
+  return ownSymbolValue(handle, 'kBuffer') != null;
 }
 
 function isCalledBack(): boolean {

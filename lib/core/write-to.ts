@@ -2,50 +2,61 @@
 
 import { createRequire } from 'node:module';
 import type { Writable } from 'node:stream';
+import { types } from 'node:util';
 import { CSliceError, show, typeError, unreadable } from '../errors.ts';
 import { refer } from './block.ts';
 import { runDestructors } from './destructor.ts';
 import { lend } from './holds.ts';
+import { classOf, ownSymbolValue, ownValue } from './own-value.ts';
 import type { Reference } from './reference.ts';
 
 const require = createRequire(import.meta.url);
 
-/** Whether an object's method is the one of a class of Node's, and neither a subclass's nor one put in its place. */
+/**
+ * Whether an object has the methods of a class of Node's as they are, without one of its own or of a subclass. Runs no
+ * code of the object's: a getter could answer otherwise the next time.
+ */
 function isUnchanged(object: object, prototype: object, methods: readonly string[]): boolean {
-  return methods.every((name) => Reflect.get(object, name) === Reflect.get(prototype, name));
+  for (let at: object | null = object; at !== prototype; at = Object.getPrototypeOf(at)) {
+    if (at === null || types.isProxy(at)) return false;
+    const own: object = at;
+    if (methods.some((name) => Object.hasOwn(own, name))) return false;
+  }
+  return true;
 }
 
-function isLast(writable: object): boolean {
-  try {
-    return isLastOfNode(writable);
-  } catch (cause) {
-    throw unreadable('writable', cause);
-  }
-}
+/** What a socket writes by, if Node has made that. */
+const handles: readonly unknown[] = ['TCP', 'Pipe', 'TTY', 'TLSWrap'];
 
 /**
  * Whether the stream calls back only once the bytes have left the process or its memory: a socket, a file, an HTTP/1
- * message. Others, such as a PassThrough, call back when they have passed the chunk on.
+ * message. Others, such as a PassThrough, or a file with functions of the program's in place of `node:fs`, call back when
+ * they have passed the chunk on.
  */
-function isLastOfNode(writable: object): boolean {
-  const { Socket } = ifLoaded<typeof import('node:net')>('net');
-  const { WriteStream } = ifLoaded<typeof import('node:fs')>('fs');
-  const { OutgoingMessage } = ifLoaded<typeof import('node:http')>('http');
-  for (const streamClass of [Socket, WriteStream]) {
-    if (streamClass === undefined || !(writable instanceof streamClass)) continue;
-    return isUnchanged(writable, streamClass.prototype, ['write', '_write', '_writev']);
+function isLast(writable: object): boolean {
+  const net = ifLoaded<typeof import('node:net')>('net');
+  if (
+    net !== undefined &&
+    isUnchanged(writable, net.Socket.prototype, ['write', '_write', '_writev', '_writeGeneric'])
+  ) {
+    const handle = ownSymbolValue(writable, 'kHandle');
+    return typeof handle === 'object' && handle !== null && handles.includes(classOf(handle));
   }
-  if (OutgoingMessage === undefined || !(writable instanceof OutgoingMessage)) return false;
-  const { socket } = writable;
-  return (
-    isUnchanged(writable, OutgoingMessage.prototype, ['write', '_send']) && socket !== null && isLastOfNode(socket)
-  );
+  const fs = ifLoaded<typeof import('node:fs')>('fs');
+  if (fs !== undefined && isUnchanged(writable, fs.WriteStream.prototype, ['write', '_write', '_writev'])) {
+    return ownSymbolValue(writable, 'kFs') === fs;
+  }
+  const http = ifLoaded<typeof import('node:http')>('http');
+  if (http === undefined) return false;
+  const socket = ownValue(writable, 'socket');
+  const isMessage = isUnchanged(writable, http.OutgoingMessage.prototype, ['write', '_send', '_writeRaw']);
+  return isMessage && typeof socket === 'object' && socket !== null && isLast(socket);
 }
 
-/** A module of Node that nothing has loaded has made no stream either. */
-function ifLoaded<T extends object>(name: string): Partial<T> {
+/** A module of Node. Undefined: nothing has loaded it, so it has made no stream either. */
+function ifLoaded<T extends object>(name: string): T | undefined {
   const { moduleLoadList } = process as { moduleLoadList?: readonly string[] };
-  return moduleLoadList?.includes(`NativeModule ${name}`) ? require(`node:${name}`) : {};
+  return moduleLoadList?.includes(`NativeModule ${name}`) ? require(`node:${name}`) : undefined;
 }
 
 /** Resolves when the stream has called back for the chunk; rejects when it fails or is destroyed before. */

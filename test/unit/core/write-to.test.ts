@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { createWriteStream, readFileSync } from 'node:fs';
-import { createServer as createHttpServer, get } from 'node:http';
+import fs, { createWriteStream, readFileSync, WriteStream } from 'node:fs';
+import { createServer as createHttpServer, get, OutgoingMessage } from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import { PassThrough, Writable } from 'node:stream';
 import { expect } from 'chai';
@@ -14,9 +14,9 @@ function pattern(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8)) & 255);
 }
 
-function bodyOf(port: number): Promise<Buffer> {
+function bodyOf(port: number, path = ''): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    get({ port, host: '127.0.0.1', agent: false }, (response) => {
+    get({ port, path: `/${path}`, host: '127.0.0.1', agent: false }, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk) => chunks.push(chunk)).on('end', () => resolve(Buffer.concat(chunks)));
     }).on('error', reject);
@@ -85,38 +85,134 @@ describe('slice.writeTo', () => {
     expect(rents).to.deep.equal([true, true, true]);
   });
 
-  it('takes a stream whose methods were replaced for one that passes bytes on', async () => {
-    const file = createWriteStream(temporary('replaced'));
-    const chunks: Buffer[] = [];
-    file.write = wrong((chunk: Buffer, done: () => void) => {
-      chunks.push(chunk);
-      setImmediate(done);
-      return true;
+  describe('takes for a stream that passes bytes on', () => {
+    const path = (): string => temporary('passing');
+
+    /** After the write, the memory must still be there for whatever else the stream does with it. */
+    async function expectWaiting(stream: Writable): Promise<void> {
+      const { slice, ended } = watched(1000);
+      slice.bytes.set(pattern(1000));
+      await slice.writeTo(stream);
+      slice.release();
+      expect(ended.length).to.equal(0);
+      stream.destroy();
+    }
+
+    it('a file whose method was replaced, by a value, a getter or a subclass', async () => {
+      const chunks: Buffer[] = [];
+      const write = (chunk: Buffer, done: () => void): boolean => {
+        chunks.push(chunk);
+        setImmediate(done);
+        return true;
+      };
+      const byValue = createWriteStream(path());
+      byValue.write = wrong(write);
+      await expectWaiting(byValue);
+      expect(chunks[0]?.equals(pattern(1000))).to.equal(true);
+      const original = WriteStream.prototype.write;
+      let reads = 0;
+      const byGetter = Object.defineProperty(createWriteStream(path()), 'write', {
+        get: () => (reads++ === 1 ? original : write), // the second read is the one that a check might make
+      });
+      await expectWaiting(byGetter);
+      for (const name of ['write', '_write', '_writev']) {
+        const type = class extends WriteStream {};
+        Object.defineProperty(type.prototype, name, { value: Reflect.get(WriteStream.prototype, name) });
+        await expectWaiting(Reflect.construct(type, [path()]));
+      }
     });
-    const { slice, ended } = watched(1000);
-    slice.bytes.set(pattern(1000));
-    await slice.writeTo(file);
-    slice.release();
-    expect(ended.length).to.equal(0);
-    expect(chunks[0]?.equals(pattern(1000))).to.equal(true);
-    file.end();
-    await once(file, 'close');
+
+    it('a file with functions of the program in place of node:fs, which may write later', async () => {
+      const later: Promise<unknown>[] = [];
+      const write: typeof fs.write = wrong(
+        (fd: number, bytes: Buffer, at: number, size: number, _: unknown, done: (...all: unknown[]) => void) => {
+          later.push(new Promise((resolve) => fs.write(fd, bytes, at, size, 0, resolve)));
+          done(null, size, bytes);
+        },
+      );
+      const { open, close, writev } = fs;
+      const stream = createWriteStream(path(), { fs: { open, close, writev, write } });
+      await once(stream, 'open');
+      await expectWaiting(stream);
+      await Promise.all(later);
+    });
+
+    it('a Proxy of a file, none of whose traps is asked for what tells that', async () => {
+      const asked: unknown[] = [];
+      const file = createWriteStream(path());
+      const proxy = new Proxy(file, {
+        getPrototypeOf: (target) => {
+          asked.push('getPrototypeOf');
+          return Reflect.getPrototypeOf(target);
+        },
+        getOwnPropertyDescriptor: (target, key) => {
+          asked.push(key);
+          return Reflect.getOwnPropertyDescriptor(target, key);
+        },
+        get: (target, key) => Reflect.get(target, key, target),
+      });
+      await expectWaiting(proxy);
+      const byUs = asked.filter((key) => /write|kFs|getPrototypeOf/.test(String(key)));
+      expect(byUs).to.deep.equal([]);
+    });
+
+    it('a response whose methods were replaced, or that has no socket of its own', async () => {
+      const names = ['write', '_send', '_writeRaw', 'none'];
+      const server = createHttpServer(async (request, response) => {
+        const name = (request.url ?? '').slice(1);
+        if (name !== 'none') Reflect.set(response, name, Reflect.get(response, name));
+        const { slice, ended } = watched(1000);
+        slice.bytes.set(pattern(1000));
+        await slice.writeTo(response);
+        slice.release();
+        response.end(String(ended.length));
+      }).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as { port: number };
+      const told = [];
+      for (const name of names) told.push((await bodyOf(port, name)).subarray(1000).toString());
+      server.close();
+      expect(told).to.deep.equal(['0', '0', '0', '1']);
+      const { slice, ended } = watched(1000);
+      const message = new OutgoingMessage(); // keeps the bytes until it gets a socket
+      Reflect.set(message, '_header', '');
+      slice.writeTo(message);
+      slice.release();
+      expect(ended.length).to.equal(0);
+    });
+
+    it('a socket whose handle the program has made', async () => {
+      const server = createServer((socket: Socket) => void socket.resume()).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { createConnection } = await import('node:net');
+      const socket = createConnection((server.address() as { port: number }).port, '127.0.0.1');
+      await once(socket, 'connect');
+      const { slice, ended } = watched(1000);
+      await slice.writeTo(socket);
+      slice.release();
+      expect(ended.length, 'of Node').to.equal(1);
+      const key = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'kHandle') as symbol;
+      const handle: object = Reflect.get(socket, key);
+      Reflect.set(socket, key, Object.create(handle, { constructor: { value: class Other {} } }));
+      const other = watched(1000);
+      other.slice.writeTo(socket).catch(() => {});
+      other.slice.release();
+      expect(other.ended.length).to.equal(0);
+      Reflect.set(socket, key, handle);
+      socket.destroy();
+      server.close();
+    });
   });
 
   it('refuses a stream that throws when it is looked at', () => {
     using slice = Slice.alloc(8);
-    const hostile = (name: string) =>
-      new Proxy(createWriteStream(temporary('hostile')), {
-        get(stream, key) {
-          if (key === name) throw new Error('no property');
-          return Reflect.get(stream, key, stream);
-        },
-      });
-    expectError(() => slice.writeTo(hostile('on')), 'ERR_CSLICE_TYPE', /writable cannot be read: no property/);
-    return slice.writeTo(hostile('_writev')).then(
-      () => expect.fail('it must be refused'),
-      (error) => expect(error).to.include({ code: 'ERR_CSLICE_TYPE' }),
-    );
+    const hostile = new Proxy(createWriteStream(temporary('hostile')), {
+      get(stream, key) {
+        if (key === 'on') throw new Error('no property');
+        return Reflect.get(stream, key, stream);
+      },
+    });
+    expectError(() => slice.writeTo(hostile), 'ERR_CSLICE_TYPE', /writable cannot be read: no property/);
   });
 
   it('leaves the bytes to a stream that passes them on', async () => {
