@@ -254,6 +254,7 @@ export class Owner implements Hold {
 
   /** Keeps more, until the object's end. */
   keepToo(holds: readonly Hold[]): void {
+    if (holds.length === 0) return;
     this.#putBefore(holds);
     this.kept = [...this.kept, ...holds];
   }

@@ -36,6 +36,8 @@ interface Running {
   readonly preparation: Preparation;
   /** What is to live as long as the result. */
   readonly kept: readonly Hold[];
+  /** The object that keeps it, by the option `by`. */
+  readonly keeper: Owner | undefined;
   readonly cells: Map<number, DataView>;
 }
 
@@ -121,11 +123,15 @@ export class OwningFunction {
     const preparation = new Preparation(pins, background);
     const inputs = (pins ? undefined : directly(call)) ?? preparation.all(call.parameters, call.args);
     try {
+      const { by } = this.#options;
+      // Now, and held: its handle may be released before the call is over.
+      const keeper = by === undefined ? undefined : ownerOf(this.#handleAt(given, by));
+      if (keeper !== undefined) preparation.holds.push(keeper.use());
       const kept = this.#keep(given);
       const cells = this.#cells.take();
       const passed = this.#indices.map((from, i) => (from < 0 ? cells.get(i) : inputs[from]));
       for (let i = this.#callee.parameters.length; i < inputs.length; i++) passed.push(inputs[i]); // of a variadic function
-      return { given, passed, preparation, kept, cells };
+      return { given, passed, preparation, kept, keeper, cells };
     } catch (error) {
       preparation.end();
       throw error;
@@ -134,10 +140,9 @@ export class OwningFunction {
 
   /** Holds what is to live longer than the call. Addresses and NULL are the caller's own business. */
   #keep(given: readonly unknown[]): readonly Hold[] {
-    const { keeps, until, by } = this.#options;
+    const { keeps, until } = this.#options;
     const kept: Hold[] = [];
     try {
-      if (by !== undefined) ownerOf(this.#handleAt(given, by));
       for (const index of until) kept.push(ownerOf(this.#handleAt(given, index)).use());
       for (const index of keeps) {
         const value = this.#valueAt(given, index);
@@ -238,7 +243,7 @@ export class OwningFunction {
   }
 
   /** The caller's result. Until this has returned, `address` and what is kept are still to be given back. */
-  #own({ result, address }: Answer, byteLength: number, { given, kept }: Running): unknown {
+  #own({ result, address }: Answer, byteLength: number, { given, kept, keeper }: Running): unknown {
     const { returns, free } = this.#options;
     switch (returns) {
       case 'bytes':
@@ -257,7 +262,8 @@ export class OwningFunction {
       case 'view':
         return this.#view(address, byteLength, given, kept);
       default:
-        this.#keepOn(given, kept);
+        if (keeper !== undefined) keeper.keepToo(kept);
+        else this.#keptForGood.push(...kept);
         return result;
     }
   }
@@ -282,13 +288,6 @@ export class OwningFunction {
     return slice;
   }
 
-  #keepOn(given: readonly unknown[], kept: readonly Hold[]): void {
-    if (kept.length === 0) return;
-    const { by } = this.#options;
-    if (by === undefined) this.#keptForGood.push(...kept);
-    else ownerOf(this.#handleAt(given, by)).keepToo(kept);
-  }
-
   #giveBack(address: bigint, byteLength: number): void {
     const { returns, free, from } = this.#options;
     if (returns === 'block') blockUnref(toInteger(address));
@@ -303,7 +302,14 @@ export class OwningFunction {
 
 /** Stands for a call that held nothing. */
 function nothingHeld(): Running {
-  return { given: [], passed: [], preparation: new Preparation(false, false), kept: noHolds, cells: new Map() };
+  return {
+    given: [],
+    passed: [],
+    preparation: new Preparation(false, false),
+    kept: noHolds,
+    keeper: undefined,
+    cells: new Map(),
+  };
 }
 
 /** What a borrowed slice keeps reachable: the holds end with the token, and the handles must not be collected before. */

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
-import { destructor, func, Handle, type Slice, stats } from '../../../lib/index.ts';
+import koffi from 'koffi';
+import { destructor, func, Handle, Slice, stats } from '../../../lib/index.ts';
 import { testFailAllocation } from '../../../lib/native/symbols.ts';
+import { free, malloc } from '../../helpers/blocks.ts';
 import { collectUntil, settle } from '../../helpers/collect.ts';
 import { expectError } from '../../helpers/expect-error.ts';
 import { freed, objects, objectsPath } from '../../helpers/objects.ts';
@@ -125,6 +127,49 @@ describe('memory that keeps a handle', () => {
 describe('a handle that keeps newer ones', () => {
   it('goes before them at the end of the thread', () => {
     expect(runForJson('func/kept-at-end.ts', { args: [objectsPath(), 'linked'] })).to.deep.equal(['pnos']);
+  });
+});
+
+describe('what a function keeps for a handle (by)', () => {
+  beforeEach(() => settle(stats));
+
+  const c = koffi.load(null);
+  const prototype = 'int memcmp(const KeptT *h, const void *data, size_t size)';
+
+  /** A handle and a slice, and the blocks that are live when the destructor of the handle runs. */
+  function given(): { handle: Handle<'KeptT'>; slice: Slice; seen: number[] } {
+    const seen: number[] = [];
+    const handle = Handle.adopt('KeptT', malloc(16), (address) => {
+      seen.push(stats().liveBlocks);
+      free(address);
+    });
+    return { handle, slice: Slice.alloc(5000), seen };
+  }
+
+  it('outlives the object, although its handle is released while C works in the background', async () => {
+    const before = stats().liveBlocks;
+    const { handle, slice, seen } = given();
+    const compare = func(c, prototype, { keeps: ['data'], by: 'h' });
+    const result = compare.async(handle, slice, 0);
+    handle.release();
+    slice.release();
+    expect(await result).to.equal(0);
+    expect(seen).to.deep.equal([before + 1]);
+    expect(stats().liveBlocks).to.equal(before);
+  });
+
+  it('outlives the object, although its handle is released by a function of the declaration', () => {
+    const before = stats().liveBlocks;
+    const { handle, slice, seen } = given();
+    const failed = (): boolean => {
+      handle.release();
+      slice.release();
+      return false;
+    };
+    const compare = func(c, prototype, { keeps: ['data'], by: 'h', failed });
+    expect(compare(handle, slice, 0)).to.equal(0);
+    expect(seen).to.deep.equal([before + 1]);
+    expect(stats().liveBlocks).to.equal(before);
   });
 });
 
