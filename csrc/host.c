@@ -27,7 +27,7 @@
  *   - clone(block, size, mayBeShared): a buffer over a new block of that size, with a copy of the
  *     bytes.
  *   - disown(buffer, block): ends the buffer; the memory is C's. cells[0]: the number of a
- *     JavaScript destructor that will not run, or 0.
+ *     JavaScript destructor that will not run, or 0. cells[1]: where the bytes are from here on.
  *   - end(buffer, key): detaches the buffer, counted as released by scope.
  *   - lock(buffer, key): from here only `end` with the key detaches it.
  *   - requests(): a buffer over counts of the thread's event loop, as 32-bit integers. The first
@@ -442,7 +442,8 @@ static napi_value disown(napi_env env, napi_callback_info info) {
         cslice__mem_free_aligned(room, block->destructor.alignment);
     }
     cslice__block_unref(block, CSLICE__BY_C);
-    return detached || status != 0 ? fail(&call, status != 0 ? status : number) : NULL;
+    /* Disowned and not detached: there is no view, so there was nothing to detach. */
+    return disowned || status != 0 ? fail(&call, status != 0 ? status : number) : NULL;
 }
 
 static napi_value end(napi_env env, napi_callback_info info) {

@@ -414,7 +414,8 @@ export function disown(reference: Reference): Integer {
   detaching(() => host.disown(buffer, block));
   if (result() < 0) throw statusError(result(), `disown ${byteLength} bytes`, held);
   forgetCallback(result());
-  return guarded ? (cells[1] as number) : address; // a guarded block's bytes have moved to where free() can free them
+  // The bytes of a guarded block have moved to where free() can free them.
+  return typeof address === 'number' ? (cells[1] as number) : address;
 }
 
 // ---- Bytes in and out, by copy

@@ -2,8 +2,17 @@ import { constants } from 'node:buffer';
 import { expect } from 'chai';
 import koffi from 'koffi';
 import { CCallError } from '../../lib/errors.ts';
-import { type CFunction, func as declare, type Ownership, Slice, stats } from '../../lib/index.ts';
+import {
+  type CFunction,
+  configure,
+  copyBytes,
+  func as declare,
+  type Ownership,
+  Slice,
+  stats,
+} from '../../lib/index.ts';
 import { testFailAllocation } from '../../lib/native/symbols.ts';
+import { free } from '../helpers/blocks.ts';
 import { collectUntil, settle } from '../helpers/collect.ts';
 import { expectError, wrong } from '../helpers/expect-error.ts';
 import { blocksLibraryPath } from '../helpers/interop.ts';
@@ -49,6 +58,19 @@ describe('Slice.fromBlock', () => {
     slice.release();
     expect(bytes.byteLength).to.equal(0);
     expect(live()).to.equal(before);
+  });
+
+  it('can be handed back to C, which frees it, in guard mode as well', () => {
+    for (const guard of [false, { sample: 1 }] as const) {
+      configure({ guard });
+      try {
+        const address = Slice.fromBlock(newBlock(100)).disown();
+        expect(copyBytes(address, 3)).to.deep.equal(Uint8Array.of(0, 1, 2));
+        free(address);
+      } finally {
+        configure({ guard: false });
+      }
+    }
   });
 
   it('counts the end of the block as one by scope, and one by collection where nobody releases it', async () => {

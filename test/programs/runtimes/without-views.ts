@@ -90,6 +90,12 @@ await attempt('pin', () => {
 });
 await attempt('disown', () => {
   const slice = adopted();
+  cslice.configure({ limitBytes: 1 });
+  try {
+    Slice.alloc(5000); // a failure, whose status must not be taken for that of disown()
+  } catch {
+    cslice.configure({ limitBytes: 0 });
+  }
   const address = slice.disown();
   libc.func('void free(void *memory)')(address);
   return slice.released;
