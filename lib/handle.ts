@@ -17,9 +17,11 @@ import {
   Token,
   uncounted,
 } from './core/owner.ts';
+import { needStackToOwn } from './core/stack-room.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import type { Integer } from './native/host.ts';
 import { pin } from './pin.ts';
+import { recording } from './record/record.ts';
 import { isSlice, liveReference, type Slice } from './slice.ts';
 
 /**
@@ -212,6 +214,7 @@ export class Handle<Name extends string = string> implements Disposable {
 
   static #own<Name extends string>(name: Name, address: Integer, ending: Ending, kept: readonly Hold[]): Handle<Name> {
     try {
+      needStackToOwn(recording);
       return new Handle(name, own(kindOf(name), address, ending, kept));
     } catch (error) {
       releaseAll(kept);
@@ -286,6 +289,7 @@ export class Handle<Name extends string = string> implements Disposable {
 
 /** For functions whose result is a handle; `kept` is theirs again if this throws. */
 export function handleFor(kind: Kind, address: Integer, ending: Ending, kept: readonly Hold[]): Handle {
+  needStackToOwn(recording);
   return makeHandle(kind.name, own(kind, address, ending, kept));
 }
 

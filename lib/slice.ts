@@ -225,9 +225,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   static adopt(address: bigint, byteLength: number, destructor: Destructor): Slice {
     checkRegion(address, byteLength);
     checkDestructor(destructor);
-    const slice = new Slice(adopt(address, byteLength, destructor));
-    runDestructors();
-    return slice;
+    return new Slice(adopt(address, byteLength, destructor));
   }
 
   /**
@@ -256,9 +254,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    *   `ERR_CSLICE_NOMEM`; the reference is still the caller's then
    */
   static fromBlock(block: bigint): Slice {
-    const slice = new Slice(take(toInteger(checkAddress('block', block))));
-    runDestructors();
-    return slice;
+    return new Slice(take(toInteger(checkAddress('block', block))));
   }
 
   /**

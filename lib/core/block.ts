@@ -60,6 +60,7 @@ import { isGuardDue, noteGuarded, noteGuardedEnd } from './guard.ts';
 import { endsWithLoan, isHeld, isLent } from './holds.ts';
 import { keepAlive } from './keep-alive.ts';
 import { Borrowed, detaching, Reference } from './reference.ts';
+import { needStackToOwn } from './stack-room.ts';
 import { statusError } from './status.ts';
 import { newBytes } from './text.ts';
 import { tiedTo } from './tie.ts';
@@ -206,11 +207,18 @@ export function adopt(
   destructor: Destructor,
   kind: BlockKind = 'adopt',
 ): Reference {
+  beforeAdoption(byteLength);
   if (!isNative(destructor)) return adoptWithCallback(address, byteLength, destructor, kind);
   const { fn, signature, context, threadSafe, unmaps } = fieldsOf(destructor);
   if (!threadSafe) openMailbox(byteLength);
   const buffer = host.adopt(toInteger(address), byteLength, fn, signature, context, threadSafe);
   return noted(made(buffer, byteLength, adopting(byteLength)), unmaps ? 'map' : kind);
+}
+
+/** Fails where an adoption would fail half-way: what throws then has adopted nothing. */
+function beforeAdoption(byteLength: number): void {
+  runDestructors();
+  needStackToOwn(isNoted(byteLength));
 }
 
 function noted(reference: Reference, kind: BlockKind): Reference {
@@ -248,6 +256,7 @@ export function adoptKeeping(
   destructor: NativeDestructor,
   letGo: () => void,
 ): Reference {
+  beforeAdoption(byteLength);
   openMailbox(byteLength);
   const { fn, signature, context } = fieldsOf(destructor);
   const number = registerCallback({ run: letGo, address, byteLength });
@@ -268,6 +277,7 @@ export function adoptKeeping(
 
 /** Takes over a reference of C's. @throws {CSliceError} `ERR_CSLICE_RANGE` */
 export function take(block: Integer): Reference {
+  beforeAdoption(0);
   const buffer = host.take(block, longestView);
   if (buffer !== undefined) {
     return noted(new Reference(buffer, result(), cells[1] as number, cells[3] as number), 'C');

@@ -144,17 +144,19 @@ export class Owner implements Hold {
   #recorded: Recorded | undefined;
 
   begin(kind: Kind, address: Integer, ending: Ending, kept: readonly Hold[]): void {
+    // First what may fail, at the end of the stack: nothing has begun then.
     if (ending !== this.#ending) this.#choose(ending);
+    if (recording && kind !== uncounted) this.#recorded = noteHandle(kind.name, address);
+    const inTable = asDouble(address);
     kind.live++;
     this.kind = kind;
     this.address = address;
     this.kept = kept;
     this.#open = true;
     this.#order = ++order;
-    if (recording && kind !== uncounted) this.#recorded = noteHandle(kind.name, address);
     const { cells, at } = this.#entry;
     cells[at + atOrder] = this.#order;
-    cells[at + atAddress] = asDouble(address); // last, since the thread may end in between
+    cells[at + atAddress] = inTable; // last, since the thread may end in between
   }
 
   #choose(ending: Ending): void {

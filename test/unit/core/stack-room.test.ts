@@ -1,0 +1,65 @@
+import { Script } from 'node:vm';
+import { expect } from 'chai';
+import { needStack } from '../../../lib/core/stack-room.ts';
+import { configure, Handle, Slice } from '../../../lib/index.ts';
+import { collectManyTimes, collectUntil } from '../../helpers/collect.ts';
+import { nearTheEnd } from '../../helpers/overflow.ts';
+
+describe('what C has given over', () => {
+  const adopters: Record<string, (address: bigint, ended: (address: bigint) => void) => Disposable> = {
+    'Slice.adopt': (address, ended) => Slice.adopt(address, 8, ended),
+    'Handle.adopt': (address, ended) => Handle.adopt('Given', address, ended),
+  };
+  for (const [name, adopt] of Object.entries(adopters))
+    for (const track of [false, true]) {
+      it(`is owned by ${name}() or by the caller, at the end of the stack as well${track ? ', tracked' : ''}`, async () => {
+        configure({ track });
+        try {
+          const ended: bigint[] = [];
+          const isOwned: boolean[] = [];
+          for (let i = 0; i < 60; i++) {
+            nearTheEnd(10 * i + 1, () => {
+              isOwned[i] = false;
+              adopt(BigInt(i + 1) << 12n, (address) => void ended.push(address));
+              isOwned[i] = true;
+            });
+          }
+          const owned = [...isOwned.keys()].filter((i) => isOwned[i]).map((i) => BigInt(i + 1) << 12n);
+          expect(owned.length).to.be.within(1, 59);
+          await collectUntil(() => ended.length >= owned.length, 'what was adopted has ended');
+          await collectManyTimes();
+          expect(ended.sort()).to.deep.equal(owned.sort());
+        } finally {
+          configure({ track: false });
+        }
+      });
+    }
+
+  it("is still the caller's where the destructor of another block is stopped", async () => {
+    const ended: string[] = [];
+    (() => {
+      Slice.adopt(4096n, 8, () => {
+        ended.push('first');
+        for (;;);
+      });
+    })();
+    Object.assign(globalThis, { adoptAnother: () => Slice.adopt(8192n, 8, () => ended.push('second')) });
+    await new Promise(setImmediate);
+    globalThis.gc?.();
+    const script = new Script('adoptAnother()');
+    let stopped = false;
+    try {
+      script.runInThisContext({ timeout: 50 });
+    } catch (error) {
+      stopped = (error as { code?: string }).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
+    }
+    await collectManyTimes();
+    expect([stopped, ended]).to.deep.equal([true, ['first']]);
+  });
+
+  it('needs as many frames as are asked for', () => {
+    expect(needStack(0)).to.equal(0);
+    expect(needStack(16)).to.equal(16);
+    expect(() => needStack(1e9)).to.throw(RangeError);
+  });
+});
