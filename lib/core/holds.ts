@@ -86,6 +86,16 @@ function endIfFree(reference: Reference, holds: Holds): void {
   tell(holds);
 }
 
+/** A timeout of `vm` may have stopped a loan at its start: nothing but the end of this job tells of its end then. */
+function endWithJob(reference: Reference, holds: Holds): void {
+  if (loansOf(holds) === holds.loans) return;
+  currentJob(); // whose end comes first
+  queueMicrotask(() => {
+    endIfFree(reference, holds);
+    runDestructors();
+  });
+}
+
 export function isLent(reference: Reference): boolean {
   // Stryker disable next-line ConditionalExpression: without it the look-up gives the same
   if (loansUnderWay === 0) return false;
@@ -96,7 +106,9 @@ export function isLent(reference: Reference): boolean {
 /** Whether the end of this reference is left to its last loan. */
 export function endsWithLoan(reference: Reference): boolean {
   if (!isLent(reference)) return false;
-  open(reference).released = true;
+  const holds = open(reference);
+  holds.released = true;
+  endWithJob(reference, holds);
   return true;
 }
 
@@ -128,7 +140,9 @@ export function isHeld(reference: Reference): boolean {
 /** Resolves at the next end of a loan or a lease. Others may be left: ask {@link isHeld}. */
 export function untilNextEnd(reference: Reference): Promise<void> {
   return new Promise((resolve) => {
-    open(reference).waiting.push(resolve);
+    const holds = open(reference);
+    holds.waiting.push(resolve);
+    endWithJob(reference, holds);
   });
 }
 

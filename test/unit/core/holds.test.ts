@@ -1,4 +1,4 @@
-import { createContext, runInContext } from 'node:vm';
+import { createContext, runInContext, runInThisContext } from 'node:vm';
 import { expect } from 'chai';
 import { Pool, Slice, stats } from '../../../lib/index.ts';
 import { watched } from '../../helpers/blocks.ts';
@@ -138,6 +138,27 @@ describe('slice.lend', () => {
     expect([first.ended.length, second.ended.length]).to.deep.equal([1, 1]);
     await thrown.catch(() => {});
   });
+
+  for (const [how, release] of Object.entries({
+    'release()': (slice: Slice) => slice.release(),
+    'await using': (slice: Slice) => slice[Symbol.asyncDispose](),
+  })) {
+    it(`ends by ${how} in the job in which a timeout of vm has stopped the function of a loan`, async () => {
+      const { slice, ended } = watched(8);
+      const { bytes } = slice;
+      Object.assign(globalThis, {
+        lendForEver: () =>
+          slice.lend(() => {
+            for (;;);
+          }),
+      });
+      expect(() => runInThisContext('lendForEver()', { timeout: 20 })).to.throw(/timed out/);
+      await release(slice);
+      await Promise.resolve();
+      expect([bytes.length, ended.length]).to.deep.equal([0, 1]);
+      Reflect.deleteProperty(globalThis, 'lendForEver');
+    });
+  }
 
   it('waits for the last of several loans', async () => {
     const { slice, ended } = watched(16);
