@@ -333,13 +333,17 @@ function endBuffer(reference: Reference): void {
 
 /** False: the buffer was locked with another key. */
 function detach(buffer: ArrayBuffer, by: symbol | undefined): boolean {
-  if (abortsAtMarked && isMarkedAsUntransferable?.(buffer)) return false;
   try {
-    host.end(buffer, by);
+    host.end(abortsAtMarked && isMarkedAsUntransferable?.(buffer) ? moved(buffer) : buffer, by);
     return true;
   } catch {
     return false;
   }
+}
+
+/** The bytes in another buffer, which nobody has marked. V8 throws where the program has locked the one given. */
+function moved(buffer: ArrayBuffer): ArrayBuffer {
+  return (buffer as ArrayBuffer & { transfer(): ArrayBuffer }).transfer();
 }
 
 function warnOfLock(byteLength: number): void {
