@@ -99,8 +99,15 @@ class Home {
     this.byteLength = byteLength;
   }
 
-  make(): PooledBlock {
+  /** @param check whether there is room still: an allocation for which memory is short runs code of the program's */
+  make(check: () => void): PooledBlock {
     const block = new PooledBlock(this);
+    try {
+      check();
+    } catch (error) {
+      block.discard();
+      throw error;
+    }
     this.#dropped.register(block, undefined, block);
     this.blocks++;
     return block;
@@ -177,7 +184,7 @@ export class Pool implements Disposable {
 
   #warm(count: number): void {
     try {
-      for (let i = 0; i < count; i++) this.#home.idle.push(this.#home.make());
+      for (let i = 0; i < count; i++) this.#home.idle.push(this.#home.make(() => this.#checkRoom()));
     } catch (error) {
       this.release();
       throw error;
@@ -185,6 +192,13 @@ export class Pool implements Disposable {
   }
 
   #grow(): PooledBlock {
+    this.#checkRoom();
+    const block = this.#home.make(() => this.#checkRoom());
+    this.#misses++;
+    return block;
+  }
+
+  #checkRoom(): void {
     if (this.#home.closed) throw new CSliceError('ERR_CSLICE_RELEASED', 'This pool has been released');
     if (this.#home.blocks >= this.#capacity) {
       throw new CSliceError(
@@ -192,9 +206,6 @@ export class Pool implements Disposable {
         `All ${this.#capacity} blocks of the pool are rented: release one, or give the pool a larger capacity`,
       );
     }
-    const block = this.#home.make();
-    this.#misses++;
-    return block;
   }
 
   /** The size of every block, in bytes. */

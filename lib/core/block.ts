@@ -90,9 +90,27 @@ function isNoted(byteLength: number): boolean {
 /** A new zeroed block, aligned to 16. */
 export function allocate(byteLength: number, kind: BlockKind = 'alloc'): Reference {
   if (!isNoted(byteLength)) return allocatePlain(byteLength);
-  claim(byteLength, undefined);
-  const reference = allocatePlain(byteLength);
-  noteBlock(reference, kind);
+  return allocateNoted(byteLength, undefined, kind, () => allocatePlain(byteLength));
+}
+
+function allocateNoted(
+  byteLength: number,
+  label: string | undefined,
+  kind: BlockKind,
+  attempt: () => Reference,
+): Reference {
+  claim(byteLength, label);
+  const before = reclaims;
+  const reference = attempt();
+  if (reclaims !== before) {
+    // Code of the program's has run since, and may have used the budget up.
+    const refused = overBudget(byteLength, label);
+    if (refused !== undefined) {
+      reference.end();
+      refuse(refused, byteLength, label ?? currentLabel());
+    }
+  }
+  noteBlock(reference, kind, label);
   return reference;
 }
 
@@ -106,10 +124,7 @@ function allocatePlain(byteLength: number): Reference {
 
 export function allocateWith(byteLength: number, layout: Layout, kind: BlockKind = 'alloc'): Reference {
   if (!isNoted(byteLength)) return allocatePlainWith(byteLength, layout);
-  claim(byteLength, layout.label);
-  const reference = allocatePlainWith(byteLength, layout);
-  noteBlock(reference, kind, layout.label);
-  return reference;
+  return allocateNoted(byteLength, layout.label, kind, () => allocatePlainWith(byteLength, layout));
 }
 
 function allocatePlainWith(byteLength: number, { zero, alignment, label }: Layout): Reference {
@@ -167,8 +182,11 @@ function claim(byteLength: number, label: string | undefined): void {
   if (overBudget(byteLength, label) === undefined) return;
   reclaim('budget', byteLength);
   const refused = overBudget(byteLength, label);
-  if (refused === undefined) return;
-  publishRefusal(byteLength, label ?? currentLabel());
+  if (refused !== undefined) refuse(refused, byteLength, label ?? currentLabel());
+}
+
+function refuse(refused: Error, byteLength: number, label: string | undefined): never {
+  publishRefusal(byteLength, label);
   throw refused;
 }
 
@@ -182,7 +200,11 @@ function reclaimAfter(failure: number, byteLength: number): void {
   if (failure === status.ELIMIT) reclaim('limit', byteLength);
 }
 
+/** How often what follows has run, and code of the program's with it. */
+let reclaims = 0;
+
 function reclaim(reason: 'memory' | 'limit' | 'budget', byteLength: number): void {
+  reclaims++;
   releaseKept();
   collectGarbage();
   takeAllEnds();
@@ -385,6 +407,7 @@ export function resize(live: () => Reference, byteLength: number): void {
   const failure = tryResize(live(), byteLength);
   if (failure === 0) return;
   reclaimAfter(failure, byteLength);
+  refuseOverBudget(live(), byteLength);
   const second = failure === status.ENOMEM || failure === status.ELIMIT ? tryResize(live(), byteLength) : failure;
   if (second < 0) throw statusError(second, `resize a slice to ${byteLength} bytes`, notAlone);
 }
@@ -393,10 +416,12 @@ export function resize(live: () => Reference, byteLength: number): void {
 function checkBudget(live: () => Reference, byteLength: number): void {
   if (overBudgetOf(live(), byteLength) === undefined) return;
   reclaim('budget', byteLength);
-  const refused = overBudgetOf(live(), byteLength);
-  if (refused === undefined) return;
-  publishRefusal(byteLength, labelOfBlock(live()));
-  throw refused;
+  refuseOverBudget(live(), byteLength);
+}
+
+function refuseOverBudget(reference: Reference, byteLength: number): void {
+  const refused = overBudgetOf(reference, byteLength);
+  if (refused !== undefined) refuse(refused, byteLength, labelOfBlock(reference));
 }
 
 function tryResize(reference: Reference, byteLength: number): number {

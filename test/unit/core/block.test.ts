@@ -12,7 +12,17 @@ import {
   writeBytes,
 } from '../../../lib/core/block.ts';
 import { type NativeDestructor, runDestructors } from '../../../lib/core/destructor.ts';
-import { configure, type Destructor, destructor, Pool, pin, Slice, stats, withLabel } from '../../../lib/index.ts';
+import {
+  configure,
+  type Destructor,
+  destructor,
+  Pool,
+  pin,
+  Slice,
+  stats,
+  withBudget,
+  withLabel,
+} from '../../../lib/index.ts';
 import { testFailAllocation } from '../../../lib/native/symbols.ts';
 import { free, malloc } from '../../helpers/blocks.ts';
 import { expectError } from '../../helpers/expect-error.ts';
@@ -134,6 +144,64 @@ describe('a block that the limit or a budget forbids', () => {
       expect(slice.byteLength).to.equal(9500);
       expect(refusals(() => Slice.alloc(4000, { label: 'other' })).length).to.equal(1);
     });
+  });
+});
+
+describe('an allocation for which memory is short', () => {
+  /** At a limit that leaves little room, calls `first` once garbage has been collected for want of it. */
+  function underPressure(first: () => void, action: () => void): void {
+    const big = Slice.alloc(500_000);
+    let done = false;
+    const listener = (): void => {
+      if (done) return;
+      done = true;
+      big.release();
+      first();
+    };
+    configure({ limitBytes: stats().liveBytes + 10_000 });
+    subscribe('cslice:memory:pressure', listener);
+    try {
+      action();
+    } finally {
+      unsubscribe('cslice:memory:pressure', listener);
+      configure({ limitBytes: 0 });
+      big.release();
+    }
+    expect(done).to.equal(true);
+  }
+
+  it('stays within the budget that a subscriber has used up meanwhile, as does a resize', () => {
+    const kept: Slice[] = [];
+    const use = (): void => void kept.push(Slice.alloc(80_000));
+    const actions: (() => void)[] = [
+      () => void kept.push(Slice.alloc(80_000)),
+      () => void kept.push(Slice.alloc(80_000, { alignment: 64, label: 'of its own' })),
+      () => kept.push(Slice.alloc(100)) && kept.at(-1)?.resize(80_000),
+    ];
+    for (const action of actions) {
+      underPressure(use, () => withBudget(100_000, () => void expectError(action, 'ERR_CSLICE_LIMIT', /the budget/)));
+      expect(kept.reduce((sum, { byteLength }) => sum + byteLength, 0)).to.be.within(80_000, 80_100);
+      for (const slice of kept.splice(0)) slice.release();
+    }
+  });
+
+  it('leaves a pool within its capacity, and none in one that a subscriber has released', () => {
+    const rented: Slice[] = [];
+    const pool = new Pool({ byteLength: 50_000, capacity: 1 });
+    underPressure(
+      () => rented.push(pool.rent()),
+      () => expectError(() => pool.rent(), 'ERR_CSLICE_EXHAUSTED'),
+    );
+    expect(pool.stats()).to.include({ blocks: 1, misses: 1 });
+    for (const slice of rented) slice.release();
+    pool.release();
+    const before = stats().liveBlocks;
+    const other = new Pool({ byteLength: 50_000 });
+    underPressure(
+      () => other.release(),
+      () => expectError(() => other.rent(), 'ERR_CSLICE_RELEASED'),
+    );
+    expect(stats().liveBlocks).to.equal(before);
   });
 });
 
