@@ -15,7 +15,7 @@ import type { KoffiFunction } from './native/koffi.ts';
  *
  * @throws {CSliceError} (as a rejection) `ERR_CSLICE_TYPE` for wrong or too few arguments, `ERR_CSLICE_RANGE` for numbers
  *   that their type cannot have, `ERR_CSLICE_RELEASED` for a released slice, `ERR_CSLICE_EXHAUSTED` when koffi has too many
- *   calls under way
+ *   calls under way that are not of this package: a call waits for the end of those that are
  * @example
  * const memset = c.func('void *memset(void *memory, int byte, size_t size)');
  * const slice = Slice.alloc(1 << 20);

@@ -45,7 +45,7 @@ const hasInstance = Function.prototype[Symbol.hasInstance];
  * }
  */
 export class CSliceError extends Error {
-  /** As an error's name is printed. */
+  /** The name of its class, which stands before the message where the error is printed. */
   override readonly name: string = 'CSliceError';
   /** What kind of error it is. */
   readonly code: ErrorCode;

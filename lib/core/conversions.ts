@@ -1,6 +1,6 @@
 /**
- * What generic code makes of a slice. Without this, `Buffer.from(slice)`, `structuredClone(slice)` and
- * `JSON.stringify(slice)` would quietly give something empty.
+ * What generic code makes of a slice. Without this, `Buffer.from(slice)`, `new Uint8Array(slice)`, `structuredClone(slice)`
+ * and `JSON.stringify(slice)` would quietly give something empty.
  */
 
 /** A symbol cannot be cloned: the error of `structuredClone` and `postMessage` names it, and so says what to do. */
@@ -19,6 +19,11 @@ export abstract class Conversions {
   /** The bytes: `Buffer.from(slice)` copies them. */
   valueOf(): Uint8Array<ArrayBuffer> {
     return this.bytes;
+  }
+
+  /** The bytes, one by one: `new Uint8Array(slice)` and `[...slice]` copy them. */
+  [Symbol.iterator](): IterableIterator<number> {
+    return this.bytes[Symbol.iterator]();
   }
 
   toJSON(): object {

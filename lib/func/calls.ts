@@ -317,6 +317,10 @@ export function callC({ name, fn }: Callee, passed: unknown[], { trap }: Prepara
   });
 }
 
+/** How many calls koffi has under way, and those that it has no room for. Each waits for the end of one before it. */
+let underWay = 0;
+const waiting: (() => void)[] = [];
+
 /**
  * Calls C on another thread. `done` gets the result in the moment in which koffi has it, when C's errno is still that of
  * the call. What it throws, and what koffi refuses, rejects the promise; all holds end in every case.
@@ -334,38 +338,47 @@ export function callInBackground<T>(
   const traced = tracing(name);
   return new Promise((resolve, reject) => {
     const { trap } = call;
-    const end = (): void => {
+    const settle = (error: unknown, result: unknown): void => {
+      underWay--;
       leaveBackground(trap);
-      call.end();
-      runDestructors();
-    };
-    enterBackground(trap);
-    try {
-      const settle = (error: unknown, result: unknown): void => {
-        try {
-          if (error) throw refusedByKoffi(name, error);
-          const value = done(result);
-          traced?.result(value);
-          resolve(value);
-        } catch (thrown) {
-          traced?.error(thrown);
-          reject(thrown);
-        } finally {
-          end();
-        }
-      };
-      Reflect.apply(start, fn, [...passed, settle]);
-      if (traced !== undefined) {
-        traced.started();
+      try {
+        if (error) throw refusedByKoffi(name, error);
+        const value = done(result);
+        traced?.result(value);
+        resolve(value);
+      } catch (thrown) {
+        traced?.error(thrown);
+        reject(thrown);
+      } finally {
+        call.end();
+        waiting.shift()?.();
         runDestructors();
       }
-    } catch (error) {
-      const refused = refusedByKoffi(name, error);
-      traced?.error(refused);
-      end();
-      reject(refused);
-    }
+    };
+    const begin = (): void => {
+      try {
+        Reflect.apply(start, fn, [...passed, settle]);
+        underWay++;
+        enterBackground(trap);
+      } catch (error) {
+        if (underWay > 0 && isFull(error)) {
+          waiting.push(begin);
+          return;
+        }
+        const refused = refusedByKoffi(name, error);
+        traced?.error(refused);
+        call.end();
+        reject(refused);
+      }
+    };
+    begin();
+    if (traced !== undefined) traced.started();
+    runDestructors();
   });
+}
+
+function isFull(error: unknown): boolean {
+  return /too many/i.test(describeError(error, 'message'));
 }
 
 /** The same for what returns koffi's own result. */
@@ -382,6 +395,6 @@ export async function callAsyncHeld(callee: Callee, args: ArrayLike<unknown>): P
 
 function refusedByKoffi(name: string, cause: unknown): CSliceError {
   const reason = describeError(cause, 'message');
-  const code = /too many/i.test(reason) ? 'ERR_CSLICE_EXHAUSTED' : 'ERR_CSLICE_TYPE';
+  const code = isFull(cause) ? 'ERR_CSLICE_EXHAUSTED' : 'ERR_CSLICE_TYPE';
   return errorOf(code, `The asynchronous call of ${name} failed: ${reason}`, { cause });
 }

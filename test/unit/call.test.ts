@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import koffi from 'koffi';
-import { CSliceError, callAsync, stats as counts, type ErrorCode, pin, Slice, stats } from '../../lib/index.ts';
+import { CSliceError, callAsync, stats as counts, type ErrorCode, func, pin, Slice, stats } from '../../lib/index.ts';
 import { watched } from '../helpers/blocks.ts';
 import { collectManyTimes, collectUntil, settle } from '../helpers/collect.ts';
 import { compileThreads } from '../helpers/compile-threads.ts';
@@ -279,6 +279,24 @@ describe('callAsync', function () {
     });
   });
 
+  it('waits for its turn where koffi has too many calls under way, and holds its arguments until then', async () => {
+    const calls: Promise<unknown>[] = [];
+    const { max_async_calls: most } = koffi.config() as { max_async_calls: number };
+    const before = library.counts().freedInUse;
+    const usleep = func(processLibrary, 'int usleep(unsigned int microseconds)');
+    const started: unknown[] = [];
+    for (let i = 0; i < most + 44; i++) {
+      const slice = library.adopt(64);
+      calls.push(i % 2 === 0 ? usleep.async(1000) : callAsync(library.fillLater, slice, 64, 1, 1));
+      slice.release();
+    }
+    const late = callAsync(labs, -7).then((result) => started.push(result));
+    expect((await Promise.allSettled(calls)).filter(({ status }) => status === 'rejected')).to.deep.equal([]);
+    await late;
+    expect(started).to.deep.equal([7]);
+    expect(library.counts().freedInUse).to.equal(before);
+  });
+
   describe('rejects, and ends every hold,', () => {
     /** Passes a slice and a buffer to a call that must fail, and expects both to be free again. */
     async function expectFailure(
@@ -363,22 +381,19 @@ describe('callAsync', function () {
       await expectFailure(() => callAsync(library.fillJobLater, cycle), 'ERR_CSLICE_TYPE');
     });
 
-    it('with ERR_CSLICE_EXHAUSTED when koffi has too many calls under way, and works again after them', async () => {
-      const calls: Promise<unknown>[] = [];
-      const slices: Slice[] = [];
+    it('with ERR_CSLICE_EXHAUSTED when koffi is full of calls that are not ours, and works again after them', async () => {
       const { max_async_calls: most } = koffi.config() as { max_async_calls: number };
-      for (let i = 0; i < most + 44; i++) {
-        const slice = library.adopt(64);
-        slices.push(slice);
-        calls.push(callAsync(library.fillLater, slice, 64, 1, 1));
-        slice.release();
-      }
-      const before = library.counts().freedInUse;
-      const outcomes = await Promise.allSettled(calls);
-      const failed = outcomes.filter((outcome) => outcome.status === 'rejected');
-      expect(outcomes.length - failed.length).to.be.within(most - 8, most + 8);
-      for (const { reason } of failed) expect(reason).to.include({ name: 'CSliceError', code: 'ERR_CSLICE_EXHAUSTED' });
-      expect(library.counts().freedInUse).to.equal(before);
+      const usleep = processLibrary.func('int usleep(unsigned int microseconds)');
+      let left = most;
+      await new Promise<void>((resolve) => {
+        for (let i = 0; i < most; i++) usleep.async(1000, () => --left === 0 && resolve());
+        for (const call of [() => callAsync(labs, -1), () => callAsync(labs, -2)]) {
+          call().then(
+            () => expect.fail('there is no room'),
+            (error) => expect(error).to.include({ name: 'CSliceError', code: 'ERR_CSLICE_EXHAUSTED' }),
+          );
+        }
+      });
       expect(await callAsync(labs, -1)).to.equal(1);
     });
 
