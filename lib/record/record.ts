@@ -300,6 +300,16 @@ export function currentLabel(): string | undefined {
   return labelOf(currentScope());
 }
 
+/** Leaves out what the end of the stack stops: what is noted exists already, and has its owner. */
+function unlessFull<T>(note: () => T): T | undefined {
+  try {
+    return note();
+  } catch {
+    unrecorded++;
+    return undefined;
+  }
+}
+
 /** Notes a new block. Never throws: what cannot be noted is left out. */
 export function noteBlock(reference: Held, kind: BlockKind, given?: string): void {
   const { byteLength } = reference;
@@ -308,7 +318,7 @@ export function noteBlock(reference: Held, kind: BlockKind, given?: string): voi
   const weight = weightOf(byteLength);
   const needsStack = weight > 0 || settings.warn;
   if (needsStack || label !== undefined || scope !== undefined || released.hasSubscribers) {
-    record(reference, kind, label, scope, weight, needsStack);
+    unlessFull(() => record(reference, kind, label, scope, weight, needsStack));
   }
   if (allocated.hasSubscribers) {
     publish(allocated, { address: BigInt(reference.address), byteLength, kind, label });
@@ -511,11 +521,13 @@ export function noteHandle(name: string, address: Integer): Recorded | undefined
   const weight = weightOf(handleWeight);
   const needsStack = weight > 0 || settings.warn;
   if ((!needsStack && label === undefined) || live.size >= mostRecorded) return undefined;
-  const site = siteOf(needsStack ? takeStack() : noStack, 'handle', label);
-  const recorded = new Recorded(site, --lastHandle, address, 0, weight, scope, name);
-  add(recorded);
-  if (needsStack) recorded.holders.push(newNote('handle', undefined, site.stack, false, recorded));
-  return recorded;
+  return unlessFull(() => {
+    const site = siteOf(needsStack ? takeStack() : noStack, 'handle', label);
+    const recorded = new Recorded(site, --lastHandle, address, 0, weight, scope, name);
+    if (needsStack) recorded.holders.push(newNote('handle', undefined, site.stack, false, recorded));
+    add(recorded);
+    return recorded;
+  });
 }
 
 /** The handle has been released or collected. What keeps the object may keep it longer. */
