@@ -67,9 +67,12 @@ export const known: readonly Known[] = [
     title: /^slice\.writeTo writes an HTTP response, and a rented block can be rented again/,
     why: 'its HTTP responses are not of the class that Node names, so the bytes stay with the stream',
   },
+  { title: /^slice\.writeTo takes for a stream .* (a file whose|a response whose|a socket whose)/, why: noOperations },
+  { title: /^a block that C has no memory for is an error of pin/, why: noSharedBuffers },
+  { title: /^a block that C has no memory for is there after/, why: 'a resize copies to a new block' },
   {
-    title: /^slice\.writeTo refuses a stream that throws when it is looked at/,
-    why: 'the list of loaded modules is empty there, so the methods of a stream are not looked at',
+    title: /^a slice that generic code is given is refused by what would clone/,
+    why: 'its error does not name what cannot be cloned',
   },
   {
     title: /^stacks throw nothing but an overflow where the stack is almost full/,

@@ -51,6 +51,13 @@ export const known: readonly Known[] = [
     sometimes: true,
   },
   { title: /^slice\.holders with tracking names each holder/, why: noSharedBuffers },
+  {
+    title: /^slice\.writeTo takes for a stream .* (a file whose|a response whose|a socket whose)/,
+    why: noOperations,
+    sometimes: true,
+  },
+  { title: /^a block that C has no memory for is an error of pin/, why: noSharedBuffers },
+  { title: /^a block that C has no memory for is there after/, why: copies },
   { title: /^leakReport is a text that reads well/, why: 'it has one more frame at the top', sometimes: true },
   { title: /^stats beyond the life of blocks tell kinds apart/, why: 'a pin is not a block there' },
 ];

@@ -167,7 +167,7 @@ describe('callAsync', function () {
         expect(library.counts().freed, how).to.equal(before.freed);
         library.gate(true);
         expect(await call, how).to.equal(4096 * 5);
-        await settle(() => library.counts());
+        await collectUntil(() => library.counts().freed > before.freed, how);
         const after = library.counts();
         expect([after.freed - before.freed, after.freedInUse - before.freedInUse], how).to.deep.equal([1, 0]);
       }
