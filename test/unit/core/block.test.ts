@@ -5,6 +5,7 @@ import {
   adoptKeeping,
   allocate,
   allocateUninitialized,
+  attach,
   disown,
   permanent,
   referenceOf,
@@ -23,18 +24,37 @@ import {
   withBudget,
   withLabel,
 } from '../../../lib/index.ts';
+import { direct } from '../../../lib/native/host.ts';
 import { testFailAllocation } from '../../../lib/native/symbols.ts';
 import { free, malloc } from '../../helpers/blocks.ts';
-import { expectError } from '../../helpers/expect-error.ts';
+import { expectError, wrong } from '../../helpers/expect-error.ts';
 
 const native: Destructor = destructor(koffi.load(null), 'free');
+
+/** Reads nothing of what it is given. */
+const keeping: Destructor = destructor(koffi.load(null), 'getpid');
 
 function expectMessage(action: () => unknown, message: string): void {
   const told = expectError(action, 'ERR_CSLICE_NOMEM').message;
   expect(told).to.equal(`Cannot ${message}: the C allocator has no memory left`);
 }
 
+/** What a channel tells of `action`. */
+function told(name: string, action: () => void): unknown[] {
+  const messages: unknown[] = [];
+  const listener = (message: unknown): void => void messages.push(message);
+  subscribe(name, listener);
+  try {
+    action();
+  } finally {
+    unsubscribe(name, listener);
+  }
+  return messages;
+}
+
 describe('a block that C has no memory for', () => {
+  before(() => Slice.adopt(malloc(8), 8, native).release()); // the first one needs memory for the thread, too
+
   afterEach(() => testFailAllocation(0));
 
   const address = malloc(64);
@@ -77,6 +97,43 @@ describe('a block that C has no memory for', () => {
     expect(slice.copy()).to.deep.equal(new Uint8Array(64).fill(7));
   });
 
+  it('is told of as a want of memory, and not of a limit', () => {
+    using slice = Slice.alloc(5000);
+    const actions = [() => Slice.alloc(2000), () => Slice.alloc(2000, { alignment: 64 }), () => slice.resize(2000)];
+    for (const action of actions) {
+      const failing = (): void => {
+        testFailAllocation(1);
+        expectError(action, 'ERR_CSLICE_NOMEM');
+        testFailAllocation(0);
+      };
+      expect(told('cslice:memory:pressure', failing)).to.deep.equal([{ byteLength: 2000, reason: 'memory' }]);
+      expect(told('cslice:memory:limit', failing)).to.deep.equal([]);
+    }
+  });
+
+  it('does not cost an adopted one its destructor, and keeps none of one that was not adopted', () => {
+    const before = stats().liveBlocks;
+    const ended: number[] = [];
+    const letGo = (): void => void ended.push(0);
+    for (let n = 1; n < 10; n++) {
+      testFailAllocation(n);
+      try {
+        const reference = adoptKeeping(address, 8, keeping as NativeDestructor, letGo);
+        testFailAllocation(0);
+        release(reference);
+        runDestructors();
+        expect([ended.length, n > 1, stats().liveBlocks - before]).to.deep.equal([1, true, 0]);
+        return;
+      } catch (error) {
+        testFailAllocation(0);
+        expect(error).to.include({ code: 'ERR_CSLICE_NOMEM' });
+        expect((error as Error).message).to.equal('Cannot adopt 8 bytes: the C allocator has no memory left');
+        expect([ended.length, stats().liveBlocks - before]).to.deep.equal([0, 0]);
+      }
+    }
+    expect.fail('it still fails');
+  });
+
   it('is there after a collection that finds some', () => {
     using before = Slice.alloc(2000);
     expect(before.byteLength).to.equal(2000);
@@ -88,25 +145,24 @@ describe('a block that C has no memory for', () => {
       (() => void Slice.alloc(9000))();
       slice.resize(95_000);
       expect(slice.byteLength).to.equal(95_000);
+      slice.release();
+      for (const guard of [false, { sample: 1 }] as const) {
+        configure({ guard });
+        (() => void Array.from({ length: 10 }, () => Slice.alloc(9000)))();
+        using aligned = Slice.alloc(90_000, { alignment: 64 });
+        expect(aligned.address % 64n).to.equal(0n);
+      }
     } finally {
+      configure({ guard: false });
       configure({ limitBytes: 0 });
     }
   });
 });
 
 describe('a block that the limit or a budget forbids', () => {
-  /** What cslice:memory:limit tells of `action`, which must throw. */
-  function refusals(action: () => unknown): unknown[] {
-    const told: unknown[] = [];
-    const listener = (message: unknown): void => void told.push(message);
-    subscribe('cslice:memory:limit', listener);
-    try {
-      expectError(action, 'ERR_CSLICE_LIMIT');
-    } finally {
-      unsubscribe('cslice:memory:limit', listener);
-    }
-    return told;
-  }
+  /** What is told of the refusal of `action`. */
+  const refusals = (action: () => unknown): unknown[] =>
+    told('cslice:memory:limit', () => void expectError(action, 'ERR_CSLICE_LIMIT'));
 
   it('is told of once, with the size and the label', () => {
     configure({ limitBytes: stats().liveBytes + 10_000 });
@@ -249,6 +305,12 @@ describe('what a block may not be', () => {
     });
   }
 
+  it('held for C: the memory of WebAssembly', () => {
+    const { buffer } = new (wrong(globalThis).WebAssembly.Memory)({ initial: 1 });
+    if (!direct) return; // pin() holds the buffer there, and finds out that it may move
+    expectError(() => attach(buffer, 4096, 8), 'ERR_CSLICE_TYPE', /^the memory of WebAssembly cannot be held for C/);
+  });
+
   it('resize: adopted', () => {
     using adopted = Slice.adopt(malloc(8), 8, native);
     expectError(
@@ -292,15 +354,18 @@ describe('the reference whose bytes a buffer shows', () => {
 });
 
 describe('a block of the library itself', () => {
-  it('is no user of the free list where its bytes are aligned by more than 16', () => {
-    const first = Slice.alloc(64, { alignment: 16 });
-    const { address } = first;
-    first.release();
-    using second = Slice.alloc(64, { alignment: 16 });
-    expect(second.address, 'the free list serves 16').to.equal(address);
-    for (let i = 0; i < 64; i++) {
-      using aligned = Slice.alloc(64, { alignment: 4096 });
-      expect(aligned.address % 4096n).to.equal(0n);
+  it('is of the free list where it may be, and not where its bytes are aligned by more than 16', () => {
+    const kept = (): number => stats().freeListBytes;
+    for (const slice of Array.from({ length: 200 }, () => Slice.alloc(72))) slice.release();
+    for (const options of [{ alignment: 16 }, { alignment: 8 }, { zero: false }]) {
+      const before = kept();
+      using slice = Slice.alloc(72, options);
+      expect([slice.byteLength, before - kept()]).to.deep.equal([72, 72]);
+    }
+    const before = kept();
+    for (let i = 0; i < 20; i++) {
+      using aligned = Slice.alloc(72, { alignment: 4096 });
+      expect([aligned.address % 4096n, kept() >= before]).to.deep.equal([0n, true]);
     }
   });
 
