@@ -45,7 +45,8 @@ function testsOfCore(): string[] {
   const ofRecords = ['see/blocks', 'see/label', 'record/channels'];
   const ofFunctions = ['handle', 'keeps', 'ownership', 'call', 'hostile'].map((name) => `func/${name}`);
   const names = [...others, ...ofRecords, ...ofFunctions].map((name) => `unit/${name}`);
-  return [...testFiles('unit/core'), ...testFiles(...names), join(hooks, 'alone.test.mjs')];
+  const inOtherWays = ['behaviour/c-blocks', 'behaviour/other-runtimes'];
+  return [...testFiles('unit/core'), ...testFiles(...names, ...inOtherWays), join(hooks, 'alone.test.mjs')];
 }
 
 function configuration(files: readonly string[], tests: readonly string[], jobs: number, withStatic: boolean): object {

@@ -320,7 +320,7 @@ function endBuffer(reference: Reference): void {
     if (keeper !== undefined) tie(buffer, keeper);
     noteMade(0); // the memory waits for a collection
   } else {
-    if (reference.isTied) tie(buffer, nothing);
+    if (hasViews && reference.isTied) tie(buffer, nothing); // V8 ends the process where an object without bytes gets a field
     noteEnded(byteLength);
   }
   // A pin of this thread may have locked the buffer, or its end unlocked it.

@@ -48,7 +48,7 @@ function isLast(writable: object): boolean {
   }
   const http = ifLoaded<typeof import('node:http')>('http');
   if (http === undefined) return false;
-  const socket = ownValue(writable, 'socket');
+  const socket = ownSymbolValue(writable, 'kSocket') ?? ownValue(writable, 'socket'); // from Node 24 on; before
   const isMessage = isUnchanged(writable, http.OutgoingMessage.prototype, ['write', '_send', '_writeRaw']);
   return isMessage && typeof socket === 'object' && socket !== null && isLast(socket);
 }
