@@ -4,7 +4,7 @@ import { createServer as createHttpServer, get, OutgoingMessage } from 'node:htt
 import { createServer, type Socket } from 'node:net';
 import { PassThrough, Writable } from 'node:stream';
 import { expect } from 'chai';
-import { Pool, Slice, stats } from '../../../lib/index.ts';
+import { configure, Pool, Slice, stats } from '../../../lib/index.ts';
 import { watched } from '../../helpers/blocks.ts';
 import { collectUntil, settle } from '../../helpers/collect.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
@@ -236,10 +236,49 @@ describe('slice.writeTo', () => {
       expect(failure.message).to.equal('disk full');
       setImmediate(() => stuck.destroy());
       const destroyed = await slice.writeTo(stuck).catch((error) => error);
-      expect(destroyed).to.be.instanceOf(Error);
+      expect(destroyed).to.include({
+        code: 'ERR_CSLICE_STREAM',
+        message: 'The stream was closed before it had written the slice',
+      });
       slice.release();
     })();
     await collectUntil(() => stats().liveBlocks === before, 'the block has ended');
+  });
+
+  it('leaves no listener on the stream', async () => {
+    const pass = new PassThrough();
+    const listeners = (): number => pass.listenerCount('close') + pass.listenerCount('error');
+    const before = listeners();
+    using slice = Slice.alloc(100);
+    const written = slice.writeTo(pass);
+    expect(listeners()).to.equal(before + 2);
+    await written;
+    expect(listeners()).to.equal(before);
+  });
+
+  it('does not lend a rented block again that a stream has passed on', async () => {
+    using pool = new Pool({ byteLength: 100 });
+    const rented = pool.rent();
+    rented.bytes.fill(1);
+    const pass = new PassThrough();
+    await rented.writeTo(pass);
+    rented.release();
+    using again = pool.rent();
+    again.bytes.fill(2);
+    expect((pass.read() as Buffer).every((byte) => byte === 1)).to.equal(true);
+  });
+
+  it('is named among what holds the block', async () => {
+    configure({ track: true });
+    try {
+      using slice = Slice.alloc(100);
+      const pass = new PassThrough();
+      await slice.writeTo(pass);
+      expect(slice.holders().map(({ holder }) => holder)).to.include('stream');
+      pass.destroy();
+    } finally {
+      configure({ track: false });
+    }
   });
 
   it('resolves at once for an empty slice', async () => {
@@ -249,8 +288,8 @@ describe('slice.writeTo', () => {
 
   it('throws at once for what is not a stream, and for a released slice', () => {
     const slice = Slice.alloc(8);
-    for (const value of [undefined, null, 5, {}, { write: () => {} }]) {
-      expectError(() => slice.writeTo(wrong(value)), 'ERR_CSLICE_TYPE', /writable/);
+    for (const value of [undefined, null, 5, {}, { write: () => {} }, { on: () => {} }]) {
+      expectError(() => slice.writeTo(wrong(value)), 'ERR_CSLICE_TYPE', /^writable must be a Node stream, got/);
     }
     slice.release();
     expectError(() => slice.writeTo(new PassThrough()), 'ERR_CSLICE_RELEASED');
