@@ -891,10 +891,12 @@ const table: Readonly<Record<string, Operation>> = {
       const { slice } = handle;
       const chunkBytes = 1 + random(64);
       const settings = options(world, random, { chunkBytes });
-      handle.reference.mayBeTaken = true;
+      const { reference } = handle;
+      const { mayBeTaken } = reference; // this may run inside another call of it
+      reference.mayBeTaken = true;
       const result = world.call('readable', [handle], () => readable(slice, settings));
       if (!result.done) {
-        handle.reference.mayBeTaken = false;
+        reference.mayBeTaken = mayBeTaken;
         return;
       }
       takeOver(world, handle, result.value);

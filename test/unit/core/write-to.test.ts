@@ -91,7 +91,7 @@ describe('slice.writeTo', () => {
     /** After the write, the memory must still be there for whatever else the stream does with it. */
     async function expectWaiting(stream: Writable): Promise<void> {
       const { slice, ended } = watched(1000);
-      slice.bytes.set(pattern(1000));
+      slice.copyFrom(pattern(1000));
       await slice.writeTo(stream);
       slice.release();
       expect(ended.length).to.equal(0);
@@ -162,7 +162,7 @@ describe('slice.writeTo', () => {
         const name = (request.url ?? '').slice(1);
         if (name !== 'none') Reflect.set(response, name, Reflect.get(response, name));
         const { slice, ended } = watched(1000);
-        slice.bytes.set(pattern(1000));
+        slice.copyFrom(pattern(1000));
         await slice.writeTo(response);
         slice.release();
         response.end(String(ended.length));
@@ -217,7 +217,7 @@ describe('slice.writeTo', () => {
 
   it('leaves the bytes to a stream that passes them on', async () => {
     const { slice, ended } = watched(1000);
-    slice.bytes.set(pattern(1000));
+    slice.copyFrom(pattern(1000));
     const pass = new PassThrough();
     await slice.writeTo(pass);
     slice.release();
