@@ -15,13 +15,12 @@ import {
   own,
   releaseAll,
   Token,
+  takeToken,
   uncounted,
 } from './core/owner.ts';
-import { needStackToOwn } from './core/stack-room.ts';
 import { CSliceError, rangeError, show, typeError } from './errors.ts';
 import type { Integer } from './native/host.ts';
 import { pin } from './pin.ts';
-import { recording } from './record/record.ts';
 import { isSlice, liveReference, type Slice } from './slice.ts';
 
 /**
@@ -214,8 +213,10 @@ export class Handle<Name extends string = string> implements Disposable {
 
   static #own<Name extends string>(name: Name, address: Integer, ending: Ending, kept: readonly Hold[]): Handle<Name> {
     try {
-      needStackToOwn(recording);
-      return new Handle(name, own(kindOf(name), address, ending, kept));
+      const token = takeToken();
+      const handle = new Handle(name, token);
+      token.owner.begin(kindOf(name), address, ending, kept); // last: nothing may fail once it owns the object
+      return handle;
     } catch (error) {
       releaseAll(kept);
       throw error;
@@ -289,8 +290,10 @@ export class Handle<Name extends string = string> implements Disposable {
 
 /** For functions whose result is a handle; `kept` is theirs again if this throws. */
 export function handleFor(kind: Kind, address: Integer, ending: Ending, kept: readonly Hold[]): Handle {
-  needStackToOwn(recording);
-  return makeHandle(kind.name, own(kind, address, ending, kept));
+  const token = takeToken();
+  const handle = makeHandle(kind.name, token);
+  token.owner.begin(kind, address, ending, kept); // last, as above
+  return handle;
 }
 
 /** A use of an object, which ends with the lease, or once that has been collected. */

@@ -318,9 +318,14 @@ const registry = new FinalizationRegistry<Owner>((owner) => {
 const idle: Token[] = [];
 const mostIdle = 1024;
 
+/** A token whose owner has not begun. */
+export function takeToken(): Token {
+  return idle.pop() ?? new Token();
+}
+
 /** A token whose owner has begun. @throws {CSliceError} `ERR_CSLICE_NOMEM`, and nothing has begun then */
 export function own(kind: Kind, address: Integer, ending: Ending, kept: readonly Hold[]): Token {
-  const token = idle.pop() ?? new Token();
+  const token = takeToken();
   token.owner.begin(kind, address, ending, kept);
   return token;
 }
