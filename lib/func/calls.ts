@@ -319,7 +319,7 @@ export function callC({ name, fn }: Callee, passed: unknown[], { trap }: Prepara
 
 /** How many calls koffi has under way, and those that it has no room for. Each waits for the end of one before it. */
 let underWay = 0;
-const waiting: (() => void)[] = [];
+const waiting: (() => boolean)[] = [];
 
 /**
  * Calls C on another thread. `done` gets the result in the moment in which koffi has it, when C's errno is still that of
@@ -351,27 +351,26 @@ export function callInBackground<T>(
         reject(thrown);
       } finally {
         call.end();
-        waiting.shift()?.();
+        while (waiting[0]?.()) waiting.shift();
         runDestructors();
       }
     };
-    const begin = (): void => {
+    /** False: there is no room yet. */
+    const begin = (): boolean => {
       try {
         Reflect.apply(start, fn, [...passed, settle]);
         underWay++;
         enterBackground(trap);
       } catch (error) {
-        if (underWay > 0 && isFull(error)) {
-          waiting.push(begin);
-          return;
-        }
+        if (underWay > 0 && isFull(error)) return false;
         const refused = refusedByKoffi(name, error);
         traced?.error(refused);
         call.end();
         reject(refused);
       }
+      return true;
     };
-    begin();
+    if (!begin()) waiting.push(begin);
     if (traced !== undefined) traced.started();
     runDestructors();
   });
