@@ -468,7 +468,7 @@ function refusal(parameter: Parameter, value: unknown): CSliceError {
     const nul = `found one at ${value.indexOf('\0')}. Pass bytes in a Buffer`;
     return rangeError(`${subject} must not contain a NUL, which ends a C string; ${nul}`);
   }
-  if (isInteger && Number.isInteger(value) && !Number.isSafeInteger(value)) {
+  if (isInteger && Number.isInteger(value) && direct(parameter, BigInt(value as number)) !== unfit) {
     return rangeError(`${subject} must be a bigint past 2^53, where numbers are not exact, got ${shown(value)}`);
   }
   const message = `${subject} must be ${wanted(parameter)}, got ${shown(value)}${hintFor(parameter, value)}`;

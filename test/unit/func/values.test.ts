@@ -106,6 +106,11 @@ for (const callbacks of [0, 1])
         'ERR_CSLICE_RANGE',
         /n must be a bigint past 2\^53, where numbers are not exact/,
       );
+      const absolute = declare('int abs(int n)');
+      for (const n of [2 ** 53, 1e300, -(2 ** 60)]) {
+        expectError(() => absolute(n), 'ERR_CSLICE_RANGE', /n must be an integer from -2147483648 to 2147483647/);
+      }
+      expectError(() => long(2 ** 63), 'ERR_CSLICE_RANGE', /n must be an integer from -9223372036854775808 to/);
       const copy = declare('char *strcpy(char *to, const char *from)');
       expectError(() => copy('text', 'text'), 'ERR_CSLICE_TYPE', /C may write to char \*: a string needs const$/);
     });
