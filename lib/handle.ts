@@ -213,10 +213,7 @@ export class Handle<Name extends string = string> implements Disposable {
 
   static #own<Name extends string>(name: Name, address: Integer, ending: Ending, kept: readonly Hold[]): Handle<Name> {
     try {
-      const token = takeToken();
-      const handle = new Handle(name, token);
-      token.owner.begin(kindOf(name), address, ending, kept); // last: nothing may fail once it owns the object
-      return handle;
+      return handleFor(kindOf(name), address, ending, kept) as Handle<Name>;
     } catch (error) {
       releaseAll(kept);
       throw error;
@@ -292,7 +289,7 @@ export class Handle<Name extends string = string> implements Disposable {
 export function handleFor(kind: Kind, address: Integer, ending: Ending, kept: readonly Hold[]): Handle {
   const token = takeToken();
   const handle = makeHandle(kind.name, token);
-  token.owner.begin(kind, address, ending, kept); // last, as above
+  token.owner.begin(kind, address, ending, kept); // last: nothing may fail once it owns the object
   return handle;
 }
 

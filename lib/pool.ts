@@ -87,6 +87,7 @@ class PooledBlock extends Reference {
 /** What the pool and its blocks share: a dropped pool must not be kept by a block that is still rented. */
 class Home {
   readonly byteLength: number;
+  readonly #capacity: number;
   readonly idle: PooledBlock[] = [];
   blocks = 0;
   closed = false;
@@ -95,15 +96,16 @@ class Home {
     this.blocks--;
   });
 
-  constructor(byteLength: number) {
+  constructor(byteLength: number, capacity: number) {
     this.byteLength = byteLength;
+    this.#capacity = capacity;
   }
 
-  /** @param check whether there is room still: an allocation for which memory is short runs code of the program's */
-  make(check: () => void): PooledBlock {
+  make(): PooledBlock {
+    this.#checkRoom();
     const block = new PooledBlock(this);
     try {
-      check();
+      this.#checkRoom(); // again: where memory is short, an allocation runs code of the program's
     } catch (error) {
       block.discard();
       throw error;
@@ -111,6 +113,16 @@ class Home {
     this.#dropped.register(block, undefined, block);
     this.blocks++;
     return block;
+  }
+
+  #checkRoom(): void {
+    if (this.closed) throw new CSliceError('ERR_CSLICE_RELEASED', 'This pool has been released');
+    if (this.blocks >= this.#capacity) {
+      throw new CSliceError(
+        'ERR_CSLICE_EXHAUSTED',
+        `All ${this.#capacity} blocks of the pool are rented: release one, or give the pool a larger capacity`,
+      );
+    }
   }
 
   take(block: PooledBlock): void {
@@ -151,7 +163,6 @@ class Home {
  */
 export class Pool implements Disposable {
   readonly #home: Home;
-  readonly #capacity: number;
   #hits = 0;
   #misses = 0;
 
@@ -162,9 +173,10 @@ export class Pool implements Disposable {
    */
   constructor(options: PoolOptions) {
     const { byteLength, capacity, warmUp } = readOptions('options', options, ['byteLength', 'capacity', 'warmUp']);
-    this.#home = new Home(checkLength('byteLength', byteLength));
-    this.#capacity = checkIndex('capacity', capacity, 64, 1, 2 ** 24);
-    this.#warm(checkIndex('warmUp', warmUp, 0, 0, this.#capacity));
+    const size = checkLength('byteLength', byteLength);
+    const most = checkIndex('capacity', capacity, 64, 1, 2 ** 24);
+    this.#home = new Home(size, most);
+    this.#warm(checkIndex('warmUp', warmUp, 0, 0, most));
     runDestructors();
   }
 
@@ -184,7 +196,7 @@ export class Pool implements Disposable {
 
   #warm(count: number): void {
     try {
-      for (let i = 0; i < count; i++) this.#home.idle.push(this.#home.make(() => this.#checkRoom()));
+      for (let i = 0; i < count; i++) this.#home.idle.push(this.#home.make());
     } catch (error) {
       this.release();
       throw error;
@@ -192,20 +204,9 @@ export class Pool implements Disposable {
   }
 
   #grow(): PooledBlock {
-    this.#checkRoom();
-    const block = this.#home.make(() => this.#checkRoom());
+    const block = this.#home.make();
     this.#misses++;
     return block;
-  }
-
-  #checkRoom(): void {
-    if (this.#home.closed) throw new CSliceError('ERR_CSLICE_RELEASED', 'This pool has been released');
-    if (this.#home.blocks >= this.#capacity) {
-      throw new CSliceError(
-        'ERR_CSLICE_EXHAUSTED',
-        `All ${this.#capacity} blocks of the pool are rented: release one, or give the pool a larger capacity`,
-      );
-    }
   }
 
   /** The size of every block, in bytes. */

@@ -89,8 +89,8 @@ function endIfFree(reference: Reference, holds: Holds): void {
 /** A timeout of `vm` may have stopped a loan at its start: nothing but the end of this job tells of its end then. */
 function endWithJob(reference: Reference, holds: Holds): void {
   if (loansOf(holds) === holds.loans) return;
-  currentJob(); // whose end comes first
   queueMicrotask(() => {
+    // After the end of the job, which loansOf() has asked for.
     endIfFree(reference, holds);
     runDestructors();
   });
