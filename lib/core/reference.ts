@@ -20,6 +20,9 @@ const { isMarkedAsUntransferable } = workerThreads as { isMarkedAsUntransferable
 /** From Node 24 on Node-API aborts at a detach of a marked buffer, and Node marks all that Node-API makes over C memory. */
 const abortsAtMarked = !direct && !isBun && Number.parseInt(process.versions.node, 10) >= 24;
 
+/** Read here, since a buffer's own property, or a later one of its class, may be the program's. Absent in Node 20. */
+const { transfer } = ArrayBuffer.prototype as { transfer?: () => ArrayBuffer };
+
 function isDetached(buffer: ArrayBuffer): boolean {
   try {
     new Uint8Array(buffer);
@@ -343,7 +346,7 @@ function detach(buffer: ArrayBuffer, by: symbol | undefined): boolean {
 
 /** The bytes in another buffer, which nobody has marked. V8 throws where the program has locked the one given. */
 function moved(buffer: ArrayBuffer): ArrayBuffer {
-  return (buffer as ArrayBuffer & { transfer(): ArrayBuffer }).transfer();
+  return Reflect.apply(transfer as () => ArrayBuffer, buffer, []);
 }
 
 function warnOfLock(byteLength: number): void {

@@ -23,6 +23,7 @@ describe('a version of Node that the package does not know', function () {
       direct: false,
       hasViews: true,
       'a view of a released slice is detached in the call': 0,
+      "a release calls no method of the program's": [0, 0],
       'a view keeps its slice': true,
       'destructors run once, for a released and a dropped slice': 2,
       'a resize ends the views and keeps the bytes': [0, 'abc', 100_000],

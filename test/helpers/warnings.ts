@@ -6,7 +6,7 @@ const expected = [
   'CSLICE_DESTRUCTOR_THREW',
   'CSLICE_ENVIRONMENT',
   'CSLICE_RELEASED_IN_USE',
-  'CSLICE_VIEW_MOVED',
+  'CSLICE_VIEW_LOCKED',
 ];
 
 let printers: ((warning: Warning) => void)[] = [];

@@ -354,7 +354,8 @@ describe('pin', () => {
   });
 
   describe('near the end of the stack', () => {
-    const depths = Array.from({ length: 40 }, (_, i) => 1 + i);
+    // How much room a frame leaves depends on whether V8 has compiled the function that makes them.
+    const depths = [...Array.from({ length: 40 }, (_, i) => 1 + i), 80, 160, 320, 640];
 
     it('either returns a lease or keeps nothing', () => {
       using slice = Slice.alloc(16);

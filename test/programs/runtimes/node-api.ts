@@ -27,6 +27,14 @@ await attempt('a view of a released slice is detached in the call', () => {
   slice.release();
   return bytes.byteLength;
 });
+await attempt("a release calls no method of the program's", () => {
+  let calls = 0;
+  const slice = Slice.alloc(64);
+  const { buffer } = slice;
+  Object.defineProperty(buffer, 'transfer', { value: () => calls++ });
+  slice.release();
+  return [calls, buffer.byteLength];
+});
 await attempt('a view keeps its slice', async () => {
   const bytes = Slice.alloc(64).bytes.fill(7);
   for (let i = 0; i < 100; i++) Slice.alloc(64).bytes.fill(9);

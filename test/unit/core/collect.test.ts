@@ -94,6 +94,16 @@ describe('a slice that is dropped', () => {
     expect(after.releasedByCollection - before.releasedByCollection).to.be.at.least(150);
   });
 
+  it('is found by one collection, however small it is', () => {
+    const { releasedByCollection } = stats();
+    const drop = (): void => {
+      for (let i = 0; i < 50; i++) Slice.alloc(8).bytes[0] = 1;
+    };
+    drop();
+    collectNow();
+    expect(stats().releasedByCollection - releasedByCollection).to.be.at.least(45);
+  });
+
   it('has its destructor run once, within the job or after it', async () => {
     const ended: number[] = [];
     const drop = (i: number): void => {

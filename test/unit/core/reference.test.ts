@@ -1,8 +1,13 @@
+import { open } from 'node:fs/promises';
 import { expect } from 'chai';
-import { Slice } from '../../../lib/index.ts';
-import { watched } from '../../helpers/blocks.ts';
+import { releaseKept } from '../../../lib/core/free-list.ts';
+import { Slice, stats } from '../../../lib/index.ts';
+import { direct, host } from '../../../lib/native/host.ts';
+import { testFailAllocation } from '../../../lib/native/symbols.ts';
+import { free, malloc, watched } from '../../helpers/blocks.ts';
 import { collectManyTimes, collectUntil } from '../../helpers/collect.ts';
 import { expectError } from '../../helpers/expect-error.ts';
+import { temporary } from '../../helpers/fixture.ts';
 
 interface Filled {
   byteLength: number;
@@ -155,7 +160,9 @@ describe('the buffer of a slice', () => {
       expect([slice.released, buffer.byteLength, moved.byteLength]).to.deep.equal([true, 0, 16]);
       expectError(() => slice.bytes, 'ERR_CSLICE_RELEASED');
       expectError(() => slice.copy(), 'ERR_CSLICE_RELEASED');
+      const before = stats();
       slice.release();
+      expect(stats()).to.deep.equal(before);
       return { moved: moved as ArrayBuffer | undefined, ended };
     };
     const held = leaveMoved();
@@ -172,5 +179,142 @@ describe('the buffer of a slice', () => {
     structuredClone(buffer, { transfer: [buffer] });
     expect(slice.released).to.equal(true);
     expectError(() => slice.bytes, 'ERR_CSLICE_RELEASED');
+  });
+});
+
+describe('a buffer that somebody else has locked', () => {
+  const lock = (buffer: ArrayBuffer): void => host.lock(buffer, Symbol('not of cslice'));
+
+  before(function () {
+    if (!direct) this.skip(); // only V8 can lock one
+  });
+
+  it('is left to the collector by a release, which warns', async () => {
+    const held = await (async () => {
+      const { slice, ended } = watched(32);
+      slice.bytes.fill(3);
+      const bytes = slice.bytes as Uint8Array | undefined;
+      lock(slice.buffer);
+      const warning = new Promise<Error & { code?: string }>((resolve) => process.once('warning', resolve));
+      slice.release();
+      const { name, code, message } = await warning;
+      expect([name, code]).to.deep.equal(['CSliceWarning', 'CSLICE_VIEW_LOCKED']);
+      expect(message).to.match(
+        /slice of 32 bytes was locked by someone else .* so its views stay\. Its memory goes when/,
+      );
+      return { bytes, ended };
+    })();
+    expect([held.bytes, held.ended.length]).to.deep.equal([new Uint8Array(32).fill(3), 0]);
+    held.bytes = undefined;
+    await collectUntil(() => held.ended.length === 1, 'the block has ended');
+  });
+
+  it('is not resized, and its slice goes on', () => {
+    const slice = Slice.fromBytes(Uint8Array.of(1, 2, 3));
+    lock(slice.buffer);
+    const error = expectError(() => slice.resize(100), 'ERR_CSLICE_NO_VIEW', /locked by someone else, or is pinned/);
+    expect(error.cause).to.be.instanceOf(TypeError);
+    expect([slice.byteLength, slice.bytes]).to.deep.equal([3, Uint8Array.of(1, 2, 3)]);
+  });
+});
+
+describe('a view by a class of the user', () => {
+  it('says so where the class has ended the memory', () => {
+    const slice = Slice.alloc(8);
+    class Ending extends Uint8Array<ArrayBuffer> {
+      constructor(buffer: ArrayBuffer, byteOffset: number, length: number) {
+        slice.release();
+        super(buffer, byteOffset, length);
+      }
+    }
+    const error = expectError(() => slice.view(Ending), 'ERR_CSLICE_RELEASED', /while .*Ending.* made a view of it$/);
+    expect(error.cause).to.be.instanceOf(TypeError);
+  });
+
+  it('throws what the class throws', () => {
+    using slice = Slice.alloc(8);
+    const thrown = new Error('from the class');
+    class Throwing extends Uint8Array<ArrayBuffer> {
+      constructor(buffer: ArrayBuffer, byteOffset: number, length: number) {
+        super(buffer, byteOffset, length);
+        throw thrown;
+      }
+    }
+    expect(() => slice.view(Throwing))
+      .to.throw(Error)
+      .that.equals(thrown);
+  });
+});
+
+describe('a slice whose block stays with a Buffer at a resize', () => {
+  const resized = (byteLength = 16) => {
+    const slice = Slice.fromBytes(Uint8Array.of(1, 2, 3));
+    const buffer = slice.toBuffer();
+    slice.resize(byteLength);
+    return { slice, buffer };
+  };
+
+  it('has a block of its own, which can be resized, used again and disowned', () => {
+    Slice.alloc(24).release(); // opens the free list
+    releaseKept();
+    const { slice } = resized();
+    slice.resize(24);
+    slice.release();
+    testFailAllocation(1);
+    try {
+      Slice.alloc(24).release(); // from the free list
+    } finally {
+      testFailAllocation(0);
+    }
+    free(resized().slice.disown());
+  });
+
+  it('has the Buffer no longer among its holders', () => {
+    const { slice, buffer } = resized();
+    using lease = slice.lease();
+    expect(slice.holders().map(({ holder }) => holder)).to.deep.equal(['slice', 'C']);
+    expect([lease.released, buffer.length]).to.deep.equal([false, 3]);
+    lease.release();
+    slice.release();
+  });
+
+  it('keeps its old block where memory is exhausted', () => {
+    using slice = Slice.fromBytes(Uint8Array.of(1, 2, 3));
+    const buffer = slice.toBuffer();
+    const { address } = slice;
+    testFailAllocation(1);
+    try {
+      expectError(() => slice.resize(5000), 'ERR_CSLICE_NOMEM');
+    } finally {
+      testFailAllocation(0);
+    }
+    expect([slice.address, slice.byteLength, slice.bytes]).to.deep.equal([address, 3, Uint8Array.of(1, 2, 3)]);
+    expect(buffer).to.deep.equal(Buffer.of(1, 2, 3));
+  });
+
+  it('is refused one where another thread may rely on the address', () => {
+    if (!direct) return;
+    using slice = Slice.fromBytes(Uint8Array.of(1, 2, 3));
+    const shared = slice.toSharedBuffer();
+    const buffer = slice.toBuffer();
+    expectError(() => slice.resize(5000), 'ERR_CSLICE_STATE');
+    expect([shared.byteLength, buffer.length, slice.byteLength]).to.deep.equal([3, 3, 3]);
+  });
+});
+
+describe('a borrowed slice', () => {
+  it('is detached at its release though Node may be using its memory, which is not its own', async () => {
+    const address = malloc(16);
+    const file = await open(temporary('borrowed'), 'w');
+    const slice = Slice.borrow(address, 16);
+    const { bytes } = slice;
+    const written = file.write(bytes);
+    const before = stats();
+    slice.release();
+    expect(bytes.length).to.equal(0);
+    expect(stats()).to.deep.equal(before);
+    await written;
+    await file.close();
+    free(address);
   });
 });
