@@ -1,6 +1,17 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import koffi from 'koffi';
-import { destructor, Slice, stats } from '../../../lib/index.ts';
+import {
+  endingOf,
+  endLast,
+  endLater,
+  fieldsOf,
+  giveBackTo,
+  type NativeDestructor,
+  putOff,
+  runDestructors,
+} from '../../../lib/core/destructor.ts';
+import { type Destructor, destructor, Slice, stats } from '../../../lib/index.ts';
 import { free, malloc } from '../../helpers/blocks.ts';
 import { collectUntil, settle } from '../../helpers/collect.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
@@ -65,6 +76,41 @@ describe('destructor', () => {
       expect(msync(address, size, async)).to.equal(-1);
     });
 
+    it('is of mapped memory by the name of what unmaps it, and of no other', () => {
+      const named = (name: string) => fieldsOf(destructor(wrong({ symbol: () => 4096n }), name) as NativeDestructor);
+      const names = ['munmap', 'UnmapViewOfFile', 'free', 'my_munmap', 'munmap2', 'UnmapViewOfFileEx'];
+      expect(names.map((name) => named(name).unmaps)).to.deep.equal([true, true, false, false, false, false]);
+      expect(fieldsOf(destructor(4096n) as NativeDestructor)).to.include({ unmaps: false, threadSafe: false });
+    });
+
+    it('ends an object, whose size is 0, by every signature', () => {
+      const endings = [
+        destructor(fixture(), 'fixture_free'),
+        destructor(fixture(), 'fixture_free_sized', { signature: 'ptr,size' }),
+        destructor(fixture(), 'fixture_free_in', { signature: 'ctx,ptr', context: 4096n }),
+      ] as NativeDestructor[];
+      const contexts = endings.map((native) => {
+        const { calls } = lastCall();
+        const address = make(8);
+        const end = endingOf(native);
+        expect(endingOf(native)).to.equal(end);
+        end(Number(address));
+        expect(lastCall()).to.include({ calls: calls + 1, address, size: 0 });
+        return lastCall().context;
+      });
+      expect(contexts).to.deep.equal([0n, 0n, 4096n]);
+    });
+
+    it('gives back what could not be adopted', () => {
+      const { calls } = lastCall();
+      const address = make(24);
+      giveBackTo(destructor(fixture(), 'fixture_free_sized', { signature: 'ptr,size' }), address, 24);
+      expect(lastCall()).to.deep.equal({ calls: calls + 1, address, size: 24, context: 0n });
+      const seen: unknown[] = [];
+      giveBackTo((...told) => void seen.push(told), (1n << 63n) + 1n, 5);
+      expect(seen).to.deep.equal([[(1n << 63n) + 1n, 5]]);
+    });
+
     it('is called after a collection as well', async () => {
       const before = lastCall().calls;
       const release = destructor(fixture(), 'fixture_free');
@@ -125,8 +171,49 @@ describe('destructor', () => {
       expectError(() => destructor(fixture(), 'fixture_free', { context: 4096n }), 'ERR_CSLICE_TYPE', /context/);
     });
 
-    it('refuses options that are null', () => {
+    it('refuses options that are null, unknown or of another type', () => {
       expectError(() => destructor(fixture(), 'fixture_free', wrong(null)), 'ERR_CSLICE_TYPE', /options/);
+      expectError(
+        () => destructor(fixture(), 'fixture_free', wrong({ safe: true })),
+        'ERR_CSLICE_TYPE',
+        /has no "safe"/,
+      );
+      for (const threadSafe of [null, 1, 'true']) {
+        const options = { threadSafe: wrong(threadSafe) };
+        expectError(() => destructor(4096n, options), 'ERR_CSLICE_TYPE', /^threadSafe must be a boolean, got/);
+      }
+    });
+
+    it('refuses an address that is none, or that comes with a symbol', () => {
+      for (const address of [0n, -1n, 1n << 64n])
+        expectError(() => destructor(address), 'ERR_CSLICE_RANGE', /^address/);
+      const ofBoth = () => destructor(wrong(4096n), 'free', {});
+      expectError(ofBoth, 'ERR_CSLICE_TYPE', /^a destructor from an address takes no symbol$/);
+    });
+
+    it('says why a library cannot be asked', () => {
+      const thrown = new Error('from the library');
+      const throwing = {
+        get symbol(): never {
+          throw thrown;
+        },
+      };
+      const error = expectError(() => destructor(wrong(throwing), 'free'), 'ERR_CSLICE_TYPE', /^lib/);
+      expect(error.cause).to.equal(thrown);
+      const giving = (address: unknown) => () => destructor(wrong({ symbol: () => address }), 'free');
+      for (const address of [undefined, 5, 0n]) {
+        expectError(giving(address), 'ERR_CSLICE_RANGE', /^symbol "free" is not in the library$/);
+      }
+    });
+
+    it('is needed by whatever is adopted: nothing that only looks like one is taken', () => {
+      const native = destructor(fixture(), 'fixture_free');
+      for (const imitation of [undefined, null, 5, {}, Object.create(native), new Proxy(native, {})]) {
+        const message = /^destructor must be made by destructor\(\) or be a function, got/;
+        expectError(() => Slice.adopt(4096n, 8, wrong(imitation)), 'ERR_CSLICE_TYPE', message);
+      }
+      const byHand = () => new (Object.getPrototypeOf(native).constructor)(Symbol('made by destructor()'), {});
+      expectError(byHand, 'ERR_CSLICE_TYPE', /^A destructor is made by destructor\(\)$/);
     });
   });
 
@@ -170,6 +257,144 @@ describe('destructor', () => {
         seen.push([at, length]);
       }).release();
       expect(seen).to.deep.equal([[address, 3]]);
+    });
+
+    it('may throw or reject: a warning says so, stats() counts it, and the others run', async () => {
+      const before = stats().failedDestructors;
+      const ended: string[] = [];
+      const failing: Destructor[] = [
+        () => {
+          throw new Error('thrown');
+        },
+        () => Promise.reject(new Error('rejected')) as unknown as undefined,
+        () => {
+          throw undefined;
+        },
+      ];
+      const told: string[] = [];
+      const listener = (warning: Error & { code?: string }) => {
+        expect([warning.name, warning.code]).to.deep.equal(['CSliceWarning', 'CSLICE_DESTRUCTOR_THREW']);
+        told.push(warning.message.split('\n')[0] as string);
+      };
+      process.on('warning', listener);
+      failing.forEach((release, i) => {
+        Slice.adopt(4096n + BigInt(16 * i), 8 + i, release).release();
+        Slice.adopt(8192n, 8, () => void ended.push(`after ${i}`)).release();
+      });
+      await turn();
+      process.off('warning', listener);
+      const where = ['0x1000 (8 bytes)', '0x1020 (10 bytes)', '0x1010 (9 bytes)']; // a rejection is known later
+      const what = ['Error: thrown', 'undefined', 'Error: rejected'];
+      expect(told).to.deep.equal(where.map((at, i) => `The destructor of the block at ${at} threw: ${what[i]}`));
+      expect(ended).to.deep.equal(['after 0', 'after 1', 'after 2']);
+      expect(stats().failedDestructors - before).to.equal(3);
+    });
+
+    it('may return what it likes, which is not looked at unless it is a promise', async () => {
+      const { failedDestructors } = stats();
+      let looked = 0;
+      // biome-ignore lint/suspicious/noThenProperty: to see that nobody asks for it
+      const thenable = { then: () => looked++ };
+      for (const result of [thenable, Promise.resolve(5), 5, null]) {
+        Slice.adopt(4096n, 8, () => result as unknown as undefined).release();
+      }
+      await turn();
+      expect([looked, stats().failedDestructors]).to.deep.equal([0, failedDestructors]);
+    });
+
+    it('runs when the one before it is done, not inside of it', () => {
+      const told: string[] = [];
+      const note = (name: string, next?: () => void): Slice =>
+        Slice.adopt(4096n, 8, () => {
+          told.push(`${name} begins`);
+          next?.();
+          told.push(`${name} is done`);
+        });
+      const [third, second] = [note('third'), note('second')];
+      const first = note('first', () => {
+        second.release();
+        third.release();
+      });
+      first.release();
+      const names = ['first', 'second', 'third'];
+      expect(told).to.deep.equal(names.flatMap((name) => [`${name} begins`, `${name} is done`]));
+    });
+  });
+
+  describe('that is due', () => {
+    const told: string[] = [];
+    const note = (name: string) => ({ end: () => void told.push(name) });
+    const dropped = (name: string): void => Slice.adopt(4096n, 8, () => void told.push(name)).release();
+
+    beforeEach(() => {
+      told.length = 0;
+    });
+
+    it('waits while a function puts it off, also past an inner one, and where the function throws', () => {
+      putOff(() => {
+        dropped('outer');
+        putOff(() => dropped('inner'));
+        runDestructors();
+        expect(told).to.deep.equal([]);
+      });
+      runDestructors();
+      expect(told).to.deep.equal(['outer', 'inner']);
+      const thrown = new Error('of the function');
+      const throwing = (): void => {
+        dropped('of one that throws');
+        throw thrown;
+      };
+      expect(() => putOff(throwing))
+        .to.throw()
+        .that.equals(thrown);
+      runDestructors();
+      expect(told).to.deep.equal(['outer', 'inner', 'of one that throws']);
+    });
+
+    it('runs before what ends later, and what ends last ends at once unless something waits', () => {
+      endLast(note('at once'));
+      expect(told).to.deep.equal(['at once']);
+      endLater(note('later'));
+      expect(told).to.deep.equal(['at once']);
+      endLast(note('last'));
+      expect(told).to.deep.equal(['at once', 'later', 'last']);
+    });
+
+    it('runs after what ends last, and does not run in the midst of it', () => {
+      endLast({
+        end() {
+          dropped('dropped by it');
+          endLast(note('ended by it'));
+          told.push('it is done');
+        },
+      });
+      expect(told).to.deep.equal(['it is done', 'ended by it', 'dropped by it']);
+    });
+
+    it('runs although an end throws, with the next call', () => {
+      const thrown = new Error('of the end');
+      const throwing = (): void => {
+        dropped('dropped before');
+        throw thrown;
+      };
+      expect(() => endLast({ end: throwing }))
+        .to.throw()
+        .that.equals(thrown);
+      expect(() => {
+        endLater({ end: throwing });
+        endLater(note('the next'));
+        runDestructors();
+      })
+        .to.throw()
+        .that.equals(thrown);
+      runDestructors();
+      expect(told.sort()).to.deep.equal(['dropped before', 'dropped before', 'the next']);
+    });
+
+    it('runs on the event loop where no call comes', async () => {
+      putOff(() => dropped('on the loop'));
+      for (let i = 0; i < 1000 && told.length === 0; i++) await turn();
+      expect(told).to.deep.equal(['on the loop']);
     });
   });
 });
