@@ -30,7 +30,7 @@ function tooLong(size: number, cause?: unknown): CSliceError {
 /** The UTF-8 text from `start` to the first NUL, or to before `end`. @throws {CSliceError} `ERR_CSLICE_RANGE` */
 export function decodeUtf8(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): string {
   const nul = indexOf.call(bytes, 0, start);
-  const stop = nul < 0 || nul > end ? end : nul;
+  const stop = nul < 0 ? end : Math.min(nul, end);
   try {
     return utf8Slice.call(bytes, start, stop);
   } catch (cause) {
