@@ -4,7 +4,6 @@
 //   npm run mutation -- lib/core/holds.ts
 //   npm run mutation -- lib/core/holds.ts --tests test/unit/core/holds.test.ts   other tests
 //   npm run mutation -- --incremental   measures only what has changed since the last run with this option
-//   npm run mutation -- --static        also what runs once, when a module is loaded: each such mutant takes all tests
 //
 // A mutant is killed if a test fails, or does not end. One that crashes the process counts neither way. Each mutant has a
 // process of its own: in one process, what a mutant leaves behind fails tests of the next one, which counts as killed.
@@ -36,9 +35,13 @@ function stryker(): string {
   return program;
 }
 
+/** Tests that take a second and more. */
+const slow =
+  /(collect|free-list|in-use|node-guards|stack-room|pin|call|stream|keeps|handle|hostile|behaviour.*)\.test\.ts$/;
+
 /**
- * The tests of lib/core first: they notice most of its mutants, and the first failure ends a run. Then those that use most of
- * it. To load all tests takes longer than most mutants live.
+ * The tests of lib/core, and those that use most of it: to load all tests takes longer than most mutants live. The quick ones
+ * first, since the first failure ends a run.
  */
 function testsOfCore(): string[] {
   const others = ['slice', 'slice-ranges', 'copy', 'text', 'arena', 'pool', 'pin', 'stream', 'call'];
@@ -46,10 +49,12 @@ function testsOfCore(): string[] {
   const ofFunctions = ['handle', 'keeps', 'ownership', 'call', 'hostile'].map((name) => `func/${name}`);
   const names = [...others, ...ofRecords, ...ofFunctions].map((name) => `unit/${name}`);
   const inOtherWays = ['behaviour/c-blocks', 'behaviour/other-runtimes'];
-  return [...testFiles('unit/core'), ...testFiles(...names, ...inOtherWays), join(hooks, 'alone.test.mjs')];
+  const files = [...testFiles('unit/core'), ...testFiles(...names, ...inOtherWays)];
+  files.sort((a, b) => Number(slow.test(a)) - Number(slow.test(b)));
+  return [...files, join(hooks, 'alone.test.mjs')];
 }
 
-function configuration(files: readonly string[], tests: readonly string[], jobs: number, withStatic: boolean): object {
+function configuration(files: readonly string[], tests: readonly string[], jobs: number): object {
   return {
     mutate: files,
     testRunner: 'mocha',
@@ -60,7 +65,7 @@ function configuration(files: readonly string[], tests: readonly string[], jobs:
     },
     testRunnerNodeArgs: ['--import=tsx', '--expose-gc', `--import=${join(hooks, 'covered.mjs')}`],
     coverageAnalysis: 'perTest',
-    ignoreStatic: !withStatic,
+    ignoreStatic: false, // what runs when a module is loaded takes all tests
     concurrency: jobs,
     maxTestRunnerReuse: 1,
     timeoutMS: 8000,
@@ -83,7 +88,6 @@ function configuration(files: readonly string[], tests: readonly string[], jobs:
 const { values, positionals } = parseArgs({
   options: {
     incremental: { type: 'boolean', default: false },
-    static: { type: 'boolean', default: false },
     jobs: { type: 'string', default: String(availableParallelism()) },
     tests: { type: 'string', multiple: true, default: testsOfCore() },
   },
@@ -93,7 +97,7 @@ const files = positionals.length > 0 ? positionals : ['lib/core/**/*.ts'];
 const program = stryker();
 execFileSync('npm', ['run', '--silent', 'build:native'], { cwd: root, stdio: 'inherit' });
 const config = join(directory, 'config.json');
-writeFileSync(config, JSON.stringify(configuration(files, values.tests, Number(values.jobs), values.static), null, 2));
+writeFileSync(config, JSON.stringify(configuration(files, values.tests, Number(values.jobs)), null, 2));
 const more = values.incremental ? ['--incremental'] : [];
 process.exitCode =
   spawnSync(process.execPath, [program, 'run', config, ...more], { cwd: root, stdio: 'inherit' }).status ?? 1;

@@ -3,6 +3,8 @@
 import { AsyncResource } from 'node:async_hooks';
 import { stat } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
+import { Deserializer } from 'node:v8';
+import { createGzip } from 'node:zlib';
 import '../../lib/native/symbols.ts'; // opens the library
 
 const loaded: string[] = [];
@@ -69,6 +71,14 @@ await turn();
 outcomes.jobs = [same, second > first, currentJob() > second];
 
 // Parts of Node
+const isOurs = (method: unknown): boolean => !String(method).includes('[native code]');
+const guarded = (...names: string[]): boolean[] => {
+  where(...names);
+  isNewInUse();
+  const { _handle: half } = createGzip() as unknown as { _handle: { write: unknown } };
+  return [isOurs(half.write), isOurs(Deserializer.prototype.readUint32)];
+};
+outcomes.guards = [guarded('fs'), guarded('fs', 'zlib'), guarded('serdes')];
 for (const name of ['http2', 'quic', 'sqlite', 'ffi']) {
   where(name);
   outcomes[name] = isNewInUse();
@@ -143,4 +153,7 @@ outcomes.told = [
 where('quic', 'sqlite', 'http_parser');
 isNewInUse();
 outcomes['told of parts'] = [told([]), calledBy('TLSWrap', () => told(['FSReqCallback']))];
+where(fetchLoaded, 'http2');
+isNewInUse();
+outcomes['told of parts that fetch has loaded'] = told([]);
 console.log(JSON.stringify(outcomes));

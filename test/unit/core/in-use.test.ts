@@ -57,6 +57,11 @@ describe('memory that JavaScript has seen', () => {
       idle: [false, false],
       operation: [1, false, true, true, true],
       jobs: [true, true, true],
+      guards: [
+        [false, false],
+        [true, false],
+        [true, true],
+      ],
       http2: true,
       quic: true,
       sqlite: true,
@@ -77,6 +82,7 @@ describe('memory that JavaScript has seen', () => {
       'others with fetch': true,
       told: ['under way are A, B', nothing, nothing, nothing, nothing],
       'told of parts': ['under way are quic, sqlite', 'under way are FSReqCallback, TLSWrap, quic, sqlite'],
+      'told of parts that fetch has loaded': nothing,
     });
   });
 

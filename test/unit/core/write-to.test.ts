@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import fs, { createWriteStream, readFileSync, WriteStream } from 'node:fs';
 import { createServer as createHttpServer, get, OutgoingMessage } from 'node:http';
-import { createServer, type Socket } from 'node:net';
+import { createConnection, createServer, Socket } from 'node:net';
 import { PassThrough, Writable } from 'node:stream';
 import { expect } from 'chai';
 import { configure, Pool, Slice, stats } from '../../../lib/index.ts';
@@ -181,26 +181,60 @@ describe('slice.writeTo', () => {
       expect(ended.length).to.equal(0);
     });
 
-    it('a socket whose handle the program has made', async () => {
+    /** A connection to a server that reads whatever comes. */
+    async function withSocket(use: (socket: Socket) => Promise<void>): Promise<void> {
       const server = createServer((socket: Socket) => void socket.resume()).listen(0, '127.0.0.1');
       await once(server, 'listening');
-      const { createConnection } = await import('node:net');
       const socket = createConnection((server.address() as { port: number }).port, '127.0.0.1');
       await once(socket, 'connect');
+      try {
+        await use(socket);
+      } finally {
+        socket.destroy();
+        server.close();
+      }
+    }
+
+    /** How many blocks have ended after the write and the release of one. */
+    async function endedAfter(socket: Socket): Promise<number> {
       const { slice, ended } = watched(1000);
       await slice.writeTo(socket);
       slice.release();
-      expect(ended.length, 'of Node').to.equal(1);
-      const key = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'kHandle') as symbol;
-      const handle: object = Reflect.get(socket, key);
-      Reflect.set(socket, key, Object.create(handle, { constructor: { value: class Other {} } }));
-      const other = watched(1000);
-      other.slice.writeTo(socket).catch(() => {});
-      other.slice.release();
-      expect(other.ended.length).to.equal(0);
-      Reflect.set(socket, key, handle);
-      socket.destroy();
-      server.close();
+      return ended.length;
+    }
+
+    it('a socket whose method was replaced', async () => {
+      for (const name of ['write', '_write', '_writev', '_writeGeneric']) {
+        await withSocket(async (socket) => {
+          expect(await endedAfter(socket), 'as it is').to.equal(1);
+          Reflect.set(socket, name, Reflect.get(socket, name));
+          expect(await endedAfter(socket), name).to.equal(0);
+        });
+      }
+    });
+
+    it('a socket whose handle the program has made', async () => {
+      await withSocket(async (socket) => {
+        expect(await endedAfter(socket), 'of Node').to.equal(1);
+        const key = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'kHandle') as symbol;
+        const handle: object = Reflect.get(socket, key);
+        class Later {
+          writeBuffer(): number {
+            return 0;
+          }
+        }
+        for (const other of [new Later(), new Proxy(new Later(), {})]) {
+          Reflect.set(socket, key, other);
+          expect(await endedAfter(socket), 'of the program').to.equal(0);
+        }
+        Reflect.set(socket, key, handle);
+      });
+    });
+
+    it('a socket without a handle, which fails as it does for any bytes', async () => {
+      using slice = Slice.alloc(8);
+      const { code } = await slice.writeTo(new Socket()).catch((error) => error);
+      expect(code).to.equal('ERR_SOCKET_CLOSED');
     });
   });
 
