@@ -103,6 +103,9 @@ describeInNode('memory that is released while Node may be using it', () => {
     expect(warnings[0]?.message).to.match(
       /^A slice of 61 bytes was released while Node may be using its memory: under way are .*\bFSReqPromise\b/,
     );
+    expect(warnings[0]?.message).to.match(
+      /The memory is freed at a later garbage collection, and .* Release it after the operation, or use lend\(\), writeTo\(\) or toBuffer\(\)$/,
+    );
     expect(warnings[0]?.detail).to.match(
       /^ {4}at dropped \(\S+guard\.test\.ts:\d+:\d+\)\n {4}at warningsOfReleases \(/,
     );

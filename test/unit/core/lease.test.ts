@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { Lease } from '../../../lib/core/lease.ts';
-import { copyBytes, destructor, Slice, stats } from '../../../lib/index.ts';
+import { blockOf, Lease } from '../../../lib/core/lease.ts';
+import { copyBytes, destructor, pin, Slice, stats } from '../../../lib/index.ts';
 import { free, watched } from '../../helpers/blocks.ts';
 import { collectManyTimes, collectUntil, settle } from '../../helpers/collect.ts';
 import { expectError } from '../../helpers/expect-error.ts';
@@ -121,8 +121,17 @@ describe('a lease', () => {
 
   it('cannot be made by hand', () => {
     for (const keeper of [undefined, null, {}, { slot: 0 }, Slice.alloc(8)]) {
-      expectError(() => Reflect.construct(Lease, [keeper]), 'ERR_CSLICE_TYPE');
+      const message = /^A Lease is made by slice\.lease\(\), handle\.lease\(\) or pin\(\)$/;
+      expectError(() => Reflect.construct(Lease, [keeper]), 'ERR_CSLICE_TYPE', message);
     }
+  });
+
+  it('knows the block that holds its memory', () => {
+    using slice = Slice.alloc(8);
+    using lease = slice.lease();
+    expect(blockOf(lease)).to.equal(Number(slice.block));
+    using ofView = pin(new Uint8Array(1000));
+    expect(blockOf(ofView)).to.not.equal(Number(slice.block));
   });
 
   it('forgotten together with its slice ends by collection', async () => {
