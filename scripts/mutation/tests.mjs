@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 
 const path = join(tmpdir(), `cslice-mutants-${process.pid}`);
 const preload = `--import=${new URL('./covered.mjs', import.meta.url).href}`;
@@ -11,7 +12,9 @@ const preload = `--import=${new URL('./covered.mjs', import.meta.url).href}`;
 const stryker = () => globalThis.__stryker__ ?? {};
 
 export const mochaHooks = {
-  beforeEach() {
+  async beforeEach() {
+    // Stryker's messages to this process and from it are operations, for which memory that was seen would wait.
+    for (let i = 0; i < 3; i++) await turn();
     const { activeMutant } = stryker();
     if (activeMutant !== undefined) {
       process.env.__STRYKER_ACTIVE_MUTANT__ = activeMutant;

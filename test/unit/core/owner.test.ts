@@ -1,6 +1,12 @@
 import { expect } from 'chai';
 import koffi from 'koffi';
-import { destructor, fieldsOf, type NativeDestructor, signatures } from '../../../lib/core/destructor.ts';
+import {
+  destructor,
+  fieldsOf,
+  type NativeDestructor,
+  runDestructors,
+  signatures,
+} from '../../../lib/core/destructor.ts';
 import {
   atAddress,
   atContext,
@@ -23,6 +29,7 @@ import {
   uncounted,
 } from '../../../lib/core/owner.ts';
 import { configure, liveBlocks } from '../../../lib/index.ts';
+import { collectUntil } from '../../helpers/collect.ts';
 import { nextWarning } from '../../helpers/warnings.ts';
 
 const kind = kindOf('Test object');
@@ -92,6 +99,7 @@ describe('an owner', () => {
     const token = own(kind, 4096, noted('destructor'), noHolds);
     token.owner.use();
     releaseAll([token.owner]);
+    runDestructors();
     expect([live(), log.length]).to.deep.equal([1, 0]);
     token.owner.close(undefined);
     expect(log.length).to.equal(1);
@@ -157,11 +165,42 @@ describe('an owner', () => {
     expect(asked).to.deep.equal([]);
   });
 
-  it('gives what it was to keep back to the caller when it is forsaken', () => {
-    const token = own(uncounted, 0, undefined, [hold('kept')]);
+  it('gives what it was to keep back to the caller when it is forsaken, and ends all the same', () => {
+    const token = own(kind, 4096, noted('destructor'), [hold('kept')]);
     token.owner.forsake();
-    own(uncounted, 0, undefined, noHolds).owner.close(undefined);
+    expect([live(), log.length], 'not in the midst of a call').to.deep.equal([1, 0]);
+    runDestructors();
+    expect([live(), log]).to.deep.equal([0, ['destructor 4096 0']]);
+  });
+
+  it('that is closed in the midst of a call ends after it, or with its last use', () => {
+    const [used, unused] = [own(kind, 4096, noted('used'), noHolds), own(kind, 8192, noted('unused'), noHolds)];
+    used.owner.use();
+    for (const { owner } of [used, unused]) owner.closeLater();
     expect(log).to.deep.equal([]);
+    runDestructors();
+    expect(log).to.deep.equal(['unused 8192 0']);
+    used.owner.release();
+    runDestructors();
+    expect(log).to.deep.equal(['unused 8192 0', 'used 4096 0']);
+  });
+
+  it('ends when its handle has been collected', async () => {
+    const drop = (): void => void own(kind, 4096, noted('destructor'), [hold('kept')]);
+    drop();
+    await collectUntil(() => live() === 0, 'the handle has been collected');
+    expect(log).to.deep.equal(['destructor 4096 0', 'kept released']);
+  });
+
+  it('does not keep a destructor in JavaScript that has run', async () => {
+    const [token, ref] = (() => {
+      const ending = noted('destructor');
+      return [own(kind, 4096, ending, noHolds), new WeakRef(ending)];
+    })();
+    token.owner.close(token);
+    await collectUntil(() => ref.deref() === undefined, 'the destructor has been collected');
+    expect(own(kind, 4096, undefined, noHolds)).to.equal(token);
+    token.owner.close(token);
   });
 
   it('goes before what it keeps, also what was made later, and what that keeps', () => {
