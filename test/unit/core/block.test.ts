@@ -327,6 +327,17 @@ describe('what a block may not be', () => {
     release(reference);
   });
 
+  it('disown: one that others hold', () => {
+    using slice = Slice.alloc(64);
+    using lease = slice.lease();
+    expectError(
+      () => slice.disown(),
+      'ERR_CSLICE_STATE',
+      /^Cannot disown 64 bytes: others hold the block: release its/,
+    );
+    expect(lease.released).to.equal(false);
+  });
+
   it('taken over: no block', () => {
     const memory = malloc(64);
     try {
@@ -350,6 +361,32 @@ describe('the reference whose bytes a buffer shows', () => {
     expect(referenceOf(new ArrayBuffer(8))).to.equal(undefined);
     slice.release();
     expect(referenceOf(buffer)).to.equal(undefined);
+  });
+});
+
+describe('what holds a block, without tracking', () => {
+  const holders = (holder: string, count = 1): object => ({ holder, count, type: undefined, stack: [] });
+
+  it('is told without the lines that made it, as is what a label alone is known of', () => {
+    for (const slice of [Slice.alloc(64), withLabel('holders', () => Slice.alloc(64))]) {
+      expect(slice.holders()).to.deep.equal([holders('slice')]);
+      slice.bytes[0] = 1;
+      expect(slice.holders()).to.deep.equal([holders('slice'), holders('view')]);
+      const leases = [slice.lease(), slice.lease()];
+      expect(slice.holders()).to.deep.equal([holders('slice'), holders('view'), holders('C', 2)]);
+      for (const lease of leases) lease.release();
+      const buffer = slice.toBuffer();
+      expect(slice.holders()).to.deep.equal([holders('slice'), holders('view'), holders('Buffer')]);
+      expect(buffer.length).to.equal(64);
+      slice.release();
+    }
+  });
+
+  it('is the slice alone where the memory has another owner', () => {
+    const address = malloc(8);
+    using slice = Slice.borrow(address, 8);
+    expect(slice.holders()).to.deep.equal([holders('slice')]);
+    free(address);
   });
 });
 
