@@ -85,10 +85,12 @@ describe('an owner', () => {
     const token = own(kind, 4096, noted('destructor'), noHolds);
     const { owner } = token;
     expect(owner.use()).to.equal(owner);
-    owner.use();
+    for (let i = 0; i < 2; i++) owner.use();
     owner.release();
     owner.close(token);
     owner.close(token);
+    owner.release();
+    runDestructors();
     expect([live(), log.length]).to.deep.equal([1, 0]);
     releaseAll([owner]);
     own(uncounted, 0, undefined, noHolds).owner.close(undefined); // the end of a public call
