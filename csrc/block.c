@@ -302,22 +302,21 @@ int cslice__block_disown_room(const cslice_block *block, void **room) {
     return *room == NULL ? CSLICE_ENOMEM : 0;
 }
 
-int cslice__block_disown(cslice_block *block, void *room, int64_t *number) {
-    if (!cslice__block_is_disownable(block)) return CSLICE_EINVAL;
+int64_t cslice__block_disown(cslice_block *block, void *room) {
     if (block->kind == CSLICE__GUARDED) {
         memcpy(room, block->data, block->size);
         block->data = room;
         cslice__guard_ending(*own_context(block), CSLICE__DISOWNED);
         cslice__guard_free(*own_context(block));
     }
-    *number = block->kind == CSLICE__CALLBACK ? (int64_t)block->destructor.function : 0;
+    int64_t number = block->kind == CSLICE__CALLBACK ? (int64_t)block->destructor.function : 0;
     int saved = errno;
     ended(block, CSLICE__DISOWNED);
     errno = saved;
     if (block->mailbox != NULL) cslice__mailbox_unref(block->mailbox);
     block->mailbox = NULL;
     block->kind = CSLICE__GONE;
-    return 0;
+    return number;
 }
 
 bool cslice__block_is_ours(const cslice_block *block) {

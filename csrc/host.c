@@ -193,10 +193,21 @@ static bool is_held(const invocation *call, napi_value buffer) {
     return call->instance->isolate != NULL && cslice__v8_is_held(buffer);
 }
 
-/* False: somebody else has locked the buffer; a JavaScript exception is pending. */
+/* Node-API's way. What stands for a buffer where there are none has nothing to detach. Bun says that
+ * it has detached a buffer that an operation of its own keeps, and has not. */
+static bool detach_by_node_api(napi_env env, napi_value buffer) {
+    napi_status status = cslice__napi.napi_detach_arraybuffer(env, buffer);
+    if (status == NAPI_ARRAYBUFFER_EXPECTED) return true;
+    bool is_detached = false;
+    return status == 0 &&
+        cslice__napi.napi_is_detached_arraybuffer(env, buffer, &is_detached) == 0 && is_detached;
+}
+
+/* False: the buffer has its bytes, since somebody else has locked it, and then a JavaScript exception
+ * is pending, or since the runtime keeps them. */
 static bool detach(const invocation *call, napi_value buffer, napi_value key) {
     if (call->instance->isolate != NULL) return cslice__v8_detach(buffer, key);
-    return cslice__napi.napi_detach_arraybuffer(call->env, buffer) == 0;
+    return detach_by_node_api(call->env, buffer);
 }
 
 static napi_value alloc(napi_env env, napi_callback_info info) {
@@ -425,25 +436,21 @@ static napi_value disown(napi_env env, napi_callback_info info) {
     if (!begin(&call, env, info, 2) || !get_block(&call, 1, &block)) return NULL;
     if (!cslice__block_is_disownable(block) || is_held(&call, call.values[0]))
         return fail(&call, CSLICE_EINVAL);
-    int64_t number = 0;
     void *room;
     int status = cslice__block_disown_room(block, &room);
     if (status != 0) return fail(&call, status);
-    bool direct = call.instance->isolate != NULL, disowned = false;
-    /* First: the finalizer may keep its reference. */
-    if (!direct) disowned = (status = cslice__block_disown(block, room, &number)) == 0;
-    cslice_block_ref(block);
-    bool detached = status == 0 && detach(&call, call.values[0], NULL);
-    /* Last: a detach may be refused. */
-    if (detached && direct) disowned = (status = cslice__block_disown(block, room, &number)) == 0;
-    if (disowned) {
+    int64_t number = CSLICE_EINVAL;
+    cslice_block_ref(block); /* the detach may give back the buffer's */
+    bool detached = detach(&call, call.values[0], NULL);
+    if (detached) {
+        number = cslice__block_disown(block, room);
         call.instance->cells[ADDRESS] = (double)(uintptr_t)block->data;
     } else if (room != NULL) {
         cslice__mem_free_aligned(room, block->destructor.alignment);
     }
     cslice__block_unref(block, CSLICE__BY_C);
-    /* Disowned and not detached: there is no view, so there was nothing to detach. */
-    return disowned || status != 0 ? fail(&call, status != 0 ? status : number) : NULL;
+    bool is_pending = !detached && call.instance->isolate != NULL;
+    return is_pending ? NULL : fail(&call, number);
 }
 
 static napi_value end(napi_env env, napi_callback_info info) {

@@ -253,14 +253,14 @@ int cslice__block_wrap(void *data, size_t size, cslice_free_function *function, 
 /* Gives one reference back. The last one frees the memory, or runs the destructor, or posts the
  * block to its mailbox. */
 void cslice__block_unref(cslice_block *block, cslice__end end);
-/* From here the data is C's: nothing runs at the end of the last reference. CSLICE_EINVAL: there are
-   other references, or the memory is counted elsewhere. `number` becomes that of the JavaScript
+/* From here the data is C's: nothing runs at the end of the last reference. For a block that was
+   disownable, and whose only reference the caller has had since. Returns the number of the JavaScript
    destructor that will not run, or 0. `room` is what cslice__block_disown_room made. */
-int cslice__block_disown(cslice_block *block, void *room, int64_t *number);
+int64_t cslice__block_disown(cslice_block *block, void *room);
 /* Where the bytes of a guarded block go, since free() cannot free its pages; NULL for other blocks.
    CSLICE_ENOMEM. */
 int cslice__block_disown_room(const cslice_block *block, void **room);
-/* Whether cslice__block_disown would succeed. */
+/* False: there are other references, or the memory is counted elsewhere. */
 bool cslice__block_is_disownable(const cslice_block *block);
 /* Whether its memory is our own and has one reference, so that nobody would see it change. */
 bool cslice__block_is_renewable(const cslice_block *block);

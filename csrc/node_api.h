@@ -22,6 +22,7 @@ typedef void napi_finalize(napi_env env, void *data, void *hint);
 
 #define NAPI_AUTO_LENGTH SIZE_MAX
 #define NAPI_TSFN_NONBLOCKING 0
+#define NAPI_ARRAYBUFFER_EXPECTED 19
 
 #define CSLICE__NODE_API_MAP(X)                                                                    \
     X(napi_create_function,                                                                        \
@@ -36,6 +37,7 @@ typedef void napi_finalize(napi_env env, void *data, void *hint);
     X(napi_create_bigint_int64, (napi_env, int64_t, napi_value *))                                 \
     X(napi_create_string_utf8, (napi_env, const char *, size_t, napi_value *))                     \
     X(napi_detach_arraybuffer, (napi_env, napi_value))                                             \
+    X(napi_is_detached_arraybuffer, (napi_env, napi_value, bool *))                                \
     X(napi_get_typedarray_info,                                                                    \
       (napi_env, napi_value, int *, size_t *, void **, napi_value *, size_t *))                    \
     X(napi_create_external_arraybuffer,                                                            \

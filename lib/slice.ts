@@ -656,6 +656,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   /**
    * Ends this handle and its views without giving the memory back: C owns it from here, and frees it with `free()` if
    * it came from {@link Slice.alloc}, else with what the destructor would have called. A destructor does not run.
+   * Operations of Node that were given a view must be over: nothing keeps C from freeing the memory under them.
    *
    * @returns the address; in guard mode it may be another one than before, where `free()` can free the bytes
    * @throws {CSliceError} `ERR_CSLICE_TYPE` for a borrowed slice and for one that `keeps` something (see `func()`),

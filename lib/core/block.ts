@@ -59,7 +59,7 @@ import { keep, releaseKept, takeKept } from './free-list.ts';
 import { isGuardDue, noteGuarded, noteGuardedEnd } from './guard.ts';
 import { endsWithLoan, isHeld, isLent } from './holds.ts';
 import { keepAlive } from './keep-alive.ts';
-import { Borrowed, detaching, Reference } from './reference.ts';
+import { Borrowed, detachable, detaching, Reference } from './reference.ts';
 import { needStackToOwn } from './stack-room.ts';
 import { statusError } from './status.ts';
 import { newBytes } from './text.ts';
@@ -446,8 +446,10 @@ export function disown(reference: Reference): Integer {
   if (reference.keeping) throw typeError('Cannot disown memory that keeps other objects: they would never be let go');
   const { buffer, block, address, byteLength, guarded } = reference;
   if (guarded) noteGuardedEnd(block);
-  detaching(() => host.disown(buffer, block));
-  if (result() < 0) throw statusError(result(), `disown ${byteLength} bytes`, held);
+  const action = `disown ${byteLength} bytes`;
+  if (countReferences(block) > 1) throw statusError(status.EINVAL, action, held); // a detach cannot be taken back
+  detaching(() => host.disown(detachable(buffer), block));
+  if (result() < 0) throw statusError(result(), action, held);
   forgetCallback(result());
   // The bytes of a guarded block have moved to where free() can free them.
   return typeof address === 'number' ? (cells[1] as number) : address;

@@ -337,15 +337,19 @@ function endBuffer(reference: Reference): void {
 /** False: the buffer was locked with another key. */
 function detach(buffer: ArrayBuffer, by: symbol | undefined): boolean {
   try {
-    host.end(abortsAtMarked && isMarkedAsUntransferable?.(buffer) ? moved(buffer) : buffer, by);
+    host.end(detachable(buffer), by);
     return true;
   } catch {
     return false;
   }
 }
 
-/** The bytes in another buffer, which nobody has marked. V8 throws where the program has locked the one given. */
-function moved(buffer: ArrayBuffer): ArrayBuffer {
+/**
+ * The buffer, or another one with its bytes, which nobody has marked. This one is detached then. V8 throws where the program
+ * has locked it.
+ */
+export function detachable(buffer: ArrayBuffer): ArrayBuffer {
+  if (!abortsAtMarked || !isMarkedAsUntransferable?.(buffer)) return buffer;
   return Reflect.apply(transfer as () => ArrayBuffer, buffer, []);
 }
 

@@ -9,6 +9,9 @@ function outcomesOf(program: string, before: string, env: NodeJS.ProcessEnv = {}
   return runForJson(`runtimes/${program}`, { flags, env });
 }
 
+/** From Node 24 on a marked buffer is locked. */
+const canRefuse = Number(process.versions.node.split('.')[0]) >= 24;
+
 function hasGlibc(): boolean {
   const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
   return header?.glibcVersionRuntime !== undefined;
@@ -41,6 +44,8 @@ describe('a version of Node that the package does not know', function () {
       'a borrowed slice': 'owner',
       'a block of C': 'handed over',
       'memory given to C': 0,
+      'memory given to C, of which the program has marked the view': canRefuse ? 'ERR_CSLICE_NO_VIEW' : 'given',
+      'memory that others hold is not given to C, and its view stays': ['ERR_CSLICE_STATE', 7, 'shared', false],
       'a call in the background': 10,
       'the limit collects what was dropped, if the job yields': 'within the limit',
       'tracking names the holders': [['slice', 'view', 'subslice'], 64, 56],

@@ -474,14 +474,11 @@ static void op_disown(uint64_t failing) {
     uint32_t place = read_place();
     model_block *block = block_in(place);
     if (block == NULL || block->kind == CSLICE__GONE) return;
-    int64_t number = -1;
-    int expected = block->references == 1 ? 0 : CSLICE_EINVAL;
-    CHECK_EQUAL(cslice__block_disown(block->block, NULL, &number), expected);
-    CHECK_EQUAL(number,
-                expected != 0                         ? -1
-                    : block->kind == CSLICE__CALLBACK ? block - model.blocks + 1
-                                                      : 0);
-    if (expected != 0) return;
+    bool expected = block->references == 1;
+    CHECK_EQUAL(cslice__block_is_disownable(block->block), expected);
+    if (!expected) return;
+    CHECK_EQUAL(cslice__block_disown(block->block, NULL),
+                block->kind == CSLICE__CALLBACK ? block - model.blocks + 1 : 0);
     if (block->kind == CSLICE__HEAP) free(block->data); /* it is C's now */
     model_end(block, &model.counts.disowned_blocks);
     block->kind = CSLICE__GONE;

@@ -57,7 +57,7 @@ static napi_value new_value(void) {
 /* Calls of Node-API until one fails; 0: none does. */
 static int calls_left;
 static bool fails_from_then_on, has_failed;
-static bool no_buffers, finalizes_at_detach;
+static bool no_buffers, finalizes_at_detach, stays_attached;
 
 static bool fails(void) {
     if (has_failed && fails_from_then_on) return true;
@@ -188,7 +188,16 @@ static void finalize(napi_value value) {
 NODE_API napi_status napi_detach_arraybuffer(napi_env env, napi_value buffer) {
     (void)env;
     if (fails()) return FAILURE;
-    if (finalizes_at_detach) finalize(buffer);
+    if (no_buffers) return NAPI_ARRAYBUFFER_EXPECTED;
+    if (finalizes_at_detach && !stays_attached) finalize(buffer);
+    return OK;
+}
+
+NODE_API napi_status napi_is_detached_arraybuffer(napi_env env, napi_value buffer, bool *out) {
+    (void)env;
+    (void)buffer;
+    if (fails()) return FAILURE;
+    *out = !stays_attached;
     return OK;
 }
 
@@ -583,6 +592,22 @@ static void test_refused_blocks(void) {
     close_module();
 }
 
+static void test_disown_of_what_is_kept(void) {
+    for (int kept = 0; kept <= 1; kept++) {
+        open_module();
+        prepare();
+        stays_attached = kept != 0;
+        uint64_t before = counts().disowned_blocks;
+        void *data = cslice_block_data(prepared.block);
+        CALL("disown", BUFFER, BLOCK);
+        CHECK_EQUAL(cells[RESULT], kept ? CSLICE_EINVAL : 0);
+        CHECK_EQUAL(counts().disowned_blocks - before, kept ? 0 : 1);
+        if (!kept) cslice__mem_free(data);
+        stays_attached = false;
+        close_module();
+    }
+}
+
 static void test_no_memory(void) {
     for (int i = 0; i < EXAMPLES; i++) {
         for (uint64_t n = 1; n <= 4; n++) {
@@ -703,6 +728,7 @@ int main(void) {
     test_wrong_arguments();
     test_refusals();
     test_refused_blocks();
+    test_disown_of_what_is_kept();
     test_no_memory();
     test_bigint();
     test_listening();

@@ -172,8 +172,8 @@ static void release(cslice_block *block) {
 static void disown(cslice_block *block) {
     payload *owned = block->kind == CSLICE__HEAP ? NULL : cslice_block_data(block);
     void *data = cslice_block_data(block);
-    int64_t number;
-    if (cslice__block_disown(block, NULL, &number) == 0) {
+    if (cslice__block_is_disownable(block)) {
+        int64_t number = cslice__block_disown(block, NULL);
         if (number != 0) {
             CHECK_EQUAL(number, owned->number);
             atomic_fetch_add(&owned->home->disowned, 1); /* nobody will hear of it */

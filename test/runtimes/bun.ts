@@ -41,6 +41,8 @@ export const known: readonly Known[] = [
   { title: /^slice\.resize refuses while others hold/, why: noSharedBuffers },
   { title: /^slice\.resize (is counted|throws ERR_CSLICE_LIMIT)/, why: 'a resize copies to a new block' },
   { title: /^slice\.writeTo writes every byte to a (file|slow socket)/, why: noOperations },
+  { title: /^a buffer that somebody else has locked/, why: noLocks },
+  { title: /^a borrowed slice is detached at its release though/, why: 'it does not detach what an operation has' },
   { title: /^a buffer that is moved by (structuredClone|postMessage|workerData)/, why: unmovable, sometimes: true },
   { title: /^a buffer that is moved (takes an empty block|keeps other slices)/, why: unmovable },
   { title: /^a buffer that is moved by .* is refused for/, why: noLocks },

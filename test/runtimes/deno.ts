@@ -57,6 +57,7 @@ export const known: readonly Known[] = [
     sometimes: true,
   },
   { title: /^a block that C has no memory for is an error of pin/, why: noSharedBuffers },
+  { title: /^a buffer that somebody else has locked/, why: noLocks },
   { title: /^a block that C has no memory for is there after/, why: copies },
   { title: /^leakReport is a text that reads well/, why: 'it has one more frame at the top', sometimes: true },
   { title: /^stats beyond the life of blocks tell kinds apart/, why: 'a pin is not a block there' },

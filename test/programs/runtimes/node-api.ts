@@ -1,6 +1,7 @@
 // What a slice promises where Node-API makes the ArrayBuffers: a version of Node that the package does not know. Prints what
 // came of it.
 import { PassThrough } from 'node:stream';
+import { markAsUntransferable } from 'node:worker_threads';
 import koffi from 'koffi';
 import * as cslice from '../../../lib/index.ts';
 import { direct, hasViews } from '../../../lib/native/host.ts';
@@ -130,6 +131,26 @@ await attempt('memory given to C', () => {
   const { bytes } = slice;
   libc.func('void free(void *memory)')(slice.disown());
   return bytes.byteLength;
+});
+await attempt('memory given to C, of which the program has marked the view', () => {
+  const slice = Slice.adopt(libc.func('void *malloc(size_t size)')(8), 8, cslice.destructor(libc, 'free'));
+  markAsUntransferable(slice.buffer);
+  libc.func('void free(void *memory)')(slice.disown());
+  return 'given';
+});
+await attempt('memory that others hold is not given to C, and its view stays', () => {
+  const slice = Slice.fromString('shared');
+  using lease = slice.lease();
+  const { bytes } = slice;
+  let code: unknown;
+  try {
+    slice.disown();
+  } catch (error) {
+    ({ code } = error as { code: string });
+  }
+  const found = [code, bytes.byteLength, slice.text(), lease.released];
+  slice.release();
+  return found;
 });
 await attempt('a call in the background', () => {
   using slice = Slice.fromString('background');

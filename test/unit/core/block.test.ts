@@ -1,4 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { open } from 'node:fs/promises';
 import { expect } from 'chai';
 import koffi from 'koffi';
 import {
@@ -24,10 +25,11 @@ import {
   withBudget,
   withLabel,
 } from '../../../lib/index.ts';
-import { direct } from '../../../lib/native/host.ts';
+import { direct, isBun } from '../../../lib/native/host.ts';
 import { testFailAllocation } from '../../../lib/native/symbols.ts';
 import { free, malloc } from '../../helpers/blocks.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
+import { temporary } from '../../helpers/fixture.ts';
 
 const native: Destructor = destructor(koffi.load(null), 'free');
 
@@ -336,6 +338,20 @@ describe('what a block may not be', () => {
       /^Cannot disown 64 bytes: others hold the block: release its/,
     );
     expect(lease.released).to.equal(false);
+  });
+
+  it('disown: one that an operation of the runtime keeps, where a detach cannot take it away', async () => {
+    const file = await open(temporary('disown'), 'w');
+    const slice = Slice.alloc(64);
+    const { bytes } = slice;
+    const written = file.write(bytes);
+    if (isBun) {
+      expectError(() => slice.disown(), 'ERR_CSLICE_STATE', /^Cannot disown 64 bytes/);
+      expect([bytes.length, slice.released]).to.deep.equal([64, false]);
+    }
+    await written;
+    await file.close();
+    slice.release();
   });
 
   it('taken over: no block', () => {
