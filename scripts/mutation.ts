@@ -7,6 +7,8 @@
 //
 // A mutant is killed if a test fails, or does not end. One that crashes the process counts neither way. Each mutant has a
 // process of its own: in one process, what a mutant leaves behind fails tests of the next one, which counts as killed.
+// On Node 20: on later versions Stryker's process has sockets and loads what `fetch` loads, so memory that was seen always
+// waits for a collection there, and tests that expect otherwise fail.
 // Mutants are active in what a test starts, too, and what is reached there counts as reached: see mutation/tests.mjs.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -93,6 +95,8 @@ const { values, positionals } = parseArgs({
   },
   allowPositionals: true,
 });
+if (!process.version.startsWith('v20.'))
+  throw new Error(`npm run mutation needs Node 20, see above; this is ${process.version}`);
 const files = positionals.length > 0 ? positionals : ['lib/core/**/*.ts'];
 const program = stryker();
 execFileSync('npm', ['run', '--silent', 'build:native'], { cwd: root, stdio: 'inherit' });
