@@ -447,7 +447,8 @@ export function disown(reference: Reference): Integer {
   const { buffer, block, address, byteLength, guarded } = reference;
   if (guarded) noteGuardedEnd(block);
   const action = `disown ${byteLength} bytes`;
-  if (countReferences(block) > 1) throw statusError(status.EINVAL, action, held); // a detach cannot be taken back
+  // C looks for itself, but too late where the bytes have to be moved first.
+  if (!direct && countReferences(block) > 1) throw statusError(status.EINVAL, action, held);
   detaching(() => host.disown(detachable(buffer), block));
   if (result() < 0) throw statusError(result(), action, held);
   forgetCallback(result());

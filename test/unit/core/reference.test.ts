@@ -292,14 +292,16 @@ describe('a slice whose block stays with a Buffer at a resize', () => {
     expect(buffer).to.deep.equal(Buffer.of(1, 2, 3));
   });
 
-  it('is refused one where another thread may rely on the address', () => {
-    if (!direct) return;
-    using slice = Slice.fromBytes(Uint8Array.of(1, 2, 3));
-    const shared = slice.toSharedBuffer();
-    const buffer = slice.toBuffer();
-    expectError(() => slice.resize(5000), 'ERR_CSLICE_STATE');
-    expect([shared.byteLength, buffer.length, slice.byteLength]).to.deep.equal([3, 3, 3]);
-  });
+  if (direct) {
+    // Other runtimes share no memory with a thread.
+    it('is refused one where another thread may rely on the address', () => {
+      using slice = Slice.fromBytes(Uint8Array.of(1, 2, 3));
+      const shared = slice.toSharedBuffer();
+      const buffer = slice.toBuffer();
+      expectError(() => slice.resize(5000), 'ERR_CSLICE_STATE');
+      expect([shared.byteLength, buffer.length, slice.byteLength]).to.deep.equal([3, 3, 3]);
+    });
+  }
 });
 
 describe('a borrowed slice', () => {
