@@ -169,16 +169,17 @@ const aliases: Readonly<Record<string, string>> = { ssize_t: 'intptr_t', ptrdiff
 
 /** The name by which koffi knows a type without pointers; undefined if it does not. */
 function lookUp(words: readonly string[]): string | undefined {
+  const { type, types } = koffi();
   const spelled = words.join(' ');
-  const { type } = koffi();
-  for (const name of [spelled, Object.hasOwn(aliases, spelled) ? aliases[spelled] : undefined, integerName(words)]) {
-    if (name === undefined || name === '') continue;
-    try {
-      type(name);
-      return name;
-    } catch {} // koffi has no other way to ask
+  const names = [spelled, Object.hasOwn(aliases, spelled) ? aliases[spelled] : undefined, integerName(words)];
+  const itsOwn = names.find((name) => name !== undefined && Object.hasOwn(types, name));
+  if (itsOwn !== undefined || words.length !== 1) return itsOwn; // a type of the program's has a name of one word
+  try {
+    type(spelled);
+    return spelled;
+  } catch {
+    return undefined; // there is no other way to ask; docs/safety.md says what an error of koffi's may do
   }
-  return undefined;
 }
 
 /** C spells an integer type in several ways, of which koffi knows one: `long unsigned int` is `unsigned long`. */

@@ -1,8 +1,8 @@
 /** Values by the kind of their parameter, in functions of the C library: what goes to C, and what is refused with which words. */
+import { createRequire } from 'node:module';
 import { expect } from 'chai';
 import koffi from 'koffi';
-import { callback, func, Slice, stats } from '../../../lib/index.ts';
-import { settle } from '../../helpers/collect.ts';
+import { callback, func, Slice } from '../../../lib/index.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
 
 type Any = ((...args: unknown[]) => unknown) & { async(...args: unknown[]): Promise<unknown> };
@@ -30,8 +30,7 @@ for (const callbacks of [0, 1])
   describe(`values for C, with ${callbacks} callbacks of others registered`, () => {
     let others: Disposable[] = [];
 
-    beforeEach(async () => {
-      await settle(stats);
+    beforeEach(() => {
       others = Array.from({ length: callbacks }, () => callback('void other()', () => undefined));
     });
 
@@ -251,6 +250,26 @@ describe('a prototype', () => {
     expect(declare('int __stdcall abs(int number)')(-3)).to.equal(3);
     using made = callback('int __cdecl made(int)', () => 1);
     expect(made.released).to.equal(false);
+  });
+
+  it('makes koffi throw for the unknown types behind pointers alone, whatever its parameters are named', () => {
+    const used = createRequire(import.meta.url)('koffi') as typeof koffi;
+    const { type } = used;
+    const thrown: unknown[] = [];
+    used.type = (spec) => {
+      try {
+        return type(spec);
+      } catch (error) {
+        thrown.push(spec);
+        throw error;
+      }
+    };
+    try {
+      declare('int abs(int number, long unsigned int size, const ValUnion *one, struct no_such *other, ssize_t)');
+    } finally {
+      used.type = type;
+    }
+    expect(thrown).to.deep.equal(['no_such']);
   });
 
   for (const [text, why] of refused) {
