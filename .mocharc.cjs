@@ -4,5 +4,6 @@ const isOfFile = process.argv.slice(2).some((argument) => argument.endsWith('.te
 module.exports = {
   ...(isOfFile ? {} : { spec: ['test/**/*.test.ts'] }),
   'node-option': ['import=tsx', 'expose-gc'],
+  require: ['./test/helpers/quiet.ts'],
   timeout: 20000,
 };

@@ -8,11 +8,22 @@ const mocha = 'node_modules/mocha/bin/mocha.js';
 describe('in a process of its own', () => {
   for (const name of ['node-guards', 'free-list']) {
     it(name, () => {
-      const flags = ['--import=tsx', '--expose-gc', mocha, '--no-config', '--bail', '--timeout', '60000'];
-      const { status, stdout } = spawnSync(process.execPath, [...flags, `test/unit/core/${name}.test.ts`], {
-        encoding: 'utf8',
-        timeout: 120_000,
-      });
+      const flags = [
+        '--import=tsx',
+        '--expose-gc',
+        mocha,
+        '--no-config',
+        '--require=./test/helpers/quiet.ts',
+        '--bail',
+      ];
+      const { status, stdout } = spawnSync(
+        process.execPath,
+        [...flags, '--timeout=60000', `test/unit/core/${name}.test.ts`],
+        {
+          encoding: 'utf8',
+          timeout: 120_000,
+        },
+      );
       assert.equal(status, 0, stdout);
     });
   }

@@ -4,6 +4,9 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+
+const { mochaHooks: quiet } = await import(pathToFileURL(join(process.cwd(), 'test/helpers/quiet.ts')).href);
 
 const path = join(tmpdir(), `cslice-mutants-${process.pid}`);
 const preload = `--import=${new URL('./covered.mjs', import.meta.url).href}`;
@@ -11,8 +14,19 @@ const preload = `--import=${new URL('./covered.mjs', import.meta.url).href}`;
 /** The object that Stryker and the instrumented code share. */
 const stryker = () => globalThis.__stryker__ ?? {};
 
+/** What the hook of all tests reaches counts for none of them. */
+async function beQuiet() {
+  const shared = stryker();
+  const { currentTestId } = shared;
+  shared.currentTestId = 'quiet';
+  await quiet.beforeEach();
+  shared.currentTestId = currentTestId;
+  delete shared.mutantCoverage?.perTest.quiet;
+}
+
 export const mochaHooks = {
   async beforeEach() {
+    await beQuiet();
     // Stryker's messages to this process and from it are operations, for which memory that was seen would wait.
     for (let i = 0; i < 3; i++) await turn();
     const { activeMutant } = stryker();

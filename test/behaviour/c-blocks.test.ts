@@ -13,7 +13,7 @@ import {
 } from '../../lib/index.ts';
 import { testFailAllocation } from '../../lib/native/symbols.ts';
 import { free } from '../helpers/blocks.ts';
-import { collectUntil, settle } from '../helpers/collect.ts';
+import { collectUntil } from '../helpers/collect.ts';
 import { expectError, wrong } from '../helpers/expect-error.ts';
 import { blocksLibraryPath } from '../helpers/interop.ts';
 import { run, runForJson } from '../helpers/run.ts';
@@ -74,7 +74,6 @@ describe('Slice.fromBlock', () => {
   });
 
   it('counts the end of the block as one by scope, and one by collection where nobody releases it', async () => {
-    await settle(stats);
     const before = stats();
     Slice.fromBlock(newBlock(8)).release();
     expect(stats().releasedByScope).to.equal(before.releasedByScope + 1);

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { copyBytes, Pool, pin, Slice, stats } from '../../lib/index.ts';
 import { watched } from '../helpers/blocks.ts';
-import { collectManyTimes, collectUntil, settle } from '../helpers/collect.ts';
+import { collectManyTimes, collectUntil } from '../helpers/collect.ts';
 import { expectError } from '../helpers/expect-error.ts';
 import { Keeper, type Mover, movers, ownMethod } from '../helpers/movers.ts';
 import { runForJson } from '../helpers/run.ts';
@@ -29,8 +29,6 @@ async function moveAndForget(move: Mover): Promise<{ moved: Uint8Array | undefin
 }
 
 describe('a buffer that is moved', () => {
-  beforeEach(() => settle(stats));
-
   for (const [name, move] of Object.entries(movers)) {
     describe(`by ${name}`, () => {
       it('takes the block with it: the slice is over, as after a release', async () => {
@@ -227,8 +225,6 @@ describe('a buffer that is moved', () => {
 
 describe('a buffer that is moved to another thread', function () {
   this.timeout(60_000);
-
-  beforeEach(() => settle(stats));
 
   it('lives there, and its destructor runs here once the thread has dropped it', async () => {
     const thread = new Keeper();

@@ -5,7 +5,7 @@ import { underWay } from '../../lib/core/in-use.ts';
  * One full collection, and turns of the event loop for the registry's callbacks and what they queue. The turn before it
  * ends the job of the caller, who may have looked into a WeakRef: its target lives until then.
  */
-async function collectOnce(): Promise<void> {
+export async function collectOnce(): Promise<void> {
   if (globalThis.gc === undefined) throw new Error('Run this with --expose-gc');
   await turn();
   globalThis.gc();

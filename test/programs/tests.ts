@@ -42,6 +42,8 @@ async function load(mocha: Mocha, { files, imports }: Task): Promise<void> {
     await import(pathToFileURL(file).href);
     mocha.suite.emit('post-require', globalThis as never, file, mocha);
   }
+  const { mochaHooks } = await import('../helpers/quiet.ts');
+  mocha.rootHooks(mochaHooks);
 }
 
 /** Takes tests out of the suite. Returns how many were left out because of their titles. */

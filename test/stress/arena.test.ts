@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { Arena, Slice, stats } from '../../lib/index.ts';
-import { settle } from '../helpers/collect.ts';
 
 interface Taken {
   from: bigint;
@@ -44,7 +43,6 @@ function take(arena: Arena, each: Step): { view: ArrayBufferView; alignment: num
 
 describe('properties of an arena', () => {
   it('its views never overlap, are aligned and zeroed, keep their bytes, and all die with it', async () => {
-    await settle(stats);
     fc.assert(
       fc.property(fc.integer({ min: 64, max: 8192 }), fc.array(step, { maxLength: 60 }), (slabBytes, steps) => {
         const before = stats();

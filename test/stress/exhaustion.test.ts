@@ -2,7 +2,6 @@ import { expect } from 'chai';
 import { copy, copyBytes, destructor, readString, Slice, stats } from '../../lib/index.ts';
 import { testFailAllocation } from '../../lib/native/symbols.ts';
 import { free, malloc } from '../helpers/blocks.ts';
-import { settle } from '../helpers/collect.ts';
 import { type Failures, failEach } from '../helpers/fail-each.ts';
 import { fixture } from '../helpers/fixture.ts';
 import { runForJson } from '../helpers/run.ts';
@@ -20,7 +19,6 @@ function failEachUnseen(action: () => Slice | undefined): Failures {
 }
 
 describe('when memory is exhausted', () => {
-  beforeEach(() => settle(stats));
   afterEach(() => testFailAllocation(0));
 
   const bytes = Uint8Array.of(1, 2, 3);

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { Pool, Slice, stats } from '../../lib/index.ts';
 import { free, malloc } from '../helpers/blocks.ts';
-import { collectUntil, settle } from '../helpers/collect.ts';
+import { collectUntil } from '../helpers/collect.ts';
 
 /** What a command does to the holders of one block. `pick` chooses among what there is. */
 type Command = 'subslice' | 'lease' | 'share' | 'attach' | 'buffer' | 'move' | 'release' | 'forget';
@@ -110,7 +110,6 @@ describe('properties of the holders of a block', function () {
   this.timeout(120_000);
 
   it('whatever holds it and in whatever order they end, its destructor runs once, and not before the last', async () => {
-    await settle(stats);
     await fc.assert(
       fc.asyncProperty(commands, async (steps) => {
         const { liveBlocks } = stats();

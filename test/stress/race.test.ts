@@ -13,7 +13,6 @@ describe(`a race with a release (CSLICE_SEED=${seed})`, function () {
 
   it('never frees the memory of a C function in the background: it sees its bytes until it returns', async () => {
     const library = openThreads(compileThreads());
-    await settle(stats);
     const [before, stat] = [library.counts(), stats()];
     const raced = await raceCalls(library, 1000, seeded(seed));
     await settle(() => library.counts());
@@ -25,11 +24,9 @@ describe(`a race with a release (CSLICE_SEED=${seed})`, function () {
   });
 
   it('never frees the memory of a thread that attached the block: it sees its bytes until it releases them', async () => {
-    await settle(stats);
     const before = stats();
     const entry = new URL('../../lib/index.ts', import.meta.url).href;
     const raced = await raceThreads(entry, 3, 1500, seeded(seed));
-    await settle(stats);
     expect(raced.errors).to.deep.equal([]);
     expect(raced).to.include({ rounds: 1500, wrong: 0 });
     expect(raced.uses).to.be.above(10_000);

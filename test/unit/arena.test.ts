@@ -2,7 +2,7 @@ import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import koffi from 'koffi';
 import { Arena, configure, Pool, readString, Slice, stats } from '../../lib/index.ts';
-import { collectManyTimes, collectUntil, settle } from '../helpers/collect.ts';
+import { collectManyTimes, collectUntil } from '../helpers/collect.ts';
 import { expectError, wrong } from '../helpers/expect-error.ts';
 import { failEach } from '../helpers/fail-each.ts';
 import { typedArrays } from '../helpers/typed-arrays.ts';
@@ -341,8 +341,6 @@ describe('Arena', () => {
   });
 
   describe('release', () => {
-    beforeEach(() => settle(stats));
-
     it('kills every view of small and large allocations at once, and gives all memory back', () => {
       const before = stats();
       const arena = new Arena({ slabBytes: 1024 });
@@ -442,7 +440,6 @@ describe('Arena', () => {
     });
 
     it('leaves nothing in its parent once it has been released: a parent may serve any number of children', async () => {
-      await settle(stats);
       using outer = new Arena();
       const released = (() => {
         const inner = outer.arena();
@@ -456,7 +453,6 @@ describe('Arena', () => {
 
   describe('dropped', () => {
     it('is collected when neither it nor a view of it is reachable', async () => {
-      await settle(stats);
       const before = stats();
       (() => {
         const arena = new Arena({ slabBytes: 1024 });
@@ -467,7 +463,6 @@ describe('Arena', () => {
     });
 
     it('keeps the blocks of which a view is reachable, and gives up the others', async () => {
-      await settle(stats);
       const before = stats();
       const view = (() => {
         const arena = new Arena({ slabBytes: 1024 });
@@ -482,7 +477,6 @@ describe('Arena', () => {
     });
 
     it('is kept while it is reachable, although no view is', async () => {
-      await settle(stats);
       const before = stats();
       const arena = new Arena();
       const address = (() => arena.address(arena.alloc(16).fill(5)))();

@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { expect } from 'chai';
 import { configure, pin, Slice, type Stats, stats } from '../../lib/index.ts';
 import { free, malloc, watched } from '../helpers/blocks.ts';
-import { collectUntil, settle } from '../helpers/collect.ts';
+import { collectUntil } from '../helpers/collect.ts';
 import { expectError, wrong } from '../helpers/expect-error.ts';
 import { exceedPeak } from '../helpers/peak.ts';
 import '../helpers/warnings.ts';
@@ -36,8 +36,6 @@ function added(action: () => void): Partial<Stats> {
 }
 
 describe('stats', () => {
-  before(() => settle(stats));
-
   it('counts are numbers, and every allocated block is live or has ended', () => {
     const counts = stats();
     for (const [name, count] of Object.entries(counts))
@@ -101,7 +99,6 @@ describe('stats', () => {
 });
 
 describe('configure', () => {
-  beforeEach(() => settle(stats));
   afterEach(() => configure({ limitBytes: 0 }));
 
   it('limits the live bytes of the process: past it allocations throw ERR_CSLICE_LIMIT and leave nothing', () => {
@@ -168,8 +165,6 @@ describe('configure', () => {
 });
 
 describe('stats beyond the life of blocks', () => {
-  before(() => settle(stats));
-
   it('tell kinds apart, and pins and what is retained', () => {
     const before = stats();
     using made = Slice.alloc(5000);

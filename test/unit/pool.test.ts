@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { Arena, callAsync, Pool, Slice, stats } from '../../lib/index.ts';
 import { testFailAllocation } from '../../lib/native/symbols.ts';
-import { collectManyTimes, collectUntil, settle, untilIdle } from '../helpers/collect.ts';
+import { collectManyTimes, collectUntil, untilIdle } from '../helpers/collect.ts';
 import { expectError, wrong } from '../helpers/expect-error.ts';
 import { failEach } from '../helpers/fail-each.ts';
 import { fixture } from '../helpers/fixture.ts';
@@ -228,7 +228,6 @@ describe('Pool', () => {
     });
 
     it('that is dropped is collected, and frees its place in the pool', async () => {
-      await settle(stats);
       const before = live();
       using pool = new Pool({ byteLength: 64, capacity: 3 });
       (() => {
@@ -245,7 +244,6 @@ describe('Pool', () => {
     });
 
     it('that is dropped while a view of it is that is reachable keeps its bytes, and is never lent again', async () => {
-      await settle(stats);
       const before = live();
       using pool = new Pool({ byteLength: 64, capacity: 1 });
       const kept = (() => pool.rent().bytes.fill(4))();
@@ -257,7 +255,6 @@ describe('Pool', () => {
     });
 
     it('outlives a pool that is dropped, and gives its memory back after that', async () => {
-      await settle(stats);
       const before = live();
       const rented = (() => new Pool({ byteLength: 64, warmUp: 4 }).rent())();
       rented.bytes.fill(3);
@@ -294,7 +291,6 @@ describe('Pool', () => {
 
     for (const [name, hold] of Object.entries(holds)) {
       it(`is not lent again after a ${name}: its memory goes with the last holder`, async () => {
-        await settle(stats);
         const before = live();
         using pool = new Pool({ byteLength: 64, capacity: 1 });
         const rented = pool.rent();
@@ -313,7 +309,6 @@ describe('Pool', () => {
     }
 
     it('is not lent again while C works on it in the background', async () => {
-      await settle(stats);
       using pool = new Pool({ byteLength: 64 });
       const rented = pool.rent();
       const { address } = rented;
@@ -333,7 +328,6 @@ describe('Pool', () => {
     });
 
     it('is not lent again when its view was moved away, where the runtime lets it be moved', async function () {
-      await settle(stats);
       const transfer = wrong(ArrayBuffer.prototype).transfer;
       if (transfer === undefined) return this.skip(); // before Node 22
       using pool = new Pool({ byteLength: 64, capacity: 1 });
@@ -391,7 +385,6 @@ describe('Pool', () => {
   });
 
   it('that is dropped is collected with all the blocks that wait in it', async () => {
-    await settle(stats);
     const before = live();
     (() => {
       const pool = new Pool({ byteLength: 64, warmUp: 10 });

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { configure, Slice, stats } from '../../lib/index.ts';
 import { testFailAllocation } from '../../lib/native/symbols.ts';
 import { free, malloc, watched } from '../helpers/blocks.ts';
-import { collectManyTimes, collectUntil, settle } from '../helpers/collect.ts';
+import { collectManyTimes, collectUntil } from '../helpers/collect.ts';
 import { expectError, wrong } from '../helpers/expect-error.ts';
 import { failEach } from '../helpers/fail-each.ts';
 
@@ -91,7 +91,6 @@ describe('slice.subslice', () => {
   });
 
   it('that is dropped ends by collection, and one that is reachable keeps the block', async () => {
-    await settle(stats);
     const { slice, ended } = watched(32);
     (() => {
       for (let i = 0; i < 20; i++) slice.subslice(i);
@@ -357,7 +356,6 @@ describe('slice.resize', () => {
   });
 
   it('leaves the slice and its bytes as they were when memory is exhausted', async () => {
-    await settle(stats);
     for (const alignment of [16, 4096]) {
       using slice = Slice.alloc(16, { alignment });
       slice.bytes.set(iota(16));
@@ -396,7 +394,6 @@ describe('slice.resize', () => {
   it('never frees bytes under an ArrayBuffer to which they have been moved', async function () {
     const transfer = wrong(ArrayBuffer.prototype).transfer;
     if (transfer === undefined) return this.skip(); // before Node 22
-    await settle(stats);
     const slice = Slice.fromBytes(iota(64));
     const moved: ArrayBuffer = transfer.call(slice.buffer);
     expectError(() => slice.resize(megabyte), 'ERR_CSLICE_RELEASED');

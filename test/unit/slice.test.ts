@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import { Slice, stats } from '../../lib/index.ts';
 import { free, malloc, watched } from '../helpers/blocks.ts';
-import { collectManyTimes, collectUntil, settle } from '../helpers/collect.ts';
+import { collectManyTimes, collectUntil } from '../helpers/collect.ts';
 import { expectError, wrong } from '../helpers/expect-error.ts';
 import { typedArrays } from '../helpers/typed-arrays.ts';
 import { nextWarning } from '../helpers/warnings.ts';
@@ -228,7 +228,6 @@ describe('Slice', () => {
     });
 
     it('refuses a text with a NUL anywhere, saying where', async () => {
-      await settle(stats); // what earlier tests dropped must not end meanwhile
       const before = stats();
       expectError(() => Slice.fromString('\0'), 'ERR_CSLICE_RANGE', /NUL.* 0$/);
       expectError(() => Slice.fromString('ab\0cd'), 'ERR_CSLICE_RANGE', /NUL.* 2$/);
@@ -304,7 +303,6 @@ describe('Slice', () => {
     });
 
     it('reports a destructor that throws as a process warning, counts the block, and runs all the others', async () => {
-      await settle(stats);
       const before = stats();
       const warned = nextWarning('CSLICE_DESTRUCTOR_THREW');
       const address = malloc(8);
@@ -854,7 +852,6 @@ describe('Slice', () => {
     });
 
     it('gives the memory back at once: a thousand blocks of 1 MiB in turn live one at a time', async () => {
-      await settle(stats);
       const before = stats();
       for (let i = 0; i < 1000; i++) {
         using slice = Slice.alloc(megabyte, { zero: false });

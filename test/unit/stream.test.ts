@@ -7,7 +7,7 @@ import { releaseKept } from '../../lib/core/free-list.ts';
 import { configure, readable, Slice, SliceWriter, stats } from '../../lib/index.ts';
 import { addressOf, testFailAllocation } from '../../lib/native/symbols.ts';
 import { watched } from '../helpers/blocks.ts';
-import { collectManyTimes, collectUntil, settle } from '../helpers/collect.ts';
+import { collectManyTimes, collectUntil } from '../helpers/collect.ts';
 import { expectError, wrong } from '../helpers/expect-error.ts';
 import { temporary } from '../helpers/fixture.ts';
 
@@ -150,15 +150,12 @@ describe('SliceWriter', () => {
   });
 
   it('that is dropped is collected', async () => {
-    await settle(stats);
     const before = live();
     (() => new SliceWriter().write(iota(100)))();
     await collectUntil(() => live() === before, 'the memory is back');
   });
 
   describe('as a Node stream', () => {
-    beforeEach(() => settle(stats));
-
     it('takes a file through a pipeline', async () => {
       const path = temporary('to-read.bin');
       writeFileSync(path, Buffer.alloc(300_000, iota(251)));
@@ -220,8 +217,6 @@ describe('SliceWriter', () => {
   });
 
   describe('as a web stream', () => {
-    beforeEach(() => settle(stats));
-
     it('takes what is piped into it', async () => {
       const writer = new SliceWriter({ byteLength: 16 });
       await new Blob([Buffer.alloc(200_000, 7)]).stream().pipeTo(writer.webWritable());
@@ -291,7 +286,6 @@ for (const [name, read] of Object.entries(readers)) {
     });
 
     it('frees the memory, once, when the last chunk has been collected', async () => {
-      await settle(stats);
       const ended = await (async () => {
         const watch = watched(100);
         await readAll(read(watch.slice, { chunkBytes: 10 }));
@@ -303,7 +297,6 @@ for (const [name, read] of Object.entries(readers)) {
     });
 
     it('keeps the whole while one chunk of it is reachable', async () => {
-      await settle(stats);
       const { last, ended } = await (async () => {
         const watch = watched(100);
         watch.slice.bytes.fill(6);
@@ -329,7 +322,6 @@ for (const [name, read] of Object.entries(readers)) {
     });
 
     it('releases the handle when the reader stops half way, and the memory goes by collection', async () => {
-      await settle(stats);
       const ended = await (async () => {
         const { slice, ended } = watched(100);
         for await (const chunk of read(slice, { chunkBytes: 10 })) {

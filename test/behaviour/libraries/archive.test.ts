@@ -2,7 +2,7 @@ import { gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import type koffi from 'koffi';
 import { func, type Handle, Slice, stats } from '../../../lib/index.ts';
-import { collectUntil, settle } from '../../helpers/collect.ts';
+import { collectUntil } from '../../helpers/collect.ts';
 import { expectError } from '../../helpers/expect-error.ts';
 import { openLibrary } from '../../helpers/open-library.ts';
 
@@ -65,8 +65,6 @@ describe('libarchive', () => {
     if (lib === undefined) this.skip();
     else archive = declare(lib);
   });
-
-  beforeEach(() => settle(stats));
 
   afterEach(() => collectUntil(() => Object.keys(stats().liveHandles).length === 0, 'no handle is left'));
 

@@ -51,8 +51,6 @@ describe('libcurl', () => {
     else server.close(done);
   });
 
-  beforeEach(() => settle(stats));
-
   afterEach(() => collectUntil(() => Object.keys(stats().liveHandles).length === 0, 'no handle is left'));
 
   type Sink = (bytes: Uint8Array) => void;

@@ -76,8 +76,6 @@ describe('SQLite', () => {
     else sqlite = declare(lib);
   });
 
-  beforeEach(() => settle(stats));
-
   afterEach(() => collectUntil(() => Object.keys(stats().liveHandles).length === 0, 'no handle is left'));
 
   function run(db: Handle<'sqlite3'>, sql: string): void {
@@ -171,7 +169,6 @@ describe('SQLite', () => {
     expect([...(sqlite.columnBlob(query, 0) as Slice).bytes]).to.deep.equal([5, 6, 7]);
     query.release();
     expect(stats().liveBlocks).to.equal(before - 1);
-    await settle(stats);
   });
 
   it('calls a function of JavaScript from SQL, which lives as long as the database', async () => {

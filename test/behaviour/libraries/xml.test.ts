@@ -50,8 +50,6 @@ describe('libxml2', () => {
     else xml = declare(lib);
   });
 
-  beforeEach(() => settle(stats));
-
   afterEach(() => collectUntil(() => Object.keys(stats().liveHandles).length === 0, 'no handle is left'));
 
   const text = '<list><item key="a">grüße</item></list>';

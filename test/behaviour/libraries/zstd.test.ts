@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import koffi from 'koffi';
 import { func, type Handle, Slice, stats } from '../../../lib/index.ts';
-import { collectUntil, settle } from '../../helpers/collect.ts';
+import { collectUntil } from '../../helpers/collect.ts';
 import { expectError } from '../../helpers/expect-error.ts';
 import { openLibrary } from '../../helpers/open-library.ts';
 
@@ -48,8 +48,6 @@ describe('libzstd', () => {
     if (lib === undefined) this.skip();
     else zstd = declare(lib);
   });
-
-  beforeEach(() => settle(stats));
 
   afterEach(() => collectUntil(() => Object.keys(stats().liveHandles).length === 0, 'no handle is left'));
 

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
 import * as first from '../../../lib/index.ts';
 import { free, malloc } from '../../helpers/blocks.ts';
-import { collectManyTimes, collectUntil, settle } from '../../helpers/collect.ts';
+import { collectManyTimes, collectUntil } from '../../helpers/collect.ts';
 import { copyPackage, type Package } from '../../helpers/copies.ts';
 import { wrong } from '../../helpers/expect-error.ts';
 import { temporary } from '../../helpers/fixture.ts';
@@ -30,8 +30,6 @@ describe('two copies of the package in one thread', function () {
     expect((second.Slice as unknown) === first.Slice).to.equal(false);
   });
 
-  beforeEach(() => settle(stats));
-
   it('keep their blocks apart, however the two take turns', () => {
     const { liveBlocks } = stats();
     const slices = Array.from({ length: 1500 }, (_, i) => {
@@ -56,14 +54,11 @@ describe('two copies of the package in one thread', function () {
   it('run the JavaScript destructors of their own blocks, each once', async () => {
     const ends = [{ count: 0 }, { count: 0 }] as const;
     (() => {
-      for (let i = 0; i < 100; i++) {
-        const a = counted(first, ends[0]);
-        const b = counted(second, ends[1]);
-        if (i % 2 === 0) a.release();
-        else b.release();
-      }
+      const pairs = Array.from({ length: 100 }, () => [counted(first, ends[0]), counted(second, ends[1])] as const);
+      for (const [i, pair] of pairs.entries()) pair[(i % 2) as 0 | 1].release();
+      expect(ends.map(({ count }) => count)).to.deep.equal([50, 50]);
+      expect(pairs.flat().filter(({ released }) => released).length).to.equal(100);
     })();
-    expect(ends.map(({ count }) => count)).to.deep.equal([50, 50]);
     await collectUntil(() => ends[0].count + ends[1].count === 200, 'all have ended');
     await collectManyTimes();
     expect(ends.map(({ count }) => count)).to.deep.equal([100, 100]);

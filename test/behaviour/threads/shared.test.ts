@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { Pool, Slice, stats } from '../../../lib/index.ts';
 import { testFailAllocation } from '../../../lib/native/symbols.ts';
 import { watched } from '../../helpers/blocks.ts';
-import { collectManyTimes, collectUntil, settle } from '../../helpers/collect.ts';
+import { collectManyTimes, collectUntil } from '../../helpers/collect.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
 import { failEach } from '../../helpers/fail-each.ts';
 import { inContext } from '../../helpers/realm.ts';
@@ -22,8 +22,6 @@ function bytesOf(buffer: SharedArrayBuffer): Uint8Array {
 }
 
 describe('slice.toSharedBuffer', () => {
-  beforeEach(() => settle(stats));
-
   it('shows the same bytes as the slice, at every size, and makes no further block', () => {
     for (const byteLength of [0, 1, 64, 1 << 16, 64 << 20]) {
       using slice = Slice.alloc(byteLength, { zero: false });
@@ -156,8 +154,6 @@ describe('slice.toSharedBuffer', () => {
 });
 
 describe('Slice.attach', () => {
-  beforeEach(() => settle(stats));
-
   for (const byteLength of [1, 64, 64 << 20]) {
     it(`gives a slice over the memory of slice.toSharedBuffer(): the same ${byteLength} bytes, no further block`, () => {
       using slice = Slice.alloc(byteLength, { zero: false });
@@ -333,8 +329,6 @@ describe('Slice.attach', () => {
 describe('memory that threads share', function () {
   this.timeout(60_000);
   const threads: Thread[] = [];
-
-  beforeEach(() => settle(stats));
 
   async function ready(): Promise<[Thread, Thread]> {
     while (threads.length < 2) threads.push(new Thread());

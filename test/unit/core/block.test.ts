@@ -345,14 +345,13 @@ describe('what a block may not be', () => {
   if (isBun) {
     // The others detach what an operation has.
     it('disown: one whose view an operation of the runtime has', async () => {
-      const file = await open(temporary('disown'), 'w');
+      await using file = await open(temporary('disown'), 'w');
       const slice = Slice.alloc(64);
       const { bytes } = slice;
       const written = file.write(bytes);
       expectError(() => slice.disown(), 'ERR_CSLICE_STATE', /^Cannot disown 64 bytes/);
       expect([bytes.length, slice.released]).to.deep.equal([64, false]);
       await written;
-      await file.close();
       slice.release();
     });
   }

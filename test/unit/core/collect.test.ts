@@ -4,7 +4,7 @@ import { statusError } from '../../../lib/core/status.ts';
 import { Slice, stats } from '../../../lib/index.ts';
 import { status } from '../../../lib/native/symbols.ts';
 import { watched } from '../../helpers/blocks.ts';
-import { collectManyTimes, collectUntil, settle } from '../../helpers/collect.ts';
+import { collectManyTimes, collectUntil } from '../../helpers/collect.ts';
 import { run } from '../../helpers/run.ts';
 
 const megabyte = 1 << 20;
@@ -15,8 +15,6 @@ function collectNow(): void {
 }
 
 describe('a slice that is dropped', () => {
-  beforeEach(() => settle(stats));
-
   it('ends alone: no other block ends with it, or changes', async () => {
     const rounds = 5;
     for (let round = 1; round <= rounds; round++) {

@@ -13,7 +13,7 @@ import {
 } from '../../../lib/core/destructor.ts';
 import { type Destructor, destructor, Slice, stats } from '../../../lib/index.ts';
 import { free, malloc } from '../../helpers/blocks.ts';
-import { collectUntil, settle } from '../../helpers/collect.ts';
+import { collectUntil } from '../../helpers/collect.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
 import { compile, fixture, lastCall, make } from '../../helpers/fixture.ts';
 import { runForJson } from '../../helpers/run.ts';
@@ -216,7 +216,6 @@ describe('destructor', () => {
 
   describe('as a JavaScript function', () => {
     it('runs for each block once, whichever way and in whatever order they end', async () => {
-      await settle(stats);
       const ended = new Map<bigint, number>();
       const release = (address: bigint) => {
         ended.set(address, (ended.get(address) ?? 0) + 1);

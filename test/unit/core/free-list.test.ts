@@ -4,7 +4,7 @@ import { releaseKept } from '../../../lib/core/free-list.ts';
 import { configure, copy, copyBytes, Slice, stats } from '../../../lib/index.ts';
 import { reuseAccount, testFailAllocation } from '../../../lib/native/symbols.ts';
 import { free } from '../../helpers/blocks.ts';
-import { collectUntil, settle } from '../../helpers/collect.ts';
+import { collectUntil } from '../../helpers/collect.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
 import { blocksLibraryPath } from '../../helpers/interop.ts';
 import { exceedPeak } from '../../helpers/peak.ts';
@@ -48,7 +48,6 @@ function isZero(slice: Slice): boolean {
 }
 
 describe('released blocks below 1 KiB', () => {
-  beforeEach(() => settle(stats));
   afterEach(() => configure({ reuseBytes: usualReuse, limitBytes: 0 }));
 
   it('are used again by the next slices of their size, zeroed, each for one slice at a time', () => {

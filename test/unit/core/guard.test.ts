@@ -83,14 +83,13 @@ describeInNode('memory that is released while Node may be using it', () => {
     const warnings: (Error & { code?: string; detail?: string })[] = [];
     const listener = (warning: Error) => warnings.push(warning);
     process.on('warning', listener);
-    const file = await open(temporary('released'), 'w');
+    await using file = await open(temporary('released'), 'w');
     for (let i = 0; i < 3; i++) {
       const slice = Slice.alloc(61);
       const written = file.write(slice.bytes);
       dropped(slice);
       await written;
     }
-    await file.close();
     process.off('warning', listener);
     return warnings.filter(({ code }) => code === 'CSLICE_RELEASED_IN_USE');
   }

@@ -2,7 +2,7 @@ import { createContext, runInContext, runInThisContext } from 'node:vm';
 import { expect } from 'chai';
 import { Pool, Slice, stats } from '../../../lib/index.ts';
 import { watched } from '../../helpers/blocks.ts';
-import { collectManyTimes, collectUntil, settle, untilIdle } from '../../helpers/collect.ts';
+import { collectManyTimes, collectUntil, untilIdle } from '../../helpers/collect.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
 
 function live(): number {
@@ -27,10 +27,7 @@ function deferred(): Deferred {
 }
 
 describe('slice.lend', () => {
-  beforeEach(async () => {
-    await settle(stats);
-    await untilIdle();
-  });
+  beforeEach(() => untilIdle());
 
   it('resolves to what the promise resolves to, and lends the bytes themselves', async () => {
     using slice = Slice.fromString('hello');

@@ -22,7 +22,7 @@ describe('memory that JavaScript has seen', () => {
   });
 
   it('waits for the collection of the old view where an operation was started since', async () => {
-    const file = await open(temporary('in-use'), 'w');
+    await using file = await open(temporary('in-use'), 'w');
     await untilIdle();
     const held = (() => {
       const { slice, ended } = watched(1000);
@@ -35,11 +35,10 @@ describe('memory that JavaScript has seen', () => {
     expect((await held.written)?.bytesWritten).to.equal(1000);
     held.written = undefined; // its result has the view
     await collectUntil(() => held.ended.length === 1, 'the block has ended');
-    await file.close();
   });
 
   it('goes at the release although operations are under way that were started before it was seen', async () => {
-    const file = await open(temporary('other'), 'w');
+    await using file = await open(temporary('other'), 'w');
     const other = file.write(Buffer.alloc(1000));
     expect(underWay()).to.be.at.least(1);
     const { slice, ended } = watched(16);
@@ -47,7 +46,6 @@ describe('memory that JavaScript has seen', () => {
     slice.release();
     expect(ended.length).to.equal(1);
     await other;
-    await file.close();
   });
 
   it('may be in use if Node has loaded a part that keeps addresses, is called back, or has sockets that read', function () {

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { blockOf, Lease } from '../../../lib/core/lease.ts';
 import { copyBytes, destructor, pin, Slice, stats } from '../../../lib/index.ts';
 import { free, watched } from '../../helpers/blocks.ts';
-import { collectManyTimes, collectUntil, settle } from '../../helpers/collect.ts';
+import { collectManyTimes, collectUntil } from '../../helpers/collect.ts';
 import { expectError } from '../../helpers/expect-error.ts';
 import { fixture, lastCall, make } from '../../helpers/fixture.ts';
 
@@ -210,7 +210,6 @@ describe('a lease', () => {
   });
 
   it('is counted as the same block, whose end counts once and by what ended it', async () => {
-    await settle(stats);
     const before = stats();
     const slice = Slice.alloc(1000);
     const leases = Array.from({ length: 10 }, () => slice.lease());
@@ -229,7 +228,6 @@ describe('a lease', () => {
   });
 
   it('whose collection ends the block counts as a release by collection', async () => {
-    await settle(stats);
     const before = stats();
     (() => {
       const slice = Slice.alloc(8);

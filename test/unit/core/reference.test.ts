@@ -307,7 +307,7 @@ describe('a slice whose block stays with a Buffer at a resize', () => {
 describe('a borrowed slice', () => {
   it('is detached at its release though Node may be using its memory, which is not its own', async () => {
     const address = malloc(16);
-    const file = await open(temporary('borrowed'), 'w');
+    await using file = await open(temporary('borrowed'), 'w');
     const slice = Slice.borrow(address, 16);
     const { bytes } = slice;
     const written = file.write(bytes);
@@ -316,7 +316,6 @@ describe('a borrowed slice', () => {
     expect(bytes.length).to.equal(0);
     expect(stats()).to.deep.equal(before);
     await written;
-    await file.close();
     free(address);
   });
 });

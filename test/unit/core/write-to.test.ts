@@ -6,7 +6,7 @@ import { PassThrough, Writable } from 'node:stream';
 import { expect } from 'chai';
 import { configure, Pool, Slice, stats } from '../../../lib/index.ts';
 import { watched } from '../../helpers/blocks.ts';
-import { collectUntil, settle } from '../../helpers/collect.ts';
+import { collectUntil } from '../../helpers/collect.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
 import { temporary } from '../../helpers/fixture.ts';
 
@@ -24,8 +24,6 @@ function bodyOf(port: number, path = ''): Promise<Buffer> {
 }
 
 describe('slice.writeTo', () => {
-  beforeEach(() => settle(stats));
-
   it('writes every byte to a file, although the slice is released meanwhile, and leaves no block', async () => {
     const before = stats().liveBlocks;
     const path = temporary('written');

@@ -23,10 +23,7 @@ async function rejectionOf(promise: Promise<unknown>): Promise<unknown> {
 const integers = 'int obj_types(int8_t a, uint8_t b, int16_t c, uint16_t d, int32_t e, uint32_t f)';
 
 describe('a declared function', () => {
-  beforeEach(async () => {
-    await settle(stats);
-    freed();
-  });
+  beforeEach(() => void freed());
 
   describe('takes', () => {
     it('every integer that its type has, and no other, by the name of the parameter', () => {

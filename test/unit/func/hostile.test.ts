@@ -12,7 +12,7 @@ import {
   Slice as Slices,
   stats,
 } from '../../../lib/index.ts';
-import { collectUntil, settle } from '../../helpers/collect.ts';
+import { collectUntil } from '../../helpers/collect.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
 import { freed, objects, objectsPath } from '../../helpers/objects.ts';
 import { runForJson } from '../../helpers/run.ts';
@@ -31,8 +31,7 @@ for (const callbacks of [0, 1])
   describe(`under hostile arguments, a declared function, with ${callbacks} callbacks of others registered,`, () => {
     let others: Disposable[] = [];
 
-    beforeEach(async () => {
-      await settle(stats);
+    beforeEach(() => {
       freed();
       others = Array.from({ length: callbacks }, () => callback('void other()', () => undefined));
     });

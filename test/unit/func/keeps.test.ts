@@ -3,7 +3,7 @@ import koffi from 'koffi';
 import { destructor, func, Handle, Slice, stats } from '../../../lib/index.ts';
 import { testFailAllocation } from '../../../lib/native/symbols.ts';
 import { free, malloc } from '../../helpers/blocks.ts';
-import { collectUntil, settle } from '../../helpers/collect.ts';
+import { collectUntil } from '../../helpers/collect.ts';
 import { expectError } from '../../helpers/expect-error.ts';
 import { freed, objects, objectsPath } from '../../helpers/objects.ts';
 import { runForJson } from '../../helpers/run.ts';
@@ -21,10 +21,7 @@ function make(parent: Handle<'object'> | null, free: 'obj_free' | ((address: big
 }
 
 describe('memory that keeps a handle', () => {
-  beforeEach(async () => {
-    await settle(stats);
-    freed();
-  });
+  beforeEach(() => void freed());
 
   const raw = (): ((address: bigint) => void) => {
     const free = func(objects(), 'void obj_free(object *object)');
@@ -131,8 +128,6 @@ describe('a handle that keeps newer ones', () => {
 });
 
 describe('what a function keeps for a handle (by)', () => {
-  beforeEach(() => settle(stats));
-
   const c = koffi.load(null);
   const prototype = 'int memcmp(const KeptT *h, const void *data, size_t size)';
 
