@@ -1,5 +1,6 @@
 // A C library (progress/sieve.c) fills a block from a thread of its own; JavaScript reads how far it is, and the
-// results, from the same bytes. Once JavaScript keeps its handle to the end, once it drops it half way.
+// results, from the same bytes. Once JavaScript keeps its handle to the end, once it drops it half way. In a clone of the
+// repository:
 //
 //   npm run example:progress -- [--numbers 5000000] [--pkg-config]
 

@@ -45,7 +45,7 @@ const hasInstance = Function.prototype[Symbol.hasInstance];
  * }
  */
 export class CSliceError extends Error {
-  /** The name of its class, which stands before the message where the error is printed. */
+  /** `CSliceError`, for every error of this package: it stands before the message where the error is printed. */
   override readonly name: string = 'CSliceError';
   /** What kind of error it is. */
   readonly code: ErrorCode;

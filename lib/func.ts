@@ -8,7 +8,7 @@ import { Cells } from './func/places.ts';
 import { koffiSpecOf, type Prototype, parsePrototype } from './func/prototype.ts';
 import { isAddress } from './func/shape.ts';
 import type { CFunction, Ownership, RawResult } from './func/types.ts';
-import { type KoffiFunction, type KoffiLibrary, koffi, type TypeSpec } from './native/koffi.ts';
+import { type KoffiFunction, type KoffiLibrary, koffi, strangerHint, type TypeSpec } from './native/koffi.ts';
 
 /**
  * A C function, typed by its prototype.
@@ -47,6 +47,7 @@ export function func(lib: KoffiLibrary, prototype: string, ownership?: unknown):
   const { call, callAsync } =
     options === undefined ? plain(declare, parsed, cells) : owning(declare, parsed, options, cells);
   Object.defineProperty(call, 'name', { value: parsed.name });
+  Object.defineProperty(call, 'length', { value: parsed.parameters.filter((_, i) => !cells.has(i)).length });
   Object.defineProperty(call, 'async', { value: callAsync });
   return call as unknown as CFunction<string, unknown>;
 }
@@ -109,7 +110,7 @@ function declarerOf(lib: KoffiLibrary): Declare {
     } catch (cause) {
       const reason = describeError(cause, 'message');
       const code = /cannot find/i.test(reason) ? 'ERR_CSLICE_RANGE' : 'ERR_CSLICE_TYPE';
-      throw errorOf(code, `${name} cannot be declared: ${reason}`, { cause });
+      throw errorOf(code, `${name} cannot be declared: ${reason}${strangerHint(lib)}`, { cause });
     }
   };
 }

@@ -90,6 +90,11 @@ export function isCallback(value: unknown): value is Callback {
   return typeof value === 'object' && value !== null && isOneCallback(value);
 }
 
+/** undefined: it has been released. */
+export function ownerOfCallbackOrNone(callback: Callback): Owner | undefined {
+  return tokenIn(callback)?.owner;
+}
+
 /** @throws {CSliceError} `ERR_CSLICE_RELEASED` */
 export function ownerOfCallback(callback: Callback): Owner {
   const token = tokenIn(callback);

@@ -2,13 +2,14 @@ import { types } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import { describeError, rangeError, show, typeError, unreadable } from '../errors.ts';
 import { areDestructorsDue, host, type Integer } from '../native/host.ts';
-import type { KoffiLibrary } from '../native/koffi.ts';
+import { type KoffiLibrary, strangerHint } from '../native/koffi.ts';
 import { countFailure, dueNext, endingAt, giveBack, libraryKeep, status } from '../native/symbols.ts';
 import { publishBy } from '../record/channels.ts';
 import { recordBy, takeEnds } from '../record/record.ts';
 import { checkAddress, toInteger } from './check.ts';
 import { currentJob } from './in-use.ts';
 import { readOptions } from './options.ts';
+import { ownValue } from './own-value.ts';
 import { statusError } from './status.ts';
 
 /**
@@ -189,7 +190,7 @@ function addressOf(lib: KoffiLibrary, find: KoffiLibrary['symbol'], symbol: stri
   try {
     return toInteger(checkAddress('the address', Reflect.apply(find, lib, [symbol])));
   } catch (cause) {
-    throw rangeError(`symbol ${show(symbol)} is not in the library`, { cause });
+    throw rangeError(`symbol ${show(symbol)} is not in the library${strangerHint(lib)}`, { cause });
   }
 }
 
@@ -335,11 +336,16 @@ function runOne({ run, address, byteLength, handle }: Callback): void {
     });
   };
   try {
-    const result: unknown = run(address, byteLength);
+    const result: unknown = takesOne(run) ? (run as (address: bigint) => unknown)(address) : run(address, byteLength);
     if (types.isPromise(result)) Promise.prototype.then.call(result, undefined, fail);
   } catch (error) {
     fail(error);
   }
+}
+
+/** Whether it is a C function that `func()` has declared with one parameter, as `free` is: it takes no further argument. */
+function takesOne(run: object): boolean {
+  return ownValue(run, 'length') === 1 && typeof ownValue(run, 'async') === 'function';
 }
 
 /** Gives memory back that no block holds. Needs none itself, so it works for what could not be adopted too. */

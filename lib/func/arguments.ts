@@ -7,7 +7,7 @@ import { bytesOf } from '../core/check.ts';
 import { leaseOf } from '../core/lease.ts';
 import { type Hold, type Kind, kindOf, type Owner, releaseAll } from '../core/owner.ts';
 import { CSliceError, describeError, errorOf, isOurs, rangeError, show, typeError, unreadable } from '../errors.ts';
-import { type Callback, type Handle, isCallback, isHandle, ownerOfCallback, ownerOrNone } from '../handle.ts';
+import { type Callback, type Handle, isCallback, isHandle, ownerOfCallbackOrNone, ownerOrNone } from '../handle.ts';
 import type { Integer } from '../native/symbols.ts';
 import { pin } from '../pin.ts';
 import { addressOf, isSlice, liveReference, type Slice } from '../slice.ts';
@@ -222,7 +222,7 @@ export class Preparation {
   }
 
   #held(parameter: Parameter, value: Handle | Callback): bigint {
-    const owner = isHandle(value) ? ownerOrNone(value) : ownerOfCallback(value);
+    const owner = isHandle(value) ? ownerOrNone(value) : ownerOfCallbackOrNone(value);
     if (owner === undefined) throw released(parameter);
     const fits = isCallback(value) || parameter.target === undefined || parameter.target === owner.kind;
     if (!fits || parameter.kind === kinds.struct) throw refusal(parameter, value);
@@ -261,6 +261,7 @@ export class Preparation {
       return value; // only koffi's own object can tell what it holds
     }
     if (Array.isArray(value)) {
+      if (value.length === 0) throw roomless(parameter);
       const copy: unknown[] =
         direction === 'out' ? Array.from(value, blank) : this.#elements(parameter, value, shape.ref, 0);
       this.#fillLater(parameter, () => {
@@ -385,7 +386,7 @@ export class Preparation {
 
   /** A handle in a struct: its type has no name there that could be compared. */
   #heldPart(parameter: Parameter, value: Handle | Callback): bigint {
-    const owner = isHandle(value) ? ownerOrNone(value) : ownerOfCallback(value);
+    const owner = isHandle(value) ? ownerOrNone(value) : ownerOfCallbackOrNone(value);
     if (owner === undefined) throw released(parameter);
     return this.#use(owner);
   }
@@ -475,7 +476,13 @@ function refusal(parameter: Parameter, value: unknown): CSliceError {
   return (isInteger && isNumber) || typeof value === 'bigint' ? rangeError(message) : typeError(message);
 }
 
+/** koffi gives C as many elements as the array has, and C cannot see how many those are. */
+function roomless({ owner, name, text }: Parameter): CSliceError {
+  return rangeError(`${owner}: ${name} must have an element for each one that C fills (${text}), got an empty array`);
+}
+
 function hintFor({ kind, direction, text }: Parameter, value: unknown): string {
+  if (typeof value === 'function') return '. C can call what callback() makes of a function';
   const mayBeText = typeof value === 'string' && kind === kinds.string && direction === 'in';
   return mayBeText ? `. C may write to ${text}: a string needs const` : '';
 }

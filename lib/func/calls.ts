@@ -40,12 +40,16 @@ export interface Call {
 
 const asTheyAre = (passed: unknown[]): unknown[] => passed;
 
+function counted(n: number): string {
+  return n === 1 ? '1 argument' : `${n} arguments`;
+}
+
 /** Checks the count. @throws {CSliceError} `ERR_CSLICE_TYPE` */
 export function expand(callee: Callee, args: ArrayLike<unknown>): Call {
   const { name, parameters } = callee;
   if (callee.variadic) return expandVariadic(callee, args);
   if (args.length !== parameters.length) {
-    throw typeError(`${name} takes ${parameters.length} arguments, got ${args.length}`);
+    throw typeError(`${name} takes ${counted(parameters.length)}, got ${args.length}`);
   }
   return { parameters, args, arrange: asTheyAre };
 }
@@ -53,7 +57,7 @@ export function expand(callee: Callee, args: ArrayLike<unknown>): Call {
 /** Variable arguments come in pairs: a type, and a value of it. */
 function expandVariadic({ name, parameters }: Callee, args: ArrayLike<unknown>): Call {
   const fixed = parameters.length;
-  if (args.length < fixed) throw typeError(`${name} takes ${fixed} arguments or more, got ${args.length}`);
+  if (args.length < fixed) throw typeError(`${name} takes ${counted(fixed)} or more, got ${args.length}`);
   if ((args.length - fixed) % 2 !== 0) {
     throw typeError(`${name} takes a type and a value for each further argument, got ${args.length - fixed} in all`);
   }

@@ -185,18 +185,16 @@ export class OwningFunction {
     let byteLength = 0;
     let owned = false;
     try {
+      running.preparation.finish(); // before the declaration's functions, which read what C has filled
       if (trap.caught) throw trap.error;
       const failure = this.#failureOf(answer, running);
-      if (failure !== undefined) {
-        byteLength = this.#sizeIfAny(answer, running);
-        throw failure;
-      }
+      if (failure !== undefined) throw failure;
       byteLength = this.#sizeOf(answer, running);
-      running.preparation.finish();
       const value = this.#own(answer, byteLength, running);
       owned = true;
       return value;
     } catch (error) {
+      if (byteLength === 0) byteLength = this.#sizeIfAny(answer, running);
       throw trap.caught ? trap.error : asOurs(this.#callee.name, error);
     } finally {
       if (!owned) {

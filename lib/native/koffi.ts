@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { types } from 'node:util';
 import type Koffi from 'koffi';
 import { CSliceError } from '../errors.ts';
 
@@ -54,6 +55,15 @@ export function koffi(): typeof Koffi {
     );
   }
   return loaded;
+}
+
+/** What to add to an error of `library`, if another copy of koffi has loaded it: each copy knows its own types alone. */
+export function strangerHint(library: unknown): string {
+  const isOfKoffi = !types.isProxy(library) && Object.hasOwn(library as object, 'cdecl');
+  if (!isOfKoffi) return '';
+  const { load, version } = koffi();
+  const isOurs = Object.getPrototypeOf(library) === Object.getPrototypeOf(load(null));
+  return isOurs ? '' : `. lib is not of cslice's koffi, ${version}: npm ls koffi shows whether there is another one`;
 }
 
 /** Whether it can be loaded: there are CPUs without it. */

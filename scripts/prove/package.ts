@@ -129,6 +129,13 @@ export const proof: Proof = {
         /ERR_CSLICE_LIBRARY[\s\S]*leave cslice and koffi out/,
         1,
       );
+      await expect(
+        'esbuild, with cslice in a bundle of CommonJS',
+        'esbuild main.mjs --bundle --platform=node --log-level=error --outfile=/tmp/cslice-bundled/e.js && ' +
+          'node /tmp/cslice-bundled/e.js',
+        /ERR_CSLICE_LIBRARY[\s\S]*leave cslice and koffi out/,
+        1,
+      );
       await expect('webpack', 'webpack && node dist/webpack.cjs', /works 0/);
       await expect('rollup', 'rollup --silent -c && node dist/rollup.mjs', /works 0/);
       await expect('vitest', 'vitest run vitest', /2 passed/);

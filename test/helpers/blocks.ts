@@ -1,13 +1,11 @@
-import koffi from 'koffi';
 import { Slice } from '../../lib/index.ts';
+import { c } from './c-library.ts';
 
-const processLibrary = koffi.load(null);
-
-export const malloc: (byteLength: number) => bigint = processLibrary.func('void *malloc(size_t size)');
-const memset: (address: bigint, byte: number, byteLength: number) => void = processLibrary.func(
+export const malloc: (byteLength: number) => bigint = c.func('void *malloc(size_t size)');
+const memset: (address: bigint, byte: number, byteLength: number) => void = c.func(
   'void *memset(uintptr_t memory, int byte, size_t size)',
 );
-export const free: (address: bigint) => void = processLibrary.func('void free(void *memory)');
+export const free: (address: bigint) => void = c.func('void free(void *memory)');
 
 export interface Watched {
   slice: Slice;

@@ -2,17 +2,17 @@ import { expect } from 'chai';
 import koffi from 'koffi';
 import { CSliceError, callAsync, stats as counts, type ErrorCode, func, pin, Slice, stats } from '../../lib/index.ts';
 import { watched } from '../helpers/blocks.ts';
+import { c } from '../helpers/c-library.ts';
 import { collectManyTimes, collectUntil, settle } from '../helpers/collect.ts';
 import { compileThreads } from '../helpers/compile-threads.ts';
 import { wrong } from '../helpers/expect-error.ts';
 import { run } from '../helpers/run.ts';
 import { type Library, openThreads, untilGateOpens } from '../helpers/threads.ts';
 
-const processLibrary = koffi.load(null);
-const strlen = processLibrary.func('size_t strlen(const char *text)');
-const labs = processLibrary.func('long labs(long value)');
-const memset = processLibrary.func('void *memset(void *memory, int byte, size_t size)');
-const printf = processLibrary.func('int printf(const char *format, ...)');
+const strlen = c.func('size_t strlen(const char *text)');
+const labs = c.func('long labs(long value)');
+const memset = c.func('void *memset(void *memory, int byte, size_t size)');
+const variadic = c.func('int abs(int number, ...)');
 
 /** The call must be rejected, as a promise, with this code. */
 async function expectRejection(call: () => Promise<unknown>, code: ErrorCode, message?: RegExp): Promise<CSliceError> {
@@ -55,7 +55,7 @@ describe('callAsync', function () {
     });
 
     it('with nothing for a function that returns nothing', async () => {
-      expect(await callAsync(processLibrary.func('void free(void *memory)'), null)).to.equal(undefined);
+      expect(await callAsync(c.func('void free(void *memory)'), null)).to.equal(undefined);
     });
 
     it('after C has written into a slice, which it gets by its address', async () => {
@@ -174,7 +174,7 @@ describe('callAsync', function () {
     });
 
     it('a slice that is passed twice', async () => {
-      const memcmp = processLibrary.func('int memcmp(const void *a, const void *b, size_t size)');
+      const memcmp = c.func('int memcmp(const void *a, const void *b, size_t size)');
       const { slice, ended } = watched(64);
       const call = callAsync(memcmp, slice, slice, 64);
       slice.release();
@@ -204,7 +204,7 @@ describe('callAsync', function () {
           type = koffi.struct({ inner: type });
           value = { inner: value };
         }
-        const take = processLibrary.func('abs', 'int', [type]); // ignores what it gets
+        const take = c.func('abs', 'int', [type]); // ignores what it gets
         const call = callAsync(take, value).then(
           () => 'resolved',
           () => 'rejected',
@@ -283,7 +283,7 @@ describe('callAsync', function () {
     const calls: Promise<unknown>[] = [];
     const { max_async_calls: most } = koffi.config() as { max_async_calls: number };
     const before = library.counts().freedInUse;
-    const usleep = func(processLibrary, 'int usleep(unsigned int microseconds)');
+    const usleep = func(c, 'int usleep(unsigned int microseconds)');
     const started: unknown[] = [];
     for (let i = 0; i < most + 44; i++) {
       const slice = library.adopt(64);
@@ -334,7 +334,7 @@ describe('callAsync', function () {
     });
 
     it('for a variadic function, which koffi cannot call asynchronously', async () => {
-      await expectFailure((slice) => callAsync(printf, slice), 'ERR_CSLICE_TYPE', /fixed number of arguments/);
+      await expectFailure((slice) => callAsync(variadic, slice), 'ERR_CSLICE_TYPE', /fixed number of arguments/);
     });
 
     it('for a released slice in any place', async () => {
@@ -342,7 +342,7 @@ describe('callAsync', function () {
       const { bytes } = released;
       released.release();
       await expectFailure(() => callAsync(memset, released, 1, 8), 'ERR_CSLICE_RELEASED');
-      const memcmp = processLibrary.func('int memcmp(const void *a, const void *b, size_t size)');
+      const memcmp = c.func('int memcmp(const void *a, const void *b, size_t size)');
       await expectFailure((slice) => callAsync(memcmp, slice, released, 8), 'ERR_CSLICE_RELEASED');
       await expectFailure((slice) => callAsync(memcmp, slice, bytes, 8), 'ERR_CSLICE_TYPE', /detached/);
     });
@@ -359,7 +359,7 @@ describe('callAsync', function () {
       structuredClone(detached.buffer, { transfer: [detached.buffer] });
       const resizable = new Uint8Array(new (wrong(ArrayBuffer))(64, { maxByteLength: 128 }) as ArrayBuffer);
       const closed = new Uint8Array(Object.freeze(new ArrayBuffer(64)));
-      const memcmp = processLibrary.func('int memcmp(const void *a, const void *b, size_t size)');
+      const memcmp = c.func('int memcmp(const void *a, const void *b, size_t size)');
       for (const bad of [detached, resizable, closed]) {
         await expectFailure((slice) => callAsync(memcmp, slice, bad, 8), 'ERR_CSLICE_TYPE');
       }
@@ -383,7 +383,7 @@ describe('callAsync', function () {
 
     it('with ERR_CSLICE_EXHAUSTED when koffi is full of calls that are not ours, and works again after them', async () => {
       const { max_async_calls: most } = koffi.config() as { max_async_calls: number };
-      const usleep = processLibrary.func('int usleep(unsigned int microseconds)');
+      const usleep = c.func('int usleep(unsigned int microseconds)');
       let left = most;
       await new Promise<void>((resolve) => {
         for (let i = 0; i < most; i++) usleep.async(1000, () => --left === 0 && resolve());

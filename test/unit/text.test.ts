@@ -1,7 +1,7 @@
 import { constants } from 'node:buffer';
 import { expect } from 'chai';
-import koffi from 'koffi';
 import { readString, Slice } from '../../lib/index.ts';
+import { c } from '../helpers/c-library.ts';
 import { expectError, wrong } from '../helpers/expect-error.ts';
 
 describe('readString', () => {
@@ -33,7 +33,7 @@ describe('readString', () => {
   });
 
   it('reads a string that C made and keeps', () => {
-    const getenv = koffi.load(null).func('void *getenv(const char *name)');
+    const getenv = c.func('void *getenv(const char *name)');
     expect(readString(getenv('PATH'))).to.equal(process.env.PATH);
   });
 

@@ -1,7 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { open } from 'node:fs/promises';
 import { expect } from 'chai';
-import koffi from 'koffi';
 import {
   adoptKeeping,
   allocate,
@@ -29,13 +28,14 @@ import {
 import { direct, isBun } from '../../../lib/native/host.ts';
 import { testFailAllocation } from '../../../lib/native/symbols.ts';
 import { free, malloc } from '../../helpers/blocks.ts';
+import { c } from '../../helpers/c-library.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
 import { temporary } from '../../helpers/fixture.ts';
 
-const native: Destructor = destructor(koffi.load(null), 'free');
+const native: Destructor = destructor(c, 'free');
 
 /** Reads nothing of what it is given. */
-const keeping: Destructor = destructor(koffi.load(null), 'getpid');
+const keeping: Destructor = destructor(c, 'clock');
 
 function expectMessage(action: () => unknown, message: string): void {
   const told = expectError(action, 'ERR_CSLICE_NOMEM').message;

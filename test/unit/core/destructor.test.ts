@@ -1,6 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
-import koffi from 'koffi';
 import {
   endingOf,
   endLast,
@@ -11,8 +10,9 @@ import {
   putOff,
   runDestructors,
 } from '../../../lib/core/destructor.ts';
-import { type Destructor, destructor, Slice, stats } from '../../../lib/index.ts';
+import { type Destructor, destructor, func, Handle, Slice, stats } from '../../../lib/index.ts';
 import { free, malloc } from '../../helpers/blocks.ts';
+import { c } from '../../helpers/c-library.ts';
 import { collectUntil } from '../../helpers/collect.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
 import { compile, fixture, lastCall, make } from '../../helpers/fixture.ts';
@@ -51,7 +51,7 @@ describe('destructor', () => {
 
     it('may be one that is in the process already: free() of the C library', () => {
       const before = stats();
-      const slice = Slice.adopt(malloc(100), 100, destructor(koffi.load(null), 'free'));
+      const slice = Slice.adopt(malloc(100), 100, destructor(c, 'free'));
       slice.bytes.fill(1);
       slice.release();
       expect(stats().releasedByScope - before.releasedByScope).to.equal(1);
@@ -60,7 +60,7 @@ describe('destructor', () => {
 
     it('may be munmap(), of memory from mmap()', function () {
       if (process.platform !== 'linux') return this.skip();
-      const library = koffi.load(null);
+      const library = c;
       const mmap = library.func(
         'void *mmap(uintptr_t hint, size_t size, int protection, int flags, int file, int64_t at)',
       );
@@ -186,6 +186,29 @@ describe('destructor', () => {
         expectError(() => destructor(address), 'ERR_CSLICE_RANGE', /^address/);
       const ofBoth = () => destructor(wrong(4096n), 'free', {});
       expectError(ofBoth, 'ERR_CSLICE_TYPE', /^a destructor from an address takes no symbol$/);
+    });
+
+    it('may be a declared C function, of one parameter as well', () => {
+      const failed = stats().failedDestructors;
+      const sized = 'void *memchr(void *memory, size_t n)';
+      const address = malloc(8);
+      for (const declared of [func(c, sized), c.func(sized)]) Slice.adopt(address, 0, wrong(declared)).release();
+      expect(stats().failedDestructors).to.equal(failed);
+      Slice.adopt(address, 8, wrong(func(c, 'void free(void *memory)'))).release();
+      Slice.adopt(malloc(8), 8, wrong(c.func('void free(void *memory)'))).release();
+      Handle.adopt('memory', malloc(8), wrong(func(c, 'void free(void *memory)'))).release();
+      expect(stats().failedDestructors).to.equal(failed);
+      Slice.adopt(malloc(8), 8, wrong(func(c, 'void *memchr(void *memory, int byte, size_t n)'))).release();
+      expect(stats().failedDestructors).to.equal(failed + 1);
+    });
+
+    it('names koffi where another copy of it loaded the library', () => {
+      const other = { cdecl: () => {}, symbol: () => 0n, func: () => expect.fail('no such function') };
+      const hint = /lib is not of cslice's koffi, \d+\..*: npm ls koffi/;
+      expectError(() => destructor(wrong(other), 'free'), 'ERR_CSLICE_RANGE', hint);
+      expectError(() => func(wrong(other), 'int abs(int n)'), 'ERR_CSLICE_TYPE', hint);
+      const free = /^symbol "nothing" is not in the library$/;
+      expectError(() => destructor(c, 'nothing'), 'ERR_CSLICE_RANGE', free);
     });
 
     it('says why a library cannot be asked', () => {

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { expect } from 'chai';
-import koffi from 'koffi';
 import { configure, Slice, stats, withLabel } from '../../../lib/index.ts';
 import { free, watched } from '../../helpers/blocks.ts';
+import { c } from '../../helpers/c-library.ts';
 import { untilIdle } from '../../helpers/collect.ts';
 import { runtime } from '../../helpers/engine.ts';
 import { expectError } from '../../helpers/expect-error.ts';
@@ -121,7 +121,6 @@ const describeOnPosix = (title: string, suite: () => void): void => {
 };
 
 describeOnPosix('a report of guard mode', () => {
-  const c = koffi.load(null);
   const memset: (memory: bigint, byte: number, size: number) => void = c.func(
     'void *memset(uintptr_t memory, int byte, size_t size)',
   );

@@ -1,5 +1,4 @@
 import { expect } from 'chai';
-import koffi from 'koffi';
 import {
   destructor,
   fieldsOf,
@@ -29,6 +28,7 @@ import {
   uncounted,
 } from '../../../lib/core/owner.ts';
 import { configure, liveBlocks } from '../../../lib/index.ts';
+import { c } from '../../helpers/c-library.ts';
 import { collectUntil } from '../../helpers/collect.ts';
 import { nextWarning } from '../../helpers/warnings.ts';
 
@@ -337,7 +337,7 @@ function endIdleTokens(): void {
 
 describe('the table that C reads at the end of a thread', () => {
   // Reads neither argument, so any will do.
-  const nothing = koffi.load(null).symbol('getpid') as bigint;
+  const nothing = c.symbol('clock') as bigint;
   const native = (context: bigint): NativeDestructor =>
     destructor(nothing, { signature: 'ctx,ptr', context }) as NativeDestructor;
 

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import koffi from 'koffi';
 import { callback, stats as counts, func, Handle, pin, Slice, stats } from '../../../lib/index.ts';
+import { c } from '../../helpers/c-library.ts';
 import { collectUntil, settle } from '../../helpers/collect.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
 import { freed, objects } from '../../helpers/objects.ts';
@@ -314,8 +315,7 @@ describe('a declared function', () => {
   });
 
   describe('with a variable number of arguments', () => {
-    const print = (): Any =>
-      wrong(func(koffi.load(null), 'int snprintf(char *out, size_t size, const char *format, ...)'));
+    const print = (): Any => wrong(func(c, 'int snprintf(char *out, size_t size, const char *format, ...)'));
 
     it('takes pairs of a type and a value, and checks both', () => {
       const out = Buffer.alloc(32);
@@ -330,7 +330,7 @@ describe('a declared function', () => {
 
     it('takes an ownership too, and no asynchronous calls', async () => {
       const format = wrong(
-        func(koffi.load(null), 'int asprintf(_Out_ char **text, const char *format, ...)', {
+        func(c, 'int asprintf(_Out_ char **text, const char *format, ...)', {
           returns: 'string',
           from: 'text',
           free: 'free',

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import koffi from 'koffi';
 import { callback, destructor, func, Slice } from '../../../lib/index.ts';
+import { c } from '../../helpers/c-library.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
 import { objects } from '../../helpers/objects.ts';
 
@@ -22,7 +22,7 @@ function lengths(count: number, ownership?: unknown): Any {
 
 /** Hands a new text over, or NULL. */
 function joined(count: number): Any {
-  const free = destructor(koffi.load(null), 'free');
+  const free = destructor(c, 'free');
   return declared('char *obj_joined', count, { returns: 'string', free });
 }
 
@@ -91,8 +91,8 @@ for (const count of [0, 1, 2, 3, 4, 5, 6, 7]) {
     });
 
     it('refuses another number of arguments', () => {
-      expectError(() => lengths(count)(...given, 'more'), 'ERR_CSLICE_TYPE', /takes \d arguments/);
-      if (count > 0) expectError(() => lengths(count)(...given.slice(1)), 'ERR_CSLICE_TYPE', /takes \d arguments/);
+      expectError(() => lengths(count)(...given, 'more'), 'ERR_CSLICE_TYPE', /takes \d arguments?/);
+      if (count > 0) expectError(() => lengths(count)(...given.slice(1)), 'ERR_CSLICE_TYPE', /takes \d arguments?/);
     });
 
     it('names the argument that is of a wrong type', () => {

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import koffi from 'koffi';
 import { destructor, func, Handle, Slice, stats } from '../../../lib/index.ts';
 import { testFailAllocation } from '../../../lib/native/symbols.ts';
 import { free, malloc } from '../../helpers/blocks.ts';
+import { c } from '../../helpers/c-library.ts';
 import { collectUntil } from '../../helpers/collect.ts';
 import { expectError } from '../../helpers/expect-error.ts';
 import { freed, objects, objectsPath } from '../../helpers/objects.ts';
@@ -128,7 +128,6 @@ describe('a handle that keeps newer ones', () => {
 });
 
 describe('what a function keeps for a handle (by)', () => {
-  const c = koffi.load(null);
   const prototype = 'int memcmp(const KeptT *h, const void *data, size_t size)';
 
   /** A handle and a slice, and the blocks that are live when the destructor of the handle runs. */

@@ -74,6 +74,39 @@ function iota(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => i + 1);
 }
 
+describe('functions of a declaration', () => {
+  const prototype = 'void *own_make_sized(size_t size, _Out_ size_t *length)';
+
+  it('see what C has filled: an array, an array of 64-bit integers, in the background as well', async () => {
+    const size = (_: number, length: ArrayLike<number | bigint>): number => Number(length[0]);
+    const make = owned(prototype, { size }) as AnyFunction & { async: (...args: unknown[]) => Promise<Slice> };
+    for (const length of [[0], new BigUint64Array(1)]) {
+      using slice = make(12, length);
+      expect([slice.byteLength, Number(length[0])]).to.deep.equal([12, 12]);
+    }
+    const length = [0];
+    using slice = await make.async(13, length);
+    expect([slice.byteLength, length[0]]).to.deep.equal([13, 13]);
+  });
+
+  it('that decide on a failure and say why see it, too, and so does the caller', () => {
+    const make = owned(prototype, {
+      size: () => 5,
+      failed: (_result: unknown, _size: number, [length]: [number]) => length === 5,
+      message: (_result: unknown, _size: number, [length]: [number]) => `told ${length}`,
+    });
+    const length = [0];
+    expect(expectFreed(() => make(5, length), 1, 'ERR_CSLICE_CALL').message).to.match(/ failed: told 5$/);
+    expect(length).to.deep.equal([5]);
+  });
+
+  it('are not called where what C has filled cannot be stored, and the memory goes back with its size', () => {
+    const make = owned(prototype, { size: () => 9, free: releaseSized() });
+    expectFreed(() => make(9, Object.freeze([0])), 1, 'ERR_CSLICE_TYPE');
+    expect(ownedCounts().size).to.equal(9);
+  });
+});
+
 describe('a function that returns bytes', () => {
   describe('makes a slice of what C hands over', () => {
     it('through out parameters, which its callers leave out', () => {

@@ -1,13 +1,14 @@
 /** Values by the kind of their parameter, in functions of the C library: what goes to C, and what is refused with which words. */
+
 import { createRequire } from 'node:module';
 import { expect } from 'chai';
 import koffi from 'koffi';
 import { callback, func, Slice } from '../../../lib/index.ts';
+import { c } from '../../helpers/c-library.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
 
 type Any = ((...args: unknown[]) => unknown) & { async(...args: unknown[]): Promise<unknown> };
 
-const c = koffi.load(null);
 koffi.struct('ValBytes4', { all: 'uint32_t' });
 koffi.struct('ValNested', { inner: 'ValBytes4', data: 'void *' });
 koffi.struct('ValTable', { numbers: koffi.array('int32_t', 2), text: 'const char *' });
@@ -231,6 +232,37 @@ for (const callbacks of [0, 1])
       expect(end[0]).to.be.a('bigint');
     });
   });
+
+describe('an array for C to fill', () => {
+  it('is refused where it has no element, since C would write past it', () => {
+    for (const direction of ['_Out_', '_Inout_']) {
+      const copy = declare(`void *memcpy(${direction} int *to, const void *from, size_t size)`);
+      const refused = /^memcpy: to must have an element for each one that C fills \(int \*\), got an empty array$/;
+      expectError(() => copy([], Buffer.alloc(4), 4), 'ERR_CSLICE_RANGE', refused);
+      const filled = [0, 0];
+      copy(filled, Int32Array.of(5, 6), 8);
+      expect(filled).to.deep.equal([5, 6]);
+    }
+  });
+});
+
+describe('a function of JavaScript where C wants a pointer', () => {
+  it('is refused, and the message names what makes a callback of it', () => {
+    const sort = declare('void qsort(void *base, size_t n, size_t size, void *compare)');
+    expectError(() => sort(Buffer.alloc(8), 2, 4, () => 0), 'ERR_CSLICE_TYPE', /compare must be .*callback\(\)/);
+  });
+
+  it('is named where its callback has been released', () => {
+    const sort = declare('void qsort(void *base, size_t n, size_t size, void *compare)');
+    const compare = callback('int compare(const void *a, const void *b)', () => 0);
+    compare.release();
+    expectError(
+      () => sort(Buffer.alloc(8), 2, 4, compare),
+      'ERR_CSLICE_RELEASED',
+      /^qsort: compare has been released$/,
+    );
+  });
+});
 
 describe('a prototype', () => {
   const refused: readonly (readonly [string, RegExp])[] = [

@@ -50,7 +50,9 @@ describe('the search for the C library', () => {
 
   it('says what CSLICE_LIBRARY named and how to build the library, where there is no such file', () => {
     const path = temporary('no-such-library.so');
-    expectFailure(importWith(path), /was not found/, [path]);
+    const outcome = importWith(path);
+    expectFailure(outcome, /was not found/, [path]);
+    expect(outcome.stdout).to.match(/CSLICE_LIBRARY names it/);
   });
 
   it('says the same of a file that is not a library, with the reason', () => {
@@ -82,5 +84,6 @@ describe('the search for the C library', () => {
     expect(found[0]).to.match(new RegExp(`package/prebuilds/${process.platform}-${process.arch}/\\S+$`));
     expect(found[1]).to.match(/package\/build\/release\/\S+$/);
     expect(outcome.stdout).to.match(/Build it with: cd \S*\/package\/ && cmake/);
+    expect(outcome.stdout).to.match(/If this is a bundle, leave cslice and koffi out of the bundle/);
   });
 });

@@ -1,7 +1,7 @@
 import { channel, subscribe, tracingChannel, unsubscribe } from 'node:diagnostics_channel';
 import { expect } from 'chai';
-import koffi from 'koffi';
 import { callAsync, configure, func, Slice, stats, withLabel } from '../../../lib/index.ts';
+import { c } from '../../helpers/c-library.ts';
 import { collectUntil } from '../../helpers/collect.ts';
 import { expectError } from '../../helpers/expect-error.ts';
 
@@ -161,7 +161,6 @@ describe('the channels of diagnostics_channel', () => {
     const traced = tracingChannel('cslice:call');
     traced.subscribe(subscribers as Parameters<typeof traced.subscribe>[0]);
     try {
-      const c = koffi.load(null);
       const abs = func(c, 'int abs(int n)');
       expect(await abs.async(-7)).to.equal(7);
       expect(await callAsync(c.func('long labs(long n)'), -8)).to.equal(8);

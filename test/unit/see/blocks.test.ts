@@ -3,6 +3,7 @@ import koffi from 'koffi';
 import { Arena, configure, destructor, Handle, liveBlocks, Pool, pin, Slice } from '../../../lib/index.ts';
 import { libraryPath } from '../../../lib/native/locate.ts';
 import { free, malloc } from '../../helpers/blocks.ts';
+import { c } from '../../helpers/c-library.ts';
 import { collectUntil } from '../../helpers/collect.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
 
@@ -28,7 +29,7 @@ describe('liveBlocks', () => {
     expect(block).to.include({ byteLength: 64, kind: 'alloc', label: 'a label', name: undefined });
     expect(block?.ageMs).to.be.within(0, 60_000);
     expect(block?.stack[0]?.file).to.equal(here);
-    expect(block?.stack[0]?.line).to.equal(26);
+    expect(block?.stack[0]?.line).to.equal(27);
     for (const { file } of block?.stack ?? [])
       expect(file).not.to.match(/cslice.*\/lib\/(core|record|see)|\/lib\/slice\.ts/);
   });
@@ -37,15 +38,13 @@ describe('liveBlocks', () => {
     using arena = new Arena();
     arena.alloc(8);
     using pool = new Pool({ byteLength: 8, warmUp: 1 });
-    using adopted = Slice.adopt(malloc(8), 8, destructor(koffi.load(null), 'free'));
+    using adopted = Slice.adopt(malloc(8), 8, destructor(c, 'free'));
     using called = Slice.adopt(malloc(8), 8, (address) => free(address));
     using handle = Handle.adopt('thing', 0x1000n, () => {});
     expect(arena.released || pool.stats().idle !== 1 || handle.released).to.equal(false);
-    const map = koffi
-      .load(null)
-      .func('void *mmap(uintptr_t at, size_t size, int access, int flags, int file, int64_t from)');
+    const map = c.func('void *mmap(uintptr_t at, size_t size, int access, int flags, int file, int64_t from)');
     const [readable, privateAnonymous] = [1, process.platform === 'darwin' ? 0x1002 : 0x22];
-    const munmap = destructor(koffi.load(null), 'munmap', { signature: 'ptr,size' });
+    const munmap = destructor(c, 'munmap', { signature: 'ptr,size' });
     using mapped = Slice.adopt(map(0, 4096, readable, privateAnonymous, -1, 0), 4096, munmap);
     expect(of(mapped)?.kind).to.equal('map');
     expect(of(adopted)?.kind).to.equal('adopt');
