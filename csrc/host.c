@@ -30,6 +30,7 @@
  *     JavaScript destructor that will not run, or 0. cells[1]: where the bytes are from here on.
  *   - end(buffer, key): detaches the buffer, counted as released by scope.
  *   - lock(buffer, key): from here only `end` with the key detaches it.
+ *   - sockets(channel): how many sockets the thread's event loop has: see node_api.h.
  *   - requests(): a buffer over counts of the thread's event loop, as 32-bit integers. The first
  *     is the number of active handles, the last that of operations under way. Undefined if they
  *     are unknown.
@@ -479,6 +480,18 @@ static napi_value requests(napi_env env, napi_callback_info info) {
     return make(&call, first, (size_t)((char *)(last + 1) - (char *)first), NULL);
 }
 
+static napi_value sockets(napi_env env, napi_callback_info info) {
+    invocation call;
+    uint32_t channel;
+    napi_value result = NULL;
+    if (!begin(&call, env, info, 1) || !get_uint32(&call, 0, &channel) ||
+        call.instance->loop == NULL)
+        return NULL;
+    cslice__napi.napi_create_int64(env, cslice__loop_sockets(call.instance->loop, channel),
+                                   &result);
+    return result;
+}
+
 static napi_value collect(napi_env env, napi_callback_info info) {
     invocation call;
     if (begin(&call, env, info, 0) && call.instance->isolate != NULL)
@@ -579,6 +592,7 @@ static void export_functions(napi_env env, napi_value exports, module_instance *
         {"end", end},
         {"lock", lock},
         {"requests", requests},
+        {"sockets", sockets},
         {"collect", collect},
         {"listen", listen},
     };

@@ -76,6 +76,13 @@ bool cslice__node_api_get_uint64(napi_env env, napi_value value, uint64_t *out);
 void cslice__node_api_export(napi_env env, napi_value exports, const char *name,
                              napi_callback *callback, void *data);
 
+/* ---- loop.c ---- */
+
+/* How many sockets and pipes of a libuv loop are connected, without the standard streams and the one
+   whose file is `channel`. Negative if one of them is paused or unreferenced, so that Node's list of
+   active handles lacks it; -1 also where the process has no libuv. */
+int64_t cslice__loop_sockets(void *loop, uint32_t channel);
+
 /* ---- bindings.c ---- */
 
 /* The functions of cslice.h that JavaScript calls, for threads that must not use koffi. */

@@ -24,6 +24,7 @@ typedef struct cslice__once {
     void *state; /* INIT_ONCE */
 } cslice__once;
 typedef void *cslice__thread_handle;
+typedef void *cslice__file;
 #define CSLICE__MUTEX_INIT {NULL}
 #define CSLICE__CONDITION_INIT {NULL}
 #define CSLICE__ONCE_INIT {NULL}
@@ -35,6 +36,7 @@ typedef pthread_mutex_t cslice__mutex;
 typedef pthread_cond_t cslice__condition;
 typedef pthread_once_t cslice__once;
 typedef pthread_t cslice__thread_handle;
+typedef int cslice__file;
 #define CSLICE__MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
 #define CSLICE__CONDITION_INIT PTHREAD_COND_INITIALIZER
 #define CSLICE__ONCE_INIT PTHREAD_ONCE_INIT
@@ -66,6 +68,9 @@ void cslice__thread_join(cslice__thread_handle thread);
 
 /* Another number in a forked child. */
 unsigned cslice__process(void);
+
+/* Whether it is one of the three standard streams. */
+bool cslice__is_standard(cslice__file file);
 
 /* A function that the process exports: its executable, or a library that it has loaded. NULL: there
  * is none. */

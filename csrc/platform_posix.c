@@ -66,6 +66,10 @@ unsigned cslice__process(void) {
     return (unsigned)getpid();
 }
 
+bool cslice__is_standard(cslice__file file) {
+    return file >= 0 && file <= 2;
+}
+
 void *cslice__symbol(const char *name) {
     return dlsym(RTLD_DEFAULT, name);
 }

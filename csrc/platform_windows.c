@@ -68,6 +68,11 @@ unsigned cslice__process(void) {
     return GetCurrentProcessId();
 }
 
+bool cslice__is_standard(cslice__file file) {
+    return file == GetStdHandle(STD_INPUT_HANDLE) || file == GetStdHandle(STD_OUTPUT_HANDLE) ||
+        file == GetStdHandle(STD_ERROR_HANDLE);
+}
+
 /* The executable first, which is Node where Node-API is looked for; then, for a Node that is a
    library of another program, whatever is loaded. */
 void *cslice__symbol(const char *name) {

@@ -25,6 +25,7 @@ const isOneFile = ([first = '', ...rest]: string[]) => rest.length === 0 && firs
 /** The layers of csrc from the top, and what each file may call of the others, beside the C library. */
 const calls: Record<string, string[]> = {
   'host.c': [
+    'loop',
     'bindings',
     'handles',
     'views',
@@ -52,6 +53,7 @@ const calls: Record<string, string[]> = {
   'mem.c': ['platform'],
   'status.c': [],
   'node_api.c': ['platform'],
+  'loop.c': ['platform'],
   'views.c': ['platform'],
   'fault_posix.c': [],
   'fault_windows.c': [],

@@ -4,9 +4,11 @@
  * way it need not wait.
  */
 
-import { executionAsyncResource } from 'node:async_hooks';
-import { isNode, loopCounts } from '../native/host.ts';
-import { guardDeserializer, guardZlib } from './node-guards.ts';
+import { AsyncResource, executionAsyncResource } from 'node:async_hooks';
+import { types } from 'node:util';
+import { host, isNode, loopCounts } from '../native/host.ts';
+import { isCalledFrom } from '../record/stack.ts';
+import { guardDeserializer, guardZlib, isDeserializing } from './node-guards.ts';
 import { classOf, hidden, ownSymbolValue, ownValue } from './own-value.ts';
 
 /**
@@ -22,6 +24,9 @@ const callingBack: readonly string[] = ['http_parser', 'js_stream'];
 /** What the current job was called by, while such a part of Node is on the stack. */
 const callers: readonly string[] = ['HTTPServerAsyncResource', 'HTTPClientAsyncResource', 'TLSWrap', 'JSStream'];
 
+/** Where they call from, on the stack. */
+const callingFiles = /\bnode:(_http_common|_tls_wrap|internal\/js_stream_socket)\b/;
+
 interface NodeProcess {
   readonly moduleLoadList?: readonly string[];
   _getActiveHandles?(): object[];
@@ -34,26 +39,61 @@ let keepsUncounted = false;
 let callsBack = false;
 let hasSockets = false;
 
-/** `fetch` loads HTTP/2 without using it, so there it counts as under way only while the thread has sockets. */
 let fetchIsLoaded = false;
+
+/** Whether something other than `fetch` has loaded HTTP/2. Once `fetch` is loaded, nothing tells. */
+let usesHttp2 = false;
+
+/** `fetch` loads HTTP/2 without using it, so there it counts as under way only while the thread has sockets. */
+function lookForHttp2(list: readonly string[]): void {
+  fetchIsLoaded = list.includes('NativeModule internal/deps/undici/undici');
+  if (!fetchIsLoaded && list.includes('Internal Binding http2')) usesHttp2 = true;
+}
+
+function guardDeserializers(list: readonly string[]): boolean {
+  return list.includes('Internal Binding serdes') && guardDeserializer();
+}
+
+let modulesNoted = 0;
+
+/** What must be known before Node gets a view: what has loaded HTTP/2; and deserializers have guards before they read one. */
+function noteModules(): void {
+  if (!isNode || moduleLoadList === undefined || moduleLoadList.length === modulesNoted) return;
+  modulesNoted = moduleLoadList.length;
+  lookForHttp2(moduleLoadList);
+  guardDeserializers(moduleLoadList);
+}
+
+noteModules();
 
 function lookAtModules(list: readonly string[]): void {
   const has = (names: readonly string[]) => names.some((name) => list.includes(`Internal Binding ${name}`));
   modulesSeen = list.length;
-  fetchIsLoaded = list.includes('NativeModule internal/deps/undici/undici');
-  keepsUncounted = has(fetchIsLoaded ? uncounted.filter((name) => name !== 'http2') : uncounted);
+  lookForHttp2(list);
+  keepsUncounted = has(fetchIsLoaded && !usesHttp2 ? uncounted.filter((name) => name !== 'http2') : uncounted);
   callsBack = has(callingBack);
   hasSockets = has(['tcp_wrap', 'pipe_wrap']);
   if (has(['zlib'])) guardZlib();
-  if (has(['serdes'])) guardDeserializer();
+  if (guardDeserializers(list)) unguardedIn = currentJob(); // they were loaded since the last view was made
 }
+
+/** The job in which deserializers got their guards: one may be at work without. */
+let unguardedIn: number | undefined;
 
 /** More are not looked at one by one. */
 const mostHandles = 64;
 
-/** Whether a socket may have an address: of the option `onread.buffer`, into which it reads as long as it lives. */
+/** The pipe to the process that has forked this one. Node alone reads from it. */
+const { fd: channel = 0xffff_ffff } = (process.channel ?? {}) as { readonly fd?: number };
+
+/**
+ * Whether a socket may have an address: of the option `onread.buffer`, into which it reads as long as it lives. Node lists no
+ * sockets that are paused or unreferenced.
+ */
 function mayBeKeptBySockets(): boolean {
-  if (loopCounts?.[0] === 0) return false; // a socket that reads is an active handle
+  const sockets = host.sockets(channel);
+  if (sockets === undefined || sockets < 0) return true;
+  if (sockets === 0 && loopCounts?.[0] === 0) return false;
   const handles = _getActiveHandles === undefined ? undefined : Reflect.apply(_getActiveHandles, process, []);
   if (handles === undefined || handles.length > mostHandles) return true;
   return handles.some((handle) => (fetchIsLoaded && !isStandard(handle)) || readsIntoBuffer(handle));
@@ -69,8 +109,18 @@ function readsIntoBuffer(handle: object): boolean {
 }
 
 function isCalledBack(): boolean {
-  const name = classOf(executionAsyncResource());
-  return name === hidden || callers.includes(name as string);
+  const resource = executionAsyncResource();
+  const name = classOf(resource);
+  if (name === hidden || callers.includes(name as string)) return true;
+  return mayHide(resource) && isCalledFrom(callingFiles);
+}
+
+/** Whether code of the program runs in a scope of its own, such as of `AsyncResource.bind`: what called it is below that. */
+function mayHide(resource: object): boolean {
+  for (let at: object | null = resource; at !== null; at = Object.getPrototypeOf(at)) {
+    if (types.isProxy(at) || at === AsyncResource.prototype) return true;
+  }
+  return false;
 }
 
 // Operations end between jobs only. So where a buffer was first seen in this job, and as many operations are under way now
@@ -87,6 +137,7 @@ function endJob(): void {
 
 /** The number of this job, and {@link underWay}, say when a buffer was first seen. */
 export function currentJob(): number {
+  noteModules();
   if (!endAwaited) {
     endAwaited = true;
     ended.then(endJob);
@@ -106,7 +157,13 @@ export function mayBeInUse(seenJob: number, underWayThen: number): boolean {
   if (moduleLoadList.length !== modulesSeen) lookAtModules(moduleLoadList);
   const underWayNow = underWay();
   if (underWayNow < 0 || (underWayNow > 0 && (seenJob !== job || underWayNow !== underWayThen))) return true;
-  return keepsUncounted || (callsBack && isCalledBack()) || (hasSockets && mayBeKeptBySockets());
+  return (
+    keepsUncounted ||
+    isDeserializing() ||
+    unguardedIn === job ||
+    (callsBack && isCalledBack()) ||
+    (hasSockets && mayBeKeptBySockets())
+  );
 }
 
 /** For a warning: what may be using memory that has to wait. */

@@ -6,18 +6,20 @@
  * - `v8.Deserializer` keeps the address of its input, and reads whatever is there.
  *
  * With these guards both fail as they do for any bad input. They are put in place once such a part has been loaded, at the
- * first release of a slice whose views were seen.
+ * first release of a slice whose views were seen; the second at once where it has been loaded before.
  */
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
 
-function once(action: () => void): () => void {
+/** Returns whether it has acted now. */
+function once(action: () => void): () => boolean {
   let done = false;
   return () => {
-    if (done) return;
+    if (done) return false;
     done = true;
     action();
+    return true;
   };
 }
 
@@ -37,7 +39,7 @@ interface Compressor {
 const compressors = ['DeflateRaw', 'BrotliCompress', 'BrotliDecompress', 'ZstdCompress', 'ZstdDecompress'];
 
 /** A compressor whose input was detached fails by its callback or by an 'error' event. */
-export const guardZlib: () => void = once(() => {
+export const guardZlib: () => boolean = once(() => {
   const zlib: Record<string, (() => Compressor) | undefined> = require('node:zlib');
   for (const name of compressors) {
     const compressor = zlib[`create${name}`]?.();
@@ -66,15 +68,27 @@ interface Deserializer {
 
 type Method = (this: Deserializer, ...args: unknown[]) => unknown;
 
+let deserializing = 0;
+
+/** Whether a deserializer is at work, which calls methods of the program and then goes on at the address that it has. */
+export function isDeserializing(): boolean {
+  return deserializing > 0;
+}
+
 /** A deserializer whose input was detached throws. */
-export const guardDeserializer: () => void = once(() => {
+export const guardDeserializer: () => boolean = once(() => {
   const prototype: Record<string, Method | undefined> = require('node:v8').Deserializer.prototype;
   for (const name of Object.getOwnPropertyNames(prototype).filter((name) => /read/i.test(name))) {
     const read = prototype[name];
     if (typeof read !== 'function' || name === '_readHostObject') continue;
     prototype[name] = function (this: Deserializer, ...args) {
       if (this.buffer.byteLength === 0) throw new TypeError('The input was released while it was being read');
-      return read.apply(this, args);
+      deserializing++;
+      try {
+        return read.apply(this, args);
+      } finally {
+        deserializing--;
+      }
     };
   }
 });

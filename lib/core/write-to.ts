@@ -59,22 +59,31 @@ function ifLoaded<T extends object>(name: string): T | undefined {
   return moduleLoadList?.includes(`NativeModule ${name}`) ? require(`node:${name}`) : undefined;
 }
 
-/** Resolves when the stream has called back for the chunk; rejects when it fails or is destroyed before. */
-function write(writable: Writable, chunk: Buffer): Promise<void> {
+/**
+ * Resolves when the stream has called back for the chunk; rejects when it fails or is destroyed before. One that writes the
+ * bytes itself (`last`) calls back or closes once it is done with them. An error that it tells before may be that of another
+ * write, and it goes on with this one.
+ */
+function write(writable: Writable, chunk: Buffer, last: boolean): Promise<void> {
   return new Promise((resolve, reject) => {
+    let told: Error | undefined;
     const finish = (error?: Error | null): void => {
       writable.off('close', onClose);
       if (error == null) {
-        writable.off('error', finish);
+        writable.off('error', onError);
         resolve();
       } else {
         reject(error); // and 'error', which may come after this, has its listener
       }
     };
+    const onError = (error: Error): void => {
+      if (last) told ??= error;
+      else finish(error);
+    };
     const onClose = (): void =>
-      finish(new CSliceError('ERR_CSLICE_STREAM', 'The stream was closed before it had written the slice'));
+      finish(told ?? new CSliceError('ERR_CSLICE_STREAM', 'The stream was closed before it had written the slice'));
     writable.on('close', onClose);
-    writable.on('error', finish);
+    writable.on('error', onError);
     writable.write(chunk, finish);
   });
 }
@@ -95,11 +104,11 @@ export async function writeTo(writable: Writable, live: () => Reference): Promis
   if (reference.byteLength === 0) return;
   if (last && reference.isPooled) {
     // A pool's block stays with its renter, and can be rented again.
-    await lend(reference, Buffer.from(reference.show()), (chunk) => write(writable, chunk));
+    await lend(reference, Buffer.from(reference.show()), (chunk) => write(writable, chunk, last));
     return;
   }
   const own = refer(reference, 0, reference.byteLength, 'stream');
-  await write(writable, Buffer.from(own.show()));
+  await write(writable, Buffer.from(own.show()), last);
   if (last) own.endNow();
   runDestructors();
 }

@@ -36,6 +36,8 @@ export interface Host {
   end(buffer: ArrayBuffer, key: symbol | undefined): void;
   lock(buffer: ArrayBuffer, key: symbol | undefined): void;
   requests(): ArrayBuffer | undefined;
+  /** undefined: unknown. */
+  sockets(channel: number): number | undefined;
   collect(): void;
   listen(callback: () => void): Integer | undefined;
 }

@@ -45,19 +45,23 @@ function put(name: string, descriptor: PropertyDescriptor | undefined): boolean 
 }
 
 const ours: PropertyDescriptor = { value: prepare, writable: true, enumerable: true, configurable: true };
-const deep: PropertyDescriptor = { value: mostFrames, writable: true, enumerable: true, configurable: true };
+
+function limitOf(value: number): PropertyDescriptor {
+  return { value, writable: true, enumerable: true, configurable: true };
+}
 
 /**
  * The frames of now. Runs no code of the user's: `Error.prepareStackTrace` is replaced meanwhile, by its descriptor. Where it
  * cannot be replaced there are no frames.
  */
-function takeFrames(): readonly string[] {
+function takeFrames(most: number): readonly string[] {
   const limit = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit');
   const theirs = Object.getOwnPropertyDescriptor(Error, 'prepareStackTrace');
   if (theirs?.value !== prepare) before = theirs;
   if (!put('prepareStackTrace', ours)) return [];
-  const isDeep = put('stackTraceLimit', deep);
+  const isDeep = put('stackTraceLimit', limitOf(most));
   try {
+    if (!isDeep && most === Infinity) return [];
     const target: { stack?: unknown } = {};
     wanted = target;
     Error.captureStackTrace(target, takeFrames);
@@ -70,11 +74,23 @@ function takeFrames(): readonly string[] {
   }
 }
 
+/** Whether the stack has a frame of these files, however deep; true where that cannot be known. Some 10 µs. */
+export function isCalledFrom(files: RegExp): boolean {
+  try {
+    const frames = takeFrames(Infinity);
+    return frames.length === 0 || frames.some((frame) => files.test(frame));
+  } catch {
+    return true;
+  }
+}
+
 /** Never throws: where the stack is too deep for more, there are no frames. Some 10 to 30 µs. */
 export function takeStack(): Stack {
   let frames: readonly string[];
   try {
-    frames = takeFrames().filter((frame) => !ownFiles.test(frame) && !/\(?node:|\(native|\(<anonymous>\)$/.test(frame));
+    frames = takeFrames(mostFrames).filter(
+      (frame) => !ownFiles.test(frame) && !/\(?node:|\(native|\(<anonymous>\)$/.test(frame),
+    );
   } catch {
     return noStack;
   }

@@ -79,7 +79,8 @@ const guarded = (...names: string[]): boolean[] => {
   return [isOurs(half.write), isOurs(Deserializer.prototype.readUint32)];
 };
 outcomes.guards = [guarded('fs'), guarded('fs', 'zlib'), guarded('serdes')];
-for (const name of ['http2', 'quic', 'sqlite', 'ffi']) {
+await turn(); // in the job in which they got their guards, memory waits
+for (const name of ['quic', 'sqlite', 'ffi']) {
   where(name);
   outcomes[name] = isNewInUse();
 }
@@ -156,4 +157,8 @@ outcomes['told of parts'] = [told([]), calledBy('TLSWrap', () => told(['FSReqCal
 where(fetchLoaded, 'http2');
 isNewInUse();
 outcomes['told of parts that fetch has loaded'] = told([]);
+where('http2');
+outcomes.http2 = isNewInUse();
+where(fetchLoaded, 'http2');
+outcomes['http2 before fetch'] = isNewInUse();
 console.log(JSON.stringify(outcomes));

@@ -61,6 +61,7 @@ describe('memory that JavaScript has seen', () => {
         [true, true],
       ],
       http2: true,
+      'http2 before fetch': true,
       quic: true,
       sqlite: true,
       ffi: true,
@@ -83,6 +84,21 @@ describe('memory that JavaScript has seen', () => {
       'told of parts that fetch has loaded': nothing,
     });
   });
+
+  const outOfSight = {
+    parser: 'an HTTP parser below a function of AsyncResource.bind',
+    paused: 'a paused socket with a buffer',
+    unreferenced: 'an unreferenced socket with a buffer',
+    session: 'a session of HTTP/2 without a socket, after a fetch',
+    deserializer: 'a deserializer that calls the program',
+  };
+  if (runtime === 'node') {
+    for (const [part, what] of Object.entries(outOfSight)) {
+      it(`waits while it is used by ${what}`, () => {
+        expect(runForJson('users-out-of-sight.ts', { args: [part] })).to.deep.equal({ freed: 0, foreign: 0 });
+      });
+    }
+  }
 
   it('always waits once node:http2 has been loaded, which keeps addresses that nobody counts', () => {
     expect(runForJson('http2-loaded.ts')).to.deep.equal({ atOnce: 0, collected: 1 });
