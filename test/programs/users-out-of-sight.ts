@@ -99,15 +99,17 @@ async function session(): Promise<number> {
   one.other = two;
   two.other = one;
   const server = http2.createServer();
-  server.on('stream', (stream) => {
-    const slice = Slice.alloc(120_000);
-    stream.respond({ ':status': 200 });
-    stream.end(slice.bytes.fill(mine));
-    setTimeout(release, 50, slice);
+  const released = new Promise<void>((resolve) => {
+    server.on('stream', (stream) => {
+      const slice = Slice.alloc(120_000);
+      stream.respond({ ':status': 200 });
+      stream.end(slice.bytes.fill(mine));
+      setTimeout(() => resolve(release(slice)), 50);
+    });
   });
   server.emit('connection', two);
   const request = http2.connect('http://x', { createConnection: () => one }).request({ ':path': '/' });
-  await delay(200);
+  await released;
   return foreignIn(request);
 }
 
