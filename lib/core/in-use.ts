@@ -8,7 +8,7 @@ import { AsyncResource, executionAsyncResource } from 'node:async_hooks';
 import { types } from 'node:util';
 import { host, isNode, loopCounts } from '../native/host.ts';
 import { isCalledFrom } from '../record/stack.ts';
-import { guardDeserializer, guardZlib, isDeserializing } from './node-guards.ts';
+import { guardDeserializer, guardZlib, isDeserializing, madeHttp2, watchHttp2 } from './node-guards.ts';
 import { classOf, hidden, ownSymbolValue, ownValue } from './own-value.ts';
 
 /**
@@ -41,13 +41,18 @@ let hasSockets = false;
 
 let fetchIsLoaded = false;
 
-/** Whether something other than `fetch` has loaded HTTP/2. Once `fetch` is loaded, nothing tells. */
+/** Whether something other than `fetch` has loaded HTTP/2. */
 let usesHttp2 = false;
 
-/** `fetch` loads HTTP/2 without using it, so there it counts as under way only while the thread has sockets. */
+/**
+ * `fetch` loads HTTP/2 without using it, and from Node 24 on `node:http` loads `fetch`. So there HTTP/2 counts as under way
+ * only once the program has made a server or a session, or while the thread has sockets.
+ */
 function lookForHttp2(list: readonly string[]): void {
   fetchIsLoaded = list.includes('NativeModule internal/deps/undici/undici');
-  if (!fetchIsLoaded && list.includes('Internal Binding http2')) usesHttp2 = true;
+  if (!list.includes('Internal Binding http2')) return;
+  if (fetchIsLoaded) watchHttp2();
+  else usesHttp2 = true;
 }
 
 function guardDeserializers(list: readonly string[]): boolean {
@@ -159,6 +164,7 @@ export function mayBeInUse(seenJob: number, underWayThen: number): boolean {
   if (underWayNow < 0 || (underWayNow > 0 && (seenJob !== job || underWayNow !== underWayThen))) return true;
   return (
     keepsUncounted ||
+    madeHttp2() ||
     isDeserializing() ||
     unguardedIn === job ||
     (callsBack && isCalledBack()) ||
@@ -171,6 +177,7 @@ export function whatIsUnderWay(): string {
   const kinds = new Set(process.getActiveResourcesInfo?.() ?? []);
   for (const idle of ['Timeout', 'Immediate', 'TTYWrap']) kinds.delete(idle);
   if (callsBack && isCalledBack()) kinds.add(String(classOf(executionAsyncResource())));
+  if (madeHttp2()) kinds.add('http2');
   if (keepsUncounted)
     for (const name of uncounted) if (moduleLoadList?.includes(`Internal Binding ${name}`)) kinds.add(name);
   return kinds.size === 0 ? 'an operation is under way' : `under way are ${[...kinds].sort().join(', ')}`;

@@ -8,7 +8,7 @@
  * With these guards both fail as they do for any bad input. They are put in place once such a part has been loaded, at the
  * first release of a slice whose views were seen; the second at once where it has been loaded before.
  */
-import { createRequire } from 'node:module';
+import { createRequire, syncBuiltinESMExports } from 'node:module';
 
 const require = createRequire(import.meta.url);
 
@@ -91,4 +91,29 @@ export const guardDeserializer: () => boolean = once(() => {
       }
     };
   }
+});
+
+/** What makes sessions of HTTP/2. */
+const makers = ['connect', 'createServer', 'createSecureServer', 'performServerHandshake'];
+
+let usesHttp2 = false;
+
+/** Whether the program has made a session or a server of HTTP/2 since {@link watchHttp2}. */
+export function madeHttp2(): boolean {
+  return usesHttp2;
+}
+
+/** Has the makers of HTTP/2 tell that they are used, for whoever imports them from now on, or has imported them as a module. */
+export const watchHttp2: () => boolean = once(() => {
+  const http2: Record<string, unknown> = require('node:http2');
+  for (const name of makers) {
+    const make = http2[name];
+    if (typeof make !== 'function') continue;
+    const watched = function (this: unknown, ...args: unknown[]): unknown {
+      usesHttp2 = true;
+      return Reflect.apply(make, this, args);
+    };
+    http2[name] = Object.defineProperties(watched, { name: { value: name }, length: { value: make.length } });
+  }
+  syncBuiltinESMExports();
 });
