@@ -7,6 +7,7 @@ import { expect } from 'chai';
 import { configure, Pool, Slice, stats } from '../../../lib/index.ts';
 import { watched } from '../../helpers/blocks.ts';
 import { collectUntil } from '../../helpers/collect.ts';
+import { runtime } from '../../helpers/engine.ts';
 import { expectError, wrong } from '../../helpers/expect-error.ts';
 import { temporary } from '../../helpers/fixture.ts';
 
@@ -24,35 +25,38 @@ function bodyOf(port: number, path = ''): Promise<Buffer> {
 }
 
 describe('slice.writeTo', () => {
-  it('keeps a rented block until its bytes are sent, although the response tells an error of another write', async () => {
-    const size = 4 << 20;
-    using pool = new Pool({ byteLength: size, capacity: 2 });
-    let written: Promise<void> | undefined;
-    const server = createHttpServer((_request, response) => {
-      response.on('error', () => {});
-      const rented = pool.rent();
-      rented.bytes.fill(0x41);
-      response.writeHead(200, { 'content-length': size });
-      written = rented.writeTo(response);
-      rented.release();
-      response.end();
-      response.write('after the end');
-      setTimeout(() => {
-        pool.rent().bytes.fill(0x53);
-        client.resume();
-      }, 20);
+  if (runtime === 'node') {
+    // Bun's response throws at a write after the end.
+    it('keeps a rented block until its bytes are sent, although the response tells an error of another write', async () => {
+      const size = 4 << 20;
+      using pool = new Pool({ byteLength: size, capacity: 2 });
+      let written: Promise<void> | undefined;
+      const server = createHttpServer((_request, response) => {
+        response.on('error', () => {});
+        const rented = pool.rent();
+        rented.bytes.fill(0x41);
+        response.writeHead(200, { 'content-length': size });
+        written = rented.writeTo(response);
+        rented.release();
+        response.end();
+        response.write('after the end');
+        setTimeout(() => {
+          pool.rent().bytes.fill(0x53);
+          client.resume();
+        }, 20);
+      });
+      await once(server.listen(0, '127.0.0.1'), 'listening');
+      const client = createConnection((server.address() as AddressInfo).port, '127.0.0.1').pause();
+      client.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+      const chunks: Buffer[] = [];
+      client.on('data', (chunk: Buffer) => chunks.push(chunk));
+      await once(client, 'close');
+      await written;
+      const body = Buffer.concat(chunks).subarray(-size);
+      expect([body.length, body.findIndex((byte) => byte !== 0x41)]).to.deep.equal([size, -1]);
+      await new Promise((resolve) => server.close(resolve));
     });
-    await once(server.listen(0, '127.0.0.1'), 'listening');
-    const client = createConnection((server.address() as AddressInfo).port, '127.0.0.1').pause();
-    client.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
-    const chunks: Buffer[] = [];
-    client.on('data', (chunk: Buffer) => chunks.push(chunk));
-    await once(client, 'close');
-    await written;
-    const body = Buffer.concat(chunks).subarray(-size);
-    expect([body.length, body.findIndex((byte) => byte !== 0x41)]).to.deep.equal([size, -1]);
-    await new Promise((resolve) => server.close(resolve));
-  });
+  }
 
   it('writes every byte to a file, although the slice is released meanwhile, and leaves no block', async () => {
     const before = stats().liveBlocks;
