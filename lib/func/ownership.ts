@@ -182,19 +182,20 @@ export class OwningFunction {
     const { trap } = running.preparation;
     const address = from === undefined ? 0n : addressAt(from, result, running.cells);
     const answer: Answer = { result, errno, address };
-    let byteLength = 0;
+    let byteLength = unasked;
     let owned = false;
     try {
       running.preparation.finish(); // before the declaration's functions, which read what C has filled
       if (trap.caught) throw trap.error;
       const failure = this.#failureOf(answer, running);
       if (failure !== undefined) throw failure;
+      byteLength = 0; // a size function that throws is not asked again
       byteLength = this.#sizeOf(answer, running);
       const value = this.#own(answer, byteLength, running);
       owned = true;
       return value;
     } catch (error) {
-      if (byteLength === 0) byteLength = this.#sizeIfAny(answer, running);
+      if (byteLength === unasked) byteLength = this.#sizeIfAny(answer, running);
       throw trap.caught ? trap.error : asOurs(this.#callee.name, error);
     } finally {
       if (!owned) {
@@ -297,6 +298,9 @@ export class OwningFunction {
     }
   }
 }
+
+/** Before the size of what C handed over has been asked for. */
+const unasked = -1;
 
 /** Stands for a call that held nothing. */
 function nothingHeld(): Running {

@@ -100,6 +100,16 @@ describe('functions of a declaration', () => {
     expect(length).to.deep.equal([5]);
   });
 
+  it('are called once, also a size that throws', () => {
+    let calls = 0;
+    const size = (): never => {
+      calls++;
+      throw new Error('no size');
+    };
+    expectFreed(() => owned(prototype, { size })(5, [0]), 1, 'ERR_CSLICE_TYPE');
+    expect(calls).to.equal(1);
+  });
+
   it('are not called where what C has filled cannot be stored, and the memory goes back with its size', () => {
     const make = owned(prototype, { size: () => 9, free: releaseSized() });
     expectFreed(() => make(9, Object.freeze([0])), 1, 'ERR_CSLICE_TYPE');
