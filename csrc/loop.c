@@ -15,13 +15,10 @@ static struct {
     int (*fileno)(const void *handle, cslice__file *file);
 } uv;
 
-static bool found = true;
+static bool found;
 
 static void find(void) {
-    static const struct {
-        const char *name;
-        void *where;
-    } functions[] = {
+    static const cslice__wanted functions[] = {
         {"uv_walk", &uv.walk},
         {"uv_handle_get_type", &uv.type},
         {"uv_is_active", &uv.is_active},
@@ -31,11 +28,7 @@ static void find(void) {
         {"uv_is_writable", &uv.is_writable},
         {"uv_fileno", &uv.fileno},
     };
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        void *function = cslice__symbol(functions[i].name);
-        *(void **)functions[i].where = function; /* POSIX's own way */
-        if (function == NULL) found = false;
-    }
+    found = cslice__find_functions(functions, sizeof functions / sizeof *functions);
 }
 
 typedef struct census {
@@ -48,8 +41,8 @@ static void visit(void *handle, void *data) {
     census *all = data;
     int type = uv.type(handle);
     if ((type != TCP && type != NAMED_PIPE) || uv.is_closing(handle)) return;
-    bool readable = uv.is_readable(handle);
-    if (!readable && !uv.is_writable(handle)) return; /* it listens, or is not connected */
+    if (!uv.is_readable(handle) && !uv.is_writable(handle))
+        return; /* it listens, or is not connected */
     cslice__file file;
     if (type == NAMED_PIPE && uv.fileno(handle, &file) == 0 &&
         (cslice__is_standard(file) || (intptr_t)file == all->channel))

@@ -4,22 +4,15 @@
 
 cslice__node_api cslice__napi;
 
-static bool found = true;
+static bool found;
 
 static void find(void) {
-    static const struct {
-        const char *name;
-        void *where;
-    } functions[] = {
+    static const cslice__wanted functions[] = {
 #define X(name, parameters) {#name, &cslice__napi.name},
         CSLICE__NODE_API_MAP(X)
 #undef X
     };
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        void *function = cslice__symbol(functions[i].name);
-        *(void **)functions[i].where = function; /* POSIX's own way */
-        if (function == NULL) found = false;
-    }
+    found = cslice__find_functions(functions, sizeof functions / sizeof *functions);
 }
 
 bool cslice__node_api_find(void) {

@@ -85,6 +85,17 @@ void cslice__aligned_free(void *memory);
 /* Asks for huge pages, before the first touch. Changes no errno. */
 void cslice__advise_huge_pages(void *memory, size_t size);
 
+/* ---- symbols.c ---- */
+
+/* A function of the process by its name, and the pointer that is to have it. */
+typedef struct cslice__wanted {
+    const char *name;
+    void *where;
+} cslice__wanted;
+
+/* False: the process lacks some, whose pointers are NULL. */
+bool cslice__find_functions(const cslice__wanted *functions, size_t count);
+
 #ifdef __cplusplus
 }
 #endif

@@ -198,22 +198,15 @@ static napi_value make(local (*create)(void *, store_pointer *), void *isolate,
 
 /* ---- views.h ---- */
 
-static bool found = true;
+static bool found;
 
 static void find(void) {
-    static const struct {
-        const char *symbol;
-        void *where;
-    } functions[] = {
+    static const cslice__wanted functions[] = {
 #define X(name, symbol, result, parameters) {symbol, &v8.name},
         FUNCTION_MAP(X)
 #undef X
     };
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        void *function = cslice__symbol(functions[i].symbol);
-        *(void **)functions[i].where = function;
-        if (function == NULL) found = false;
-    }
+    found = cslice__find_functions(functions, sizeof functions / sizeof *functions);
 }
 
 bool cslice__v8_found(cslice__ended *ended) {
