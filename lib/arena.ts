@@ -206,12 +206,12 @@ export class Arena implements Disposable {
     const size = isLarge ? byteLength : this.#slabBytes;
     const slab =
       alignment > defaultAlignment ? allocateWith(size, { zero: true, alignment }, 'arena') : allocate(size, 'arena');
+    const buffer = slab.show();
+    slab.lock();
     if (this.#released) {
       slab.end(); // by a destructor that ran for want of memory
       this.#live();
     }
-    const buffer = slab.show();
-    slab.lock();
     this.#slabs.set(buffer, slab);
     if (!isLarge) {
       this.#slab = slab;

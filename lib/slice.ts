@@ -40,6 +40,7 @@ import {
 import { Conversions } from './core/conversions.ts';
 import { checkDestructor, type Destructor, runDestructors } from './core/destructor.ts';
 import { isHeld, isLent, lend, untilNextEnd } from './core/holds.ts';
+import { letHooksRun } from './core/in-use.ts';
 import { inspectAs } from './core/inspect.ts';
 import { type Lease, leaseOf } from './core/lease.ts';
 import { readOptions } from './core/options.ts';
@@ -326,14 +327,12 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * @throws {CSliceError} `ERR_CSLICE_NO_VIEW` where the runtime forbids ArrayBuffers over C memory
    */
   get buffer(): ArrayBuffer {
-    return this.#live().show();
+    return this.#shown().show();
   }
 
   /** The block's own bytes as a Uint8Array, the same object every time. Copies nothing; detached at the release. */
   get bytes(): Uint8Array<ArrayBuffer> {
-    const reference = this.#live();
-    if (!reference.seen) reference.show();
-    return reference.bytes;
+    return this.#shown().bytes;
   }
 
   /**
@@ -348,6 +347,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    */
   view<T>(type: ViewConstructor<T>, byteOffset?: number, length?: number): T {
     const elementSize = elementSizeOf('type', type);
+    letHooksRun();
     const reference = this.#live();
     const start = checkIndex('byteOffset', byteOffset, 0, 0, reference.byteLength);
     const fitting = Math.floor((reference.byteLength - start) / elementSize);
@@ -376,6 +376,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * console.log(buffer.toString()); // text
    */
   toBuffer(start?: number, end?: number): Buffer<ArrayBuffer> {
+    letHooksRun();
     const reference = this.#live();
     const [from, to] = rangeOf(reference, start, end);
     reference.buffered = true;
@@ -564,10 +565,9 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * console.log(slice.text(0, 1)); // {
    */
   lend<T>(use: (bytes: Uint8Array<ArrayBuffer>) => PromiseLike<T> | T): Promise<T> {
-    const reference = this.#live();
+    this.#live();
     if (typeof use !== 'function') throw typeError(`use must be a function, got ${show(use)}`);
-    reference.show();
-    return lend(reference, reference.bytes, use);
+    return lend(() => this.#live(), shownBytes, use);
   }
 
   /**
@@ -667,7 +667,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * free(address); // the memory is C's now
    */
   disown(): bigint {
-    const address = disown(this.#live());
+    const address = disown(() => this.#live());
     this.#reference = undefined;
     return BigInt(address);
   }
@@ -678,6 +678,15 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
       throw new CSliceError('ERR_CSLICE_RELEASED', `This slice of ${this.#byteLength} bytes has been released`);
     }
     return reference;
+  }
+
+  /** The same, once code outside of this library may have its buffer. */
+  #shown(): Reference {
+    const reference = this.#live();
+    if (reference.seen) return reference;
+    letHooksRun();
+    this.#live().show();
+    return this.#live();
   }
 
   /** The reference of a slice whose block is counted. */
@@ -692,6 +701,11 @@ inspectAs(Slice, (slice) => {
   const { byteLength, released } = slice;
   return released ? { byteLength, released } : { byteLength, address: slice.address, released };
 });
+
+function shownBytes(reference: Reference): Uint8Array<ArrayBuffer> {
+  reference.show();
+  return reference.bytes;
+}
 
 function rangeOf({ byteLength }: Reference, start: number | undefined, end: number | undefined): [number, number] {
   const from = checkIndex('start', start, 0, 0, byteLength);

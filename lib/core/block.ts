@@ -58,6 +58,7 @@ import {
 import { keep, releaseKept, takeKept } from './free-list.ts';
 import { isGuardDue, noteGuarded, noteGuardedEnd } from './guard.ts';
 import { endsWithLoan, isHeld, isLent } from './holds.ts';
+import { letHooksRun } from './in-use.ts';
 import { keepAlive } from './keep-alive.ts';
 import { Borrowed, detachable, detaching, Reference } from './reference.ts';
 import { needStackToOwn } from './stack-room.ts';
@@ -403,6 +404,7 @@ const notAlone = `it is not of Slice.alloc(), or ${held}`;
 
 /** Changes the size of a block of our own memory. What `live` gives is asked for again after a collection. */
 export function resize(live: () => Reference, byteLength: number): void {
+  letHooksRun();
   checkBudget(live, byteLength);
   const failure = tryResize(live(), byteLength);
   if (failure === 0) return;
@@ -441,7 +443,9 @@ export function release(reference: Reference): void {
 }
 
 /** Hands a whole block to C, which frees it. Its destructor does not run. Returns where its bytes are from here on. */
-export function disown(reference: Reference): Integer {
+export function disown(live: () => Reference): Integer {
+  letHooksRun();
+  const reference = live();
   checkWhole(reference, 'disown');
   if (reference.keeping) throw typeError('Cannot disown memory that keeps other objects: they would never be let go');
   const { buffer, block, address, byteLength, guarded } = reference;

@@ -1,6 +1,6 @@
 /** What delays the end of a slice: loans, until which its views live, and leases, until which its memory does. */
 import { runDestructors } from './destructor.ts';
-import { currentJob } from './in-use.ts';
+import { currentJob, letHooksRun } from './in-use.ts';
 import type { Reference } from './reference.ts';
 
 interface Holds {
@@ -35,8 +35,9 @@ function open(reference: Reference): Holds {
   return holds;
 }
 
-function loansOf({ loans, starting, startedIn }: Holds): number {
-  return startedIn === currentJob() ? loans + starting : loans;
+function loansOf(holds: Holds): number {
+  const job = currentJob(); // first, since hooks of the program's may lend
+  return holds.startedIn === job ? holds.loans + holds.starting : holds.loans;
 }
 
 function tell(holds: Holds): void {
@@ -56,8 +57,15 @@ function start<B, T>(holds: Holds, bytes: B, use: (bytes: B) => T): T {
   }
 }
 
-/** Lends a reference's bytes until the promise of `use` has settled. */
-export async function lend<B, T>(reference: Reference, bytes: B, use: (bytes: B) => PromiseLike<T> | T): Promise<T> {
+/** Lends what `bytesOf` takes of a live slice's reference until the promise of `use` has settled. */
+export async function lend<B, T>(
+  live: () => Reference,
+  bytesOf: (reference: Reference) => B,
+  use: (bytes: B) => PromiseLike<T> | T,
+): Promise<T> {
+  letHooksRun();
+  const reference = live();
+  const bytes = bytesOf(reference);
   const holds = open(reference);
   // Stryker disable next-line UpdateOperator: any number but 0 leads to the look-up
   loansUnderWay++;

@@ -34,6 +34,7 @@ interface NodeProcess {
 
 const { moduleLoadList, _getActiveHandles } = process as NodeProcess;
 
+/** How many modules Node had loaded when we last looked. */
 let modulesSeen = 0;
 let keepsUncounted = false;
 let callsBack = false;
@@ -59,27 +60,23 @@ function guardDeserializers(list: readonly string[]): boolean {
   return list.includes('Internal Binding serdes') && guardDeserializer();
 }
 
-let modulesNoted = 0;
-
-/** What must be known before Node gets a view: what has loaded HTTP/2; and deserializers have guards before they read one. */
-function noteModules(): void {
-  if (!isNode || moduleLoadList === undefined || moduleLoadList.length === modulesNoted) return;
-  modulesNoted = moduleLoadList.length;
-  lookForHttp2(moduleLoadList);
-  guardDeserializers(moduleLoadList);
+/** A hook of async_hooks may load modules meanwhile. */
+function lookAtModules(list: readonly string[]): void {
+  while (modulesSeen !== list.length) {
+    modulesSeen = list.length;
+    const has = (names: readonly string[]) => names.some((name) => list.includes(`Internal Binding ${name}`));
+    lookForHttp2(list);
+    keepsUncounted = has(fetchIsLoaded && !usesHttp2 ? uncounted.filter((name) => name !== 'http2') : uncounted);
+    callsBack = has(callingBack);
+    hasSockets = has(['tcp_wrap', 'pipe_wrap']);
+    if (has(['zlib'])) guardZlib();
+    if (guardDeserializers(list)) unguardedIn = currentJob();
+  }
 }
 
-noteModules();
-
-function lookAtModules(list: readonly string[]): void {
-  const has = (names: readonly string[]) => names.some((name) => list.includes(`Internal Binding ${name}`));
-  modulesSeen = list.length;
-  lookForHttp2(list);
-  keepsUncounted = has(fetchIsLoaded && !usesHttp2 ? uncounted.filter((name) => name !== 'http2') : uncounted);
-  callsBack = has(callingBack);
-  hasSockets = has(['tcp_wrap', 'pipe_wrap']);
-  if (has(['zlib'])) guardZlib();
-  if (guardDeserializers(list)) unguardedIn = currentJob(); // they were loaded since the last view was made
+if (isNode && moduleLoadList !== undefined) {
+  lookForHttp2(moduleLoadList);
+  guardDeserializers(moduleLoadList); // none of them can have a view yet
 }
 
 /** The job in which deserializers got their guards: one may be at work without. */
@@ -140,14 +137,22 @@ function endJob(): void {
   endAwaited = false;
 }
 
-/** The number of this job, and {@link underWay}, say when a buffer was first seen. */
+/**
+ * The number of this job, and {@link underWay}, say when a buffer was first seen. The first call in a job makes a promise, and
+ * looks at what Node has loaded: hooks of the program's (`async_hooks`, promise hooks) run in it.
+ */
 export function currentJob(): number {
-  noteModules();
   if (!endAwaited) {
     endAwaited = true;
     ended.then(endJob);
   }
+  if (isNode && moduleLoadList !== undefined && moduleLoadList.length !== modulesSeen) lookAtModules(moduleLoadList);
   return job;
+}
+
+/** Comes first in what hooks must not interrupt: they run now, and not in the rest of it. */
+export function letHooksRun(): void {
+  currentJob();
 }
 
 /** How many operations Node has under way in this thread; -1: unknown. */

@@ -217,7 +217,7 @@ export class Reference {
     if (this.#seenJob === unseen) {
       if (this.recorded) noteView(this, buffer);
       if (!direct) tie(buffer, this); // for pins
-      this.#seenUnderWay = underWay();
+      this.#seenUnderWay = underWay(); // first, since hooks of the program's may start operations
       this.#seenJob = currentJob();
     }
     return buffer;

@@ -104,7 +104,8 @@ export async function writeTo(writable: Writable, live: () => Reference): Promis
   if (reference.byteLength === 0) return;
   if (last && reference.isPooled) {
     // A pool's block stays with its renter, and can be rented again.
-    await lend(reference, Buffer.from(reference.show()), (chunk) => write(writable, chunk, last));
+    const chunkOf = (lent: Reference): Buffer => Buffer.from(lent.show());
+    await lend(live, chunkOf, (chunk) => write(writable, chunk, last));
     return;
   }
   const own = refer(reference, 0, reference.byteLength, 'stream');

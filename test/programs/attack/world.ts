@@ -197,6 +197,8 @@ export class World {
   readonly targets: object[] = [];
   /** A limit on memory is set, so that any allocation may fail. */
   squeezed = false;
+  /** The innermost call under way is one that the model does not take for a single step. */
+  isOpen = false;
   intrusions = 0;
   region: Block | undefined;
   readonly #seed: number;
@@ -286,12 +288,15 @@ export class World {
     const height = this.targets.length;
     this.targets.push(...targets);
     const isTaken = targets.some((target) => (target as Partial<Handle>).reference?.mayBeTaken);
+    const { isOpen } = this;
+    this.isOpen = /^(resize|release|view) /.test(name);
     try {
       return { done: true, value: action() };
     } catch (error) {
       const causes = isTaken ? [...allowed, 'ERR_CSLICE_RELEASED'] : allowed;
       return { done: false, code: this.#judge(name, error, causes, this.intrusions > intrusions) };
     } finally {
+      this.isOpen = isOpen;
       this.targets.length = height;
     }
   }

@@ -327,7 +327,7 @@ describe('what a block may not be', () => {
   it('disown: one whose memory keeps other objects', () => {
     const address = malloc(8);
     const reference = adoptKeeping(address, 8, native as NativeDestructor, () => {});
-    expectError(() => disown(reference), 'ERR_CSLICE_TYPE', /^Cannot disown memory that keeps other objects/);
+    expectError(() => disown(() => reference), 'ERR_CSLICE_TYPE', /^Cannot disown memory that keeps other objects/);
     release(reference);
   });
 
