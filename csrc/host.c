@@ -68,7 +68,8 @@ typedef struct loop_head {
 typedef struct module_instance {
     void *isolate;   /* V8's; NULL: buffers are made by Node-API */
     loop_head *loop; /* NULL: unknown */
-    double *cells;   /* JavaScript's memory, see the indices below */
+    cslice__early early;
+    double *cells; /* JavaScript's memory, see the indices below */
     cslice__mailbox *mailbox;
 } module_instance;
 
@@ -487,8 +488,8 @@ static napi_value sockets(napi_env env, napi_callback_info info) {
     if (!begin(&call, env, info, 1) || !get_uint32(&call, 0, &channel) ||
         call.instance->loop == NULL)
         return NULL;
-    cslice__napi.napi_create_int64(env, cslice__loop_sockets(call.instance->loop, channel),
-                                   &result);
+    cslice__napi.napi_create_int64(
+        env, cslice__loop_sockets(call.instance->loop, channel, &call.instance->early), &result);
     return result;
 }
 
@@ -516,6 +517,7 @@ static napi_value open_instance(napi_env env, napi_callback_info info) {
     }
     call.instance->cells = cells;
     if (node && cslice__napi.napi_get_uv_event_loop(env, &loop) == 0) call.instance->loop = loop;
+    if (call.instance->loop != NULL) cslice__loop_note(loop, &call.instance->early);
     if (direct && cslice__v8_found(give_back_store)) call.instance->isolate = cslice__v8_isolate();
     cslice__napi.napi_create_int64(env, call.instance->isolate != NULL, &result);
     return result;

@@ -33,29 +33,66 @@ static void find(void) {
 
 typedef struct census {
     intptr_t channel;
+    const cslice__early *early;
     int64_t sockets;
     bool some_hidden;
 } census;
 
-static void visit(void *handle, void *data) {
-    census *all = data;
+static bool is_connected(void *handle) {
     int type = uv.type(handle);
-    if ((type != TCP && type != NAMED_PIPE) || uv.is_closing(handle)) return;
-    if (!uv.is_readable(handle) && !uv.is_writable(handle))
-        return; /* it listens, or is not connected */
-    cslice__file file;
-    if (type == NAMED_PIPE && uv.fileno(handle, &file) == 0 &&
-        (cslice__is_standard(file) || (intptr_t)file == all->channel))
-        return;
-    all->sockets++;
-    if (!uv.is_active(handle) || !uv.has_ref(handle)) all->some_hidden = true;
+    if ((type != TCP && type != NAMED_PIPE) || uv.is_closing(handle)) return false;
+    return uv.is_readable(handle) || uv.is_writable(handle); /* else it listens, for example */
 }
 
-int64_t cslice__loop_sockets(void *loop, uint32_t channel) {
+static bool is_hidden(void *handle) {
+    return !uv.is_active(handle) || !uv.has_ref(handle);
+}
+
+static bool is_early(cslice__file file, const cslice__early *early) {
+    uint64_t id = early->count == 0 ? 0 : cslice__socket_id(file);
+    for (size_t i = 0; id != 0 && i < early->count; i++)
+        if (early->ids[i] == id) return true;
+    return false;
+}
+
+static void visit(void *handle, void *data) {
+    census *all = data;
+    if (!is_connected(handle)) return;
+    cslice__file file;
+    bool hidden = is_hidden(handle);
+    if (uv.fileno(handle, &file) == 0) {
+        if (uv.type(handle) == NAMED_PIPE &&
+            (cslice__is_output(file) || (intptr_t)file == all->channel))
+            return;
+        if (hidden && is_early(file, all->early)) return;
+    }
+    all->sockets++;
+    if (hidden) all->some_hidden = true;
+}
+
+static bool find_once(void) {
     static cslice__once once = CSLICE__ONCE_INIT;
     cslice__once_run(&once, find);
-    if (!found) return -1;
-    census all = {channel, 0, false};
+    return found;
+}
+
+int64_t cslice__loop_sockets(void *loop, uint32_t channel, const cslice__early *early) {
+    if (!find_once()) return -1;
+    census all = {channel, early, 0, false};
     uv.walk(loop, visit, &all);
     return all.some_hidden ? -all.sockets : all.sockets;
+}
+
+static void note(void *handle, void *data) {
+    cslice__early *early = data;
+    cslice__file file;
+    if (early->count == sizeof early->ids / sizeof *early->ids || !is_connected(handle) ||
+        !is_hidden(handle) || uv.fileno(handle, &file) != 0)
+        return;
+    uint64_t id = cslice__socket_id(file);
+    if (id != 0) early->ids[early->count++] = id;
+}
+
+void cslice__loop_note(void *loop, cslice__early *early) {
+    if (find_once()) uv.walk(loop, note, early);
 }

@@ -78,10 +78,20 @@ void cslice__node_api_export(napi_env env, napi_value exports, const char *name,
 
 /* ---- loop.c ---- */
 
-/* How many sockets and pipes of a libuv loop are connected, without the standard streams and the one
-   whose file is `channel`. Negative if one of them is paused or unreferenced, so that Node's list of
-   active handles lacks it; -1 also where the process has no libuv. */
-int64_t cslice__loop_sockets(void *loop, uint32_t channel);
+/* Sockets that were there before this library, so that none was made to read into its memory: a
+   loader's, for example. */
+typedef struct cslice__early {
+    uint64_t ids[8];
+    size_t count;
+} cslice__early;
+
+void cslice__loop_note(void *loop, cslice__early *early);
+
+/* How many sockets and pipes of a libuv loop are connected, without the standard output and error and
+   the one whose file is `channel`. Negative if one of them is paused or unreferenced, so that Node's
+   list of active handles lacks it, unless it is an early one; -1 also where the process has no
+   libuv. */
+int64_t cslice__loop_sockets(void *loop, uint32_t channel, const cslice__early *early);
 
 /* ---- bindings.c ---- */
 

@@ -69,8 +69,11 @@ void cslice__thread_join(cslice__thread_handle thread);
 /* Another number in a forked child. */
 unsigned cslice__process(void);
 
-/* Whether it is one of the three standard streams. */
-bool cslice__is_standard(cslice__file file);
+/* Whether it is the standard output or the standard error. */
+bool cslice__is_output(cslice__file file);
+
+/* A number that no other socket ever has. 0: it is none, or the system has no such numbers. */
+uint64_t cslice__socket_id(cslice__file file);
 
 /* A function that the process exports: its executable, or a library that it has loaded. NULL: there
  * is none. */

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 bool cslice__mutex_open(cslice__mutex *mutex) {
@@ -66,8 +67,19 @@ unsigned cslice__process(void) {
     return (unsigned)getpid();
 }
 
-bool cslice__is_standard(cslice__file file) {
-    return file >= 0 && file <= 2;
+bool cslice__is_output(cslice__file file) {
+    return file == 1 || file == 2;
+}
+
+uint64_t cslice__socket_id(cslice__file file) {
+#ifdef SO_COOKIE /* of Linux */
+    uint64_t id = 0;
+    socklen_t size = sizeof id;
+    return getsockopt(file, SOL_SOCKET, SO_COOKIE, &id, &size) == 0 ? id : 0;
+#else
+    (void)file;
+    return 0;
+#endif
 }
 
 void *cslice__symbol(const char *name) {

@@ -68,9 +68,13 @@ unsigned cslice__process(void) {
     return GetCurrentProcessId();
 }
 
-bool cslice__is_standard(cslice__file file) {
-    return file == GetStdHandle(STD_INPUT_HANDLE) || file == GetStdHandle(STD_OUTPUT_HANDLE) ||
-        file == GetStdHandle(STD_ERROR_HANDLE);
+bool cslice__is_output(cslice__file file) {
+    return file == GetStdHandle(STD_OUTPUT_HANDLE) || file == GetStdHandle(STD_ERROR_HANDLE);
+}
+
+uint64_t cslice__socket_id(cslice__file file) {
+    (void)file;
+    return 0;
 }
 
 /* The executable first, which is Node where Node-API is looked for; then, for a Node that is a

@@ -27,6 +27,9 @@ export interface Codec {
   write(view: DataView, offset: number, prepared: unknown): void;
 }
 
+/** As they are now: a program may put functions of its own in their place, which would get the view. */
+const { getUint8, setUint8, getUint32, setUint32, getBigUint64, setBigUint64 } = DataView.prototype;
+
 const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 const codecs = new WeakMap<TypeObject, Codec>();
@@ -187,17 +190,19 @@ function boolean({ name, size, alignment }: TypeLayout): Codec {
     name,
     size,
     alignment,
-    read: (view, offset) => view.getUint8(offset) !== 0,
+    read: (view, offset) => getUint8.call(view, offset) !== 0,
     prepare(value) {
       if (typeof value !== 'boolean') throw typeError(`a ${name} must be a boolean, got ${show(value)}`);
       return value;
     },
-    write: (view, offset, prepared) => view.setUint8(offset, prepared ? 1 : 0),
+    write: (view, offset, prepared) => setUint8.call(view, offset, prepared ? 1 : 0),
   };
 }
 
 function readPointer(view: DataView, offset: number, size: number): bigint {
-  return size === 8 ? view.getBigUint64(offset, littleEndian) : BigInt(view.getUint32(offset, littleEndian));
+  return size === 8
+    ? getBigUint64.call(view, offset, littleEndian)
+    : BigInt(getUint32.call(view, offset, littleEndian));
 }
 
 function preparePointer(size: number, name: string, value: unknown): bigint {
@@ -205,8 +210,8 @@ function preparePointer(size: number, name: string, value: unknown): bigint {
 }
 
 function writePointer(view: DataView, offset: number, size: number, address: bigint): void {
-  if (size === 8) view.setBigUint64(offset, address, littleEndian);
-  else view.setUint32(offset, Number(address), littleEndian);
+  if (size === 8) setBigUint64.call(view, offset, address, littleEndian);
+  else setUint32.call(view, offset, Number(address), littleEndian);
 }
 
 /** An address, or null. Where it points is not looked at. */

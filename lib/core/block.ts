@@ -42,7 +42,7 @@ import {
   takeAllEnds,
   unknownHolders,
 } from '../record/record.ts';
-import { advance, longestView, toInteger } from './check.ts';
+import { advance, lengthOfBytes, longestView, toInteger } from './check.ts';
 import { collectGarbage, noteMade } from './collect.ts';
 import {
   type Destructor,
@@ -469,19 +469,27 @@ export function writeBytes(
   source: Uint8Array | Reference,
   byteLength: number,
 ): void {
-  if (source.byteLength !== byteLength) throw typeError('the source was detached or shrank before it was copied');
+  if (source.byteLength !== byteLength) throw changed('source');
   copyTo(reference, byteOffset, source, byteLength);
+}
+
+function changed(name: string): CSliceError {
+  return typeError(`the ${name} was detached or shrank before it was copied`);
 }
 
 function copyTo(to: Reference, byteOffset: number, from: Reference | Uint8Array, byteLength: number): void {
   const address = advance(to.address, byteOffset);
   if (from instanceof Reference) copyMemory(address, from.address, byteLength);
-  else copyIn(address, from, byteLength);
+  else {
+    if (byteLength > lengthOfBytes(from)) throw changed('source');
+    copyIn(address, from, byteLength);
+  }
   keepAlive(from);
   keepAlive(to);
 }
 
 function copyFrom(from: Reference, byteOffset: number, to: Uint8Array, byteLength: number): void {
+  if (byteLength > lengthOfBytes(to)) throw changed('target');
   copyOut(to, advance(from.address, byteOffset), byteLength);
   keepAlive(from);
 }

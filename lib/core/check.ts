@@ -3,6 +3,8 @@ import { types } from 'node:util';
 import { rangeError, show, typeError, unreadable } from '../errors.ts';
 import type { Integer } from '../native/symbols.ts';
 
+const Bytes = Uint8Array; // a program may put a class of its own in its place later
+
 /** The longest ArrayBuffer of this runtime. Making a longer view aborts the process, so it is checked before. */
 export const longestView: number = constants.MAX_LENGTH;
 
@@ -76,7 +78,7 @@ export function remainder(address: Integer, divisor: number): number {
 export function bytesOf(name: string, source: unknown, known = 'an ArrayBuffer or a view of one'): Uint8Array {
   try {
     const bytes = asBytes(source);
-    if (bytes?.byteLength === 0) new Uint8Array(bytes.buffer); // throws for a detached buffer, whose length is 0
+    if (bytes?.byteLength === 0) new Bytes(bytes.buffer); // throws for a detached buffer, whose length is 0
     if (bytes !== undefined) return bytes;
   } catch {
     throw typeError(`${name} must not be detached`);
@@ -106,23 +108,23 @@ function gettersOf(prototype: object) {
 const ofTypedArray = gettersOf(Object.getPrototypeOf(Uint8Array.prototype));
 const ofDataView = gettersOf(DataView.prototype);
 
+/** The language's own getters, which no property of the object can hide. */
+export const lengthOfBytes: (bytes: Uint8Array) => number = ofTypedArray.byteLength;
+
 function lengthGetter<T extends object>(prototype: T): (this: T) => number {
   return Object.getOwnPropertyDescriptor(prototype, 'byteLength')?.get as (this: T) => number;
 }
 
-/** The language's own getter, which no property of a buffer can hide. */
 export const byteLengthOf: (this: ArrayBuffer) => number = lengthGetter(ArrayBuffer.prototype);
 const sharedLengthOf = lengthGetter(SharedArrayBuffer.prototype);
 
 function asBytes(source: unknown): Uint8Array | undefined {
   if (ArrayBuffer.isView(source)) {
     const { buffer, byteOffset, byteLength } = types.isDataView(source) ? ofDataView : ofTypedArray;
-    return new Uint8Array(buffer(source), byteOffset(source), byteLength(source));
+    return new Bytes(buffer(source), byteOffset(source), byteLength(source));
   }
-  if (types.isSharedArrayBuffer(source)) return new Uint8Array(source, 0, sharedLengthOf.call(source));
-  return types.isAnyArrayBuffer(source)
-    ? new Uint8Array(source, 0, byteLengthOf.call(source as ArrayBuffer))
-    : undefined;
+  if (types.isSharedArrayBuffer(source)) return new Bytes(source, 0, sharedLengthOf.call(source));
+  return types.isAnyArrayBuffer(source) ? new Bytes(source, 0, byteLengthOf.call(source as ArrayBuffer)) : undefined;
 }
 
 /** A copy of an array, whose elements are read here once. */

@@ -4,7 +4,7 @@
  * way it need not wait.
  */
 
-import { AsyncResource, executionAsyncResource } from 'node:async_hooks';
+import { AsyncResource, executionAsyncId, executionAsyncResource } from 'node:async_hooks';
 import { types } from 'node:util';
 import { host, isNode, loopCounts } from '../native/host.ts';
 import { isCalledFrom } from '../record/stack.ts';
@@ -82,18 +82,21 @@ if (isNode && moduleLoadList !== undefined) {
 /** The job in which deserializers got their guards: one may be at work without. */
 let unguardedIn: number | undefined;
 
+const noFile = 0xffff_ffff;
+
 /** More are not looked at one by one. */
 const mostHandles = 64;
 
-/** The pipe to the process that has forked this one. Node alone reads from it. */
-const { fd: channel = 0xffff_ffff } = (process.channel ?? {}) as { readonly fd?: number };
+/** The pipe to the process that has forked this one. Node alone reads from it, until it is closed. */
+const { channel } = process;
+const { fd: channelFd = noFile } = (channel ?? {}) as { readonly fd?: number };
 
 /**
  * Whether a socket may have an address: of the option `onread.buffer`, into which it reads as long as it lives. Node lists no
  * sockets that are paused or unreferenced.
  */
 function mayBeKeptBySockets(): boolean {
-  const sockets = host.sockets(channel);
+  const sockets = host.sockets(ownValue(process, 'channel') === channel ? channelFd : noFile);
   if (sockets === undefined || sockets < 0) return true;
   if (sockets === 0 && loopCounts?.[0] === 0) return false;
   const handles = _getActiveHandles === undefined ? undefined : Reflect.apply(_getActiveHandles, process, []);
@@ -117,34 +120,44 @@ function isCalledBack(): boolean {
   return mayHide(resource) && isCalledFrom(callingFiles);
 }
 
-/** Whether code of the program runs in a scope of its own, such as of `AsyncResource.bind`: what called it is below that. */
+/**
+ * Whether code of the program runs in a scope of its own, such as of `AsyncResource.bind`, or of a promise in a context of
+ * `vm`: what called it is below that.
+ */
 function mayHide(resource: object): boolean {
-  for (let at: object | null = resource; at !== null; at = Object.getPrototypeOf(at)) {
-    if (types.isProxy(at) || at === AsyncResource.prototype) return true;
+  if (types.isPromise(resource)) return true;
+  for (let at: object | null = resource; at !== Object.prototype; at = Object.getPrototypeOf(at)) {
+    if (at === null || types.isProxy(at) || at === AsyncResource.prototype) return true;
   }
   return false;
 }
 
-// Operations end between jobs only. So where a buffer was first seen in this job, and as many operations are under way now
-// as then, they are the same ones, and none of them can have the buffer.
-
 let job = 0;
-let endAwaited = false;
-const ended = Promise.resolve();
+
+const none = -1;
+
+/** The async scope in which the end of the job was last awaited. */
+let awaitedIn = none;
+
+/** Of V8, whatever the program has put in the place of `Promise`. */
+const ended: Promise<void> = (async () => {})();
+Object.defineProperty(ended, 'constructor', { value: undefined });
+const { then } = ended;
 
 function endJob(): void {
   job++;
-  endAwaited = false;
+  awaitedIn = none;
 }
 
 /**
- * The number of this job, and {@link underWay}, say when a buffer was first seen. The first call in a job makes a promise, and
- * looks at what Node has loaded: hooks of the program's (`async_hooks`, promise hooks) run in it.
+ * The number of this job. The first call in a job makes a promise, and looks at what Node has loaded: hooks of the program's
+ * (`async_hooks`, promise hooks) run in it. A debugger that stops a script may drop the promise: another scope makes a new one.
  */
 export function currentJob(): number {
-  if (!endAwaited) {
-    endAwaited = true;
-    ended.then(endJob);
+  const id = executionAsyncId();
+  if (awaitedIn !== id) {
+    awaitedIn = id;
+    Reflect.apply(then, ended, [endJob]);
   }
   if (isNode && moduleLoadList !== undefined && moduleLoadList.length !== modulesSeen) lookAtModules(moduleLoadList);
   return job;
@@ -155,18 +168,35 @@ export function letHooksRun(): void {
   currentJob();
 }
 
+// Operations end between scopes only. So where a buffer was first seen in this scope, and as many operations are under way
+// now as then, they are the same ones, and none of them can have the buffer.
+
+let scope = 0;
+let ofJob = none;
+let ofId = none;
+
+/** The number of this part of a job, and {@link underWay}, say when a buffer was first seen. */
+export function currentScope(): number {
+  const now = currentJob();
+  const id = executionAsyncId();
+  if (ofJob !== now || ofId !== id) scope++;
+  ofJob = now;
+  ofId = id;
+  return scope;
+}
+
 /** How many operations Node has under way in this thread; -1: unknown. */
 export function underWay(): number {
   return loopCounts === undefined ? -1 : (loopCounts[loopCounts.length - 1] as number);
 }
 
-/** Whether memory must wait that JavaScript has first seen in `seenJob`. Some ns in a program without sockets. */
-export function mayBeInUse(seenJob: number, underWayThen: number): boolean {
+/** Whether memory must wait that JavaScript has first seen in that scope. Some ns in a program without sockets. */
+export function mayBeInUse(seenIn: number, underWayThen: number): boolean {
   if (!isNode) return false; // Bun and Deno hold the memory itself while they work on it
   if (moduleLoadList === undefined) return true;
   if (moduleLoadList.length !== modulesSeen) lookAtModules(moduleLoadList);
   const underWayNow = underWay();
-  if (underWayNow < 0 || (underWayNow > 0 && (seenJob !== job || underWayNow !== underWayThen))) return true;
+  if (underWayNow < 0 || (underWayNow > 0 && (seenIn !== currentScope() || underWayNow !== underWayThen))) return true;
   return (
     keepsUncounted ||
     madeHttp2() ||

@@ -11,7 +11,7 @@ import { noteEnd, noteMove, noteOver, noteResize, noteView } from '../record/rec
 import { byteLengthOf } from './check.ts';
 import { noteEnded, noteMade } from './collect.ts';
 import { noteGuardedEnd, warnOfUse } from './guard.ts';
-import { currentJob, mayBeInUse, underWay } from './in-use.ts';
+import { currentScope, mayBeInUse, underWay } from './in-use.ts';
 import { tie } from './tie.ts';
 
 /** Absent in Node 20. */
@@ -20,12 +20,14 @@ const { isMarkedAsUntransferable } = workerThreads as { isMarkedAsUntransferable
 /** From Node 24 on Node-API aborts at a detach of a marked buffer, and Node marks all that Node-API makes over C memory. */
 const abortsAtMarked = !direct && !isBun && Number.parseInt(process.versions.node, 10) >= 24;
 
+const [Bytes, Cells] = [Uint8Array, DataView]; // a program may put classes of its own in their place later
+
 /** Read here, since a buffer's own property, or a later one of its class, may be the program's. Absent in Node 20. */
 const { transfer } = ArrayBuffer.prototype as { transfer?: () => ArrayBuffer };
 
 function isDetached(buffer: ArrayBuffer): boolean {
   try {
-    new Uint8Array(buffer);
+    new Bytes(buffer);
     return false;
   } catch {
     return true;
@@ -71,8 +73,8 @@ export class Reference {
   block: number;
   address: Integer;
   byteLength: number;
-  /** The job since which code outside of this library may have the buffer, and what was under way then. */
-  #seenJob = unseen;
+  /** The scope since which code outside of this library may have the buffer, and what was under way then. */
+  #seenIn = unseen;
   #seenUnderWay = 0;
   /** What the other properties and methods say: few bytes, since there is one of these for each slice. */
   #flags = 0;
@@ -88,12 +90,12 @@ export class Reference {
 
   /** Code outside of this library may have the buffer. */
   get seen(): boolean {
-    return this.#seenJob !== unseen;
+    return this.#seenIn !== unseen;
   }
 
   /** Node may be using the buffer. */
   get mayBeInUse(): boolean {
-    return this.#seenJob !== unseen && mayBeInUse(this.#seenJob, this.#seenUnderWay);
+    return this.#seenIn !== unseen && mayBeInUse(this.#seenIn, this.#seenUnderWay);
   }
 
   /** The block was allocated here, and this is the only reference to it. */
@@ -162,7 +164,7 @@ export class Reference {
 
   /** The block may go to the free list: nobody else has seen it, and nobody waits for its end. */
   get isKeepable(): boolean {
-    return this.#seenJob === unseen && (this.#flags & (isSole | isRecorded | isGuarded)) === isSole;
+    return this.#seenIn === unseen && (this.#flags & (isSole | isRecorded | isGuarded)) === isSole;
   }
 
   /** Notes that others are given the block, who rely on its address. */
@@ -201,24 +203,24 @@ export class Reference {
 
   /** All bytes. Once it was shown, others may have changed its properties. */
   get bytes(): Uint8Array<ArrayBuffer> {
-    this.#bytes ??= new Uint8Array(this.#viewable());
+    this.#bytes ??= new Bytes(this.#viewable());
     return this.#bytes;
   }
 
   /** All bytes, for this library's own use. */
   get cells(): DataView<ArrayBuffer> {
-    this.#cells ??= new DataView(this.#viewable());
+    this.#cells ??= new Cells(this.#viewable());
     return this.#cells;
   }
 
   /** The buffer, for code outside of this library. */
   show(): ArrayBuffer {
     const buffer = this.#viewable();
-    if (this.#seenJob === unseen) {
+    if (this.#seenIn === unseen) {
       if (this.recorded) noteView(this, buffer);
       if (!direct) tie(buffer, this); // for pins
       this.#seenUnderWay = underWay(); // first, since hooks of the program's may start operations
-      this.#seenJob = currentJob();
+      this.#seenIn = currentScope();
     }
     return buffer;
   }
@@ -242,14 +244,14 @@ export class Reference {
     if (failure === 0) this.byteLength = byteLength;
     this.#bytes = undefined;
     this.#cells = undefined;
-    this.#seenJob = unseen;
+    this.#seenIn = unseen;
     if (failure === 0 && this.recorded) noteResize(this, before);
     return failure;
   }
 
   #moveTo(byteLength: number, mayMove: boolean): number {
     const before = new Reference(this.buffer, this.block, this.address, this.byteLength);
-    before.#seenJob = this.#seenJob;
+    before.#seenIn = this.#seenIn;
     before.#seenUnderWay = this.#seenUnderWay;
     const copy = host.clone(this.block, byteLength, mayMove);
     if (copy === undefined) return result();
@@ -259,7 +261,7 @@ export class Reference {
     this.byteLength = byteLength;
     this.#bytes = undefined;
     this.#cells = undefined;
-    this.#seenJob = unseen;
+    this.#seenIn = unseen;
     this.sole = true;
     this.buffered = false;
     if (this.recorded) noteMove(this, before);
@@ -275,7 +277,7 @@ export class Reference {
 
   /** The same where no operation of Node can be using the memory any more. */
   endNow(): void {
-    this.#seenJob = unseen;
+    this.#seenIn = unseen;
     this.end();
   }
 

@@ -4,10 +4,12 @@ import type { Integer } from '../native/host.ts';
 import { stringAt, stringSize, wideStringAt } from '../native/symbols.ts';
 import { toInteger } from './check.ts';
 
+const Bytes = Uint8Array; // a program may put a class of its own in its place later
+
 /** New memory of JavaScript's own. @throws {CSliceError} `ERR_CSLICE_NOMEM` */
 export function newBytes(byteLength: number): Uint8Array<ArrayBuffer> {
   try {
-    return new Uint8Array(byteLength);
+    return new Bytes(byteLength);
   } catch (cause) {
     throw new CSliceError('ERR_CSLICE_NOMEM', `V8 has no ${byteLength} bytes`, { cause });
   }

@@ -12,11 +12,26 @@ import type { Reference } from './reference.ts';
 
 const require = createRequire(import.meta.url);
 
+/** What writes in an object of Node's, as it was when this library first looked. */
+const known = new WeakMap<object, readonly unknown[]>();
+
+function isAsKnown(object: object, methods: readonly string[]): boolean {
+  const now = methods.map((name) => {
+    let at: object | null = object;
+    while (at !== null && !types.isProxy(at) && !Object.hasOwn(at, name)) at = Object.getPrototypeOf(at);
+    return ownValue(at, name);
+  });
+  const before = known.get(object);
+  if (before === undefined) known.set(object, now);
+  return before === undefined || now.every((method, i) => method === before[i]);
+}
+
 /**
- * Whether an object has the methods of a class of Node's as they are, without one of its own or of a subclass. Runs no
- * code of the object's: a getter could answer otherwise the next time.
+ * Whether an object has the methods of a class of Node's as they are, without one of its own, of a subclass, or that was put
+ * into the class. Runs no code of the object's: a getter could answer otherwise the next time.
  */
 function isUnchanged(object: object, prototype: object, methods: readonly string[]): boolean {
+  if (!isAsKnown(prototype, methods)) return false;
   for (let at: object | null = object; at !== prototype; at = Object.getPrototypeOf(at)) {
     if (at === null || types.isProxy(at)) return false;
     const own: object = at;
@@ -35,22 +50,29 @@ const handles: readonly unknown[] = ['TCP', 'Pipe', 'TTY', 'TLSWrap'];
  */
 function isLast(writable: object): boolean {
   const net = ifLoaded<typeof import('node:net')>('net');
-  if (
-    net !== undefined &&
-    isUnchanged(writable, net.Socket.prototype, ['write', '_write', '_writev', '_writeGeneric'])
-  ) {
+  if (net !== undefined && !hasOwnWrite(net.Socket) && isUnchanged(writable, net.Socket.prototype, ofSockets)) {
     const handle = ownSymbolValue(writable, 'kHandle');
     return typeof handle === 'object' && handle !== null && handles.includes(classOf(handle));
   }
   const fs = ifLoaded<typeof import('node:fs')>('fs');
-  if (fs !== undefined && isUnchanged(writable, fs.WriteStream.prototype, ['write', '_write', '_writev'])) {
-    return ownSymbolValue(writable, 'kFs') === fs;
+  if (fs !== undefined && !hasOwnWrite(fs.WriteStream) && isUnchanged(writable, fs.WriteStream.prototype, ofFiles)) {
+    return ownSymbolValue(writable, 'kFs') === fs && isAsKnown(fs, ofFs);
   }
   const http = ifLoaded<typeof import('node:http')>('http');
   if (http === undefined) return false;
   const socket = ownSymbolValue(writable, 'kSocket') ?? ownValue(writable, 'socket'); // from Node 24 on; before
-  const isMessage = isUnchanged(writable, http.OutgoingMessage.prototype, ['write', '_send', '_writeRaw']);
+  const isMessage = isUnchanged(writable, http.OutgoingMessage.prototype, ofMessages);
   return isMessage && typeof socket === 'object' && socket !== null && isLast(socket);
+}
+
+const ofSockets: readonly string[] = ['write', '_write', '_writev', '_writeGeneric'];
+const ofFiles: readonly string[] = ['write', '_write', '_writev'];
+const ofFs: readonly string[] = ['write', 'writev'];
+const ofMessages: readonly string[] = ['write', '_send', '_writeRaw'];
+
+/** Classes of Node's that inherit `write`: one of their own is the program's, which may have come before this library. */
+function hasOwnWrite({ prototype }: { readonly prototype: object }): boolean {
+  return Object.hasOwn(prototype, 'write');
 }
 
 /** A module of Node. Undefined: nothing has loaded it, so it has made no stream either. */
@@ -113,3 +135,15 @@ export async function writeTo(writable: Writable, live: () => Reference): Promis
   if (last) own.endNow();
   runDestructors();
 }
+
+/** As they are at the import. What Node loads later is noted at the first look. */
+function noteWriters(): void {
+  const net = ifLoaded<typeof import('node:net')>('net');
+  if (net !== undefined) isAsKnown(net.Socket.prototype, ofSockets);
+  const fs = ifLoaded<typeof import('node:fs')>('fs');
+  if (fs !== undefined) isAsKnown(fs, ofFs);
+  const http = ifLoaded<typeof import('node:http')>('http');
+  if (http !== undefined) isAsKnown(http.OutgoingMessage.prototype, ofMessages);
+}
+
+noteWriters();

@@ -11,7 +11,7 @@ const loaded: string[] = [];
 Object.defineProperty(process, 'moduleLoadList', { value: loaded });
 let handles: object[] | undefined = []; // those of this process read into no buffer
 Object.defineProperty(process, '_getActiveHandles', { value: () => handles });
-const { currentJob, mayBeInUse, underWay, whatIsUnderWay } = await import('../../lib/core/in-use.ts');
+const { currentJob, currentScope, mayBeInUse, underWay, whatIsUnderWay } = await import('../../lib/core/in-use.ts');
 
 const outcomes: Record<string, unknown> = {};
 let lists = 0;
@@ -26,7 +26,7 @@ function where(...names: string[]): void {
 const fetchLoaded = 'NativeModule internal/deps/undici/undici';
 
 /** Whether memory may be in use that was first seen just now. */
-const isNewInUse = (): boolean => mayBeInUse(currentJob(), underWay());
+const isNewInUse = (): boolean => mayBeInUse(currentScope(), underWay());
 
 /** What `action` returns while a method of `process` answers so. */
 function answering<T>(method: string, answer: unknown, action: () => T): T {
@@ -56,11 +56,13 @@ const fails = (): never => {
 // Operations and jobs
 await untilIdle();
 where('fs');
-const job = currentJob();
-outcomes.idle = [mayBeInUse(job, 0), mayBeInUse(job - 1, 5)];
+const scope = currentScope();
+outcomes.idle = [mayBeInUse(scope, 0), mayBeInUse(scope - 1, 5)];
 const done = new Promise((resolve) => stat('.', resolve));
-const here = currentJob();
+const here = currentScope();
 outcomes.operation = [underWay(), ...[1, 0, 2].map((count) => mayBeInUse(here, count)), mayBeInUse(here - 1, 1)];
+const within = new AsyncResource('within').runInAsyncScope(() => mayBeInUse(here, 1));
+outcomes.scopes = [within, mayBeInUse(here, 1), mayBeInUse(currentScope(), 1)];
 await done;
 await untilIdle();
 const first = currentJob();

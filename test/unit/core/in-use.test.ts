@@ -54,6 +54,7 @@ describe('memory that JavaScript has seen', () => {
     expect(runForJson('in-use.ts')).to.deep.equal({
       idle: [false, false],
       operation: [1, false, true, true, true],
+      scopes: [true, true, false],
       jobs: [true, true, true],
       guards: [
         [false, false],
@@ -87,10 +88,14 @@ describe('memory that JavaScript has seen', () => {
 
   const outOfSight = {
     parser: 'an HTTP parser below a function of AsyncResource.bind',
+    'parser in a context': 'an HTTP parser below a promise of a context of vm',
+    'descriptor 0': 'an unreferenced socket that got the descriptor of the standard input',
+    channel: 'an unreferenced socket that got the descriptor of the channel to the parent',
     paused: 'a paused socket with a buffer',
     unreferenced: 'an unreferenced socket with a buffer',
     session: 'a session of HTTP/2 without a socket, after a fetch',
     deserializer: 'a deserializer that calls the program',
+    'late deserializer': 'a deserializer that was loaded after the view was made',
   };
   if (runtime === 'node') {
     for (const [part, what] of Object.entries(outOfSight)) {
@@ -98,6 +103,25 @@ describe('memory that JavaScript has seen', () => {
         expect(runForJson('users-out-of-sight.ts', { args: [part] })).to.deep.equal({ freed: 0, foreign: 0 });
       });
     }
+  }
+
+  const lost = {
+    terminated: 'a debugger has stopped',
+    promise: 'a Promise of the program has lost',
+    patched: 'a patched then() has lost',
+  };
+  if (runtime === 'node') {
+    for (const [how, what] of Object.entries(lost)) {
+      it(`waits for an operation that a later job starts, where ${what} the end of a job`, () => {
+        expect(runForJson('job-lost.ts', { args: [how] })).to.deep.equal({ freed: 0 });
+      });
+    }
+  }
+
+  if (runtime === 'node' && process.platform === 'linux') {
+    it('does not wait for an unreferenced socket that was there before cslice, such as a loader has', () => {
+      expect(runForJson('early-socket.ts')).to.deep.equal([1, 0]);
+    });
   }
 
   it('always waits once node:http2 has been loaded, which keeps addresses that nobody counts', () => {

@@ -245,6 +245,47 @@ describe('slice.writeTo', () => {
       }
     });
 
+    /** The same while a property of `object` is another function, which does what it did. */
+    async function whereChanged(object: object, name: string, count: () => Promise<number>): Promise<number> {
+      const before = Object.getOwnPropertyDescriptor(object, name);
+      const original = Reflect.get(object, name);
+      Reflect.set(object, name, function (this: unknown, ...args: unknown[]): unknown {
+        return Reflect.apply(original, this, args);
+      });
+      try {
+        return await count();
+      } finally {
+        if (before === undefined) Reflect.deleteProperty(object, name);
+        else Object.defineProperty(object, name, before);
+      }
+    }
+
+    it('a socket whose class was changed', async () => {
+      for (const name of ['write', '_write', '_writev', '_writeGeneric']) {
+        await withSocket(async (socket) => {
+          expect(await whereChanged(Socket.prototype, name, () => endedAfter(socket)), name).to.equal(0);
+          expect(await endedAfter(socket), 'as it is').to.equal(1);
+        });
+      }
+    });
+
+    it('a file whose class or module was changed', async () => {
+      const toFile = async (): Promise<number> => {
+        const { slice, ended } = watched(1000);
+        const file = createWriteStream(path());
+        await slice.writeTo(file);
+        slice.release();
+        file.destroy();
+        return ended.length;
+      };
+      expect(await toFile(), 'as it is').to.equal(1);
+      for (const name of ['write', '_write', '_writev']) {
+        expect(await whereChanged(WriteStream.prototype, name, toFile), name).to.equal(0);
+      }
+      for (const name of ['write', 'writev']) expect(await whereChanged(fs, name, toFile), name).to.equal(0);
+      expect(await toFile(), 'as it is again').to.equal(1);
+    });
+
     it('a socket whose handle the program has made', async () => {
       await withSocket(async (socket) => {
         expect(await endedAfter(socket), 'of Node').to.equal(1);
