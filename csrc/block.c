@@ -344,7 +344,7 @@ void cslice_block_unref(cslice_block *block) {
 
 int64_t cslice_references(uint64_t block) {
     const cslice_block *of = (const cslice_block *)(uintptr_t)block;
-    return atomic_load_explicit(&of->references, memory_order_relaxed);
+    return atomic_load_explicit(&of->references, memory_order_acquire);
 }
 
 void *cslice_block_data(const cslice_block *block) {

@@ -131,5 +131,5 @@ function letGo(buffer: ArrayBufferLike): void {
  * using pinned = pin(bytes); // C may work with pinned.address until the release
  */
 export function pin(source: ArrayBuffer | ArrayBufferView): Lease {
-  return hold(bytesOf('source', source));
+  return hold(bytesOf('source', source, 'an ArrayBuffer or a view of one (of a slice: slice.lease())'));
 }

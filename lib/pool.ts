@@ -1,4 +1,4 @@
-import { allocate } from './core/block.ts';
+import { allocate, holdsAlone } from './core/block.ts';
 import { checkIndex, checkLength } from './core/check.ts';
 import { runDestructors } from './core/destructor.ts';
 import { inspectAs } from './core/inspect.ts';
@@ -78,9 +78,11 @@ class PooledBlock extends Reference {
     super.end();
   }
 
-  /** Nobody can be using it: no Buffer, lease or subslice of it was made. */
+  /** Nobody can be using it: no Buffer, lease or subslice of it is left. */
   get isUsable(): boolean {
-    return this.sole && this.#shown.sole && this.isLive;
+    if (!this.isLive || this.told) return false;
+    if (!(this.sole && this.#shown.sole)) this.sole = this.#shown.sole = holdsAlone(this);
+    return this.sole;
   }
 }
 
@@ -153,8 +155,9 @@ class Home {
  * A returned slice throws `ERR_CSLICE_RELEASED`, but a view that is kept past the return is not detached: it shows the
  * next renter's bytes, until the pool is released. So whoever returns a slice promises that nothing uses its `bytes` any
  * more. Blocks are not cleared: a rented one has the bytes of its last renter. A rented slice that is dropped is
- * collected, and its place in the pool becomes free. A block of which leases, subslices, Buffers or shared buffers were
- * made is not lent again; it is freed when the last of them ends.
+ * collected, and its place in the pool becomes free. A block of which leases, subslices, Buffers or shared buffers are left
+ * when it returns is not lent again; it is freed when the last of them ends. A call by `.async` holds a lease until C is
+ * done.
  *
  * @example
  * using pool = new Pool({ byteLength: 65536, capacity: 8 });

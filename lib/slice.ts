@@ -30,6 +30,7 @@ import {
   checkAddress,
   checkIndex,
   checkLength,
+  checkRange,
   checkRegion,
   checkText,
   elementSizeOf,
@@ -378,7 +379,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
   toBuffer(start?: number, end?: number): Buffer<ArrayBuffer> {
     letHooksRun();
     const reference = this.#live();
-    const [from, to] = rangeOf(reference, start, end);
+    const [from, to] = checkRange(reference, start, end);
     reference.buffered = true;
     return Buffer.from(refer(reference, from, to - from, 'Buffer').show(), 0, to - from);
   }
@@ -430,7 +431,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    */
   copy(start?: number, end?: number): Uint8Array<ArrayBuffer> {
     const reference = this.#live();
-    const [from, to] = rangeOf(reference, start, end);
+    const [from, to] = checkRange(reference, start, end);
     return readBytes(reference, from, to);
   }
 
@@ -461,7 +462,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    */
   text(start?: number, end?: number): string {
     const reference = this.#live();
-    const [from, to] = rangeOf(reference, start, end);
+    const [from, to] = checkRange(reference, start, end);
     return hasViews ? decodeUtf8(reference.bytes, from, to) : decodeUtf8(this.copy(from, to), 0, to - from);
   }
 
@@ -514,7 +515,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    */
   subslice(start?: number, end?: number): Slice {
     const reference = this.#live();
-    const [from, to] = rangeOf(reference, start, end);
+    const [from, to] = checkRange(reference, start, end);
     reference.divide();
     return new Slice(refer(reference, from, to - from, 'subslice'));
   }
@@ -548,7 +549,7 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    */
   get block(): bigint {
     const reference = this.#counted('has no block');
-    reference.divide(); // C may take a reference
+    reference.tell();
     return BigInt(reference.block);
   }
 
@@ -575,6 +576,8 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * With a socket, a file or an HTTP/1 response the memory is free again as soon as this resolves; other streams may pass
    * the chunk on, so their memory is freed after the chunk has been collected.
    *
+   * @param start default 0
+   * @param end the bytes before it; default all
    * @returns a promise that resolves when the stream has done with the bytes, and rejects if it fails or is destroyed
    * @example
    * const stream = new PassThrough();
@@ -582,9 +585,9 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
    * await slice.writeTo(stream);
    * console.log(stream.read()?.toString('utf8', 0, 4)); // text
    */
-  writeTo(writable: Writable): Promise<void> {
-    this.#live();
-    return writeTo(checkWritable(writable), () => this.#live());
+  writeTo(writable: Writable, start?: number, end?: number): Promise<void> {
+    checkRange(this.#live(), start, end);
+    return writeTo(checkWritable(writable), () => this.#live(), start, end);
   }
 
   /**
@@ -705,11 +708,6 @@ inspectAs(Slice, (slice) => {
 function shownBytes(reference: Reference): Uint8Array<ArrayBuffer> {
   reference.show();
   return reference.bytes;
-}
-
-function rangeOf({ byteLength }: Reference, start: number | undefined, end: number | undefined): [number, number] {
-  const from = checkIndex('start', start, 0, 0, byteLength);
-  return [from, checkIndex('end', end, byteLength, from, byteLength)];
 }
 
 function offsetOf({ byteLength }: Reference, codec: Codec, byteOffset?: number): number {

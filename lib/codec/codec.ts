@@ -30,6 +30,11 @@ export interface Codec {
 /** As they are now: a program may put functions of its own in their place, which would get the view. */
 const { getUint8, setUint8, getUint32, setUint32, getBigUint64, setBigUint64 } = DataView.prototype;
 
+/** With its article. */
+function a(name: string): string {
+  return /^([aeio]|unsigned)/.test(name) ? `an ${name}` : `a ${name}`;
+}
+
 const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 const codecs = new WeakMap<TypeObject, Codec>();
@@ -124,9 +129,9 @@ function integer(bits: 8 | 16 | 32, signed: boolean, swapped = false): Compiler 
     alignment,
     read: (view, offset) => get.call(view, offset, order),
     prepare(value) {
-      if (typeof value !== 'number') throw typeError(`a ${name} must be a number, got ${show(value)}`);
+      if (typeof value !== 'number') throw typeError(`${a(name)} must be a number, got ${show(value)}`);
       if (!Number.isInteger(value) || value < lowest || value > highest) {
-        throw rangeError(`a ${name} must be an integer from ${lowest} to ${highest}, got ${value}`);
+        throw rangeError(`${a(name)} must be an integer from ${lowest} to ${highest}, got ${value}`);
       }
       return value;
     },
@@ -157,14 +162,14 @@ function integer64(signed: boolean, swapped = false): Compiler {
 
 function toBigInt(name: string, value: unknown, lowest: bigint, highest: bigint): bigint {
   if (typeof value !== 'bigint' && typeof value !== 'number') {
-    throw typeError(`a ${name} must be a number or a bigint, got ${show(value)}`);
+    throw typeError(`${a(name)} must be a number or a bigint, got ${show(value)}`);
   }
   if (typeof value === 'number' && !Number.isSafeInteger(value)) {
-    throw rangeError(`a ${name} must be a safe integer or a bigint, got ${value}`);
+    throw rangeError(`${a(name)} must be a safe integer or a bigint, got ${value}`);
   }
   const exact = BigInt(value);
   if (exact < lowest || exact > highest) {
-    throw rangeError(`a ${name} must be from ${lowest} to ${highest}, got ${exact}`);
+    throw rangeError(`${a(name)} must be from ${lowest} to ${highest}, got ${exact}`);
   }
   return exact;
 }
@@ -178,7 +183,7 @@ function float(bits: 32 | 64): Compiler {
     alignment,
     read: (view, offset) => get.call(view, offset, littleEndian),
     prepare(value) {
-      if (typeof value !== 'number') throw typeError(`a ${name} must be a number, got ${show(value)}`);
+      if (typeof value !== 'number') throw typeError(`${a(name)} must be a number, got ${show(value)}`);
       return value;
     },
     write: (view, offset, prepared) => set.call(view, offset, prepared as number, littleEndian),
@@ -192,7 +197,7 @@ function boolean({ name, size, alignment }: TypeLayout): Codec {
     alignment,
     read: (view, offset) => getUint8.call(view, offset) !== 0,
     prepare(value) {
-      if (typeof value !== 'boolean') throw typeError(`a ${name} must be a boolean, got ${show(value)}`);
+      if (typeof value !== 'boolean') throw typeError(`${a(name)} must be a boolean, got ${show(value)}`);
       return value;
     },
     write: (view, offset, prepared) => setUint8.call(view, offset, prepared ? 1 : 0),
@@ -206,6 +211,9 @@ function readPointer(view: DataView, offset: number, size: number): bigint {
 }
 
 function preparePointer(size: number, name: string, value: unknown): bigint {
+  if (typeof value === 'object' && value !== null) {
+    throw typeError(`${a(name)} must be an address (a bigint, such as slice.address) or null, got ${show(value)}`);
+  }
   return toBigInt(name, value ?? 0n, 0n, (1n << BigInt(size * 8)) - 1n);
 }
 
@@ -240,7 +248,7 @@ function string(width: 1 | 2 | 4): Compiler {
     prepare(value, place) {
       const address = place?.(value) ?? value;
       if (typeof address === 'string') {
-        throw typeError(`a ${name} must be the address of a C string that outlives it, got ${show(address)}`);
+        throw typeError(`${a(name)} must be the address of a C string that outlives it, got ${show(address)}`);
       }
       return preparePointer(size, name, address);
     },
@@ -266,7 +274,7 @@ function record({ name, size, alignment, members: described = [] }: TypeLayout):
     /** Members that the value lacks keep their bytes. */
     prepare(value, place) {
       if (typeof value !== 'object' || value === null)
-        throw typeError(`a ${name} must be an object, got ${show(value)}`);
+        throw typeError(`${a(name)} must be an object, got ${show(value)}`);
       const given = value as Record<string, unknown>;
       const prepared = members.map((member) => {
         const part = given[member.name];
@@ -308,7 +316,7 @@ function array({ name, size, alignment, elements }: TypeLayout): Codec {
     Array.from({ length }, (_, i) => element.read(view, offset + i * element.size));
   const prepareAll = (values: ArrayLike<unknown>, place?: Place): unknown[] => {
     const count = values.length;
-    if (!Number.isInteger(count) || count < 0) throw typeError(`a ${name} must be an array, got ${show(values)}`);
+    if (!Number.isInteger(count) || count < 0) throw typeError(`${a(name)} must be an array, got ${show(values)}`);
     if (count > length) throw rangeError(`a ${name} has ${length} elements, got ${count}`);
     return Array.from({ length: count }, (_, i) => element.prepare(values[i], place));
   };
@@ -328,7 +336,7 @@ function array({ name, size, alignment, elements }: TypeLayout): Codec {
       if (typeof value === 'object' && value !== null && 'length' in value) {
         return prepareAll(value as ArrayLike<unknown>, place);
       }
-      throw typeError(`a ${name} must be an array, got ${show(value)}`);
+      throw typeError(`${a(name)} must be an array, got ${show(value)}`);
     },
     write(view, offset, prepared) {
       (prepared as unknown[]).forEach((part, i) => {
@@ -413,7 +421,7 @@ function union(type: TypeLayout): Codec {
     },
     prepare(value, place) {
       const given = typeof value === 'object' && value !== null ? Object.keys(value) : [];
-      if (given.length !== 1) throw typeError(`a ${name} must be an object with one member, got ${given.length}`);
+      if (given.length !== 1) throw typeError(`${a(name)} must be an object with one member, got ${given.length}`);
       return prepare(value, place);
     },
     write,

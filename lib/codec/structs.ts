@@ -33,7 +33,11 @@ export class StructArray<T = unknown> implements Iterable<T> {
     return this.#codec.read(view, this.#offsetOf(index, view)) as T;
   }
 
-  /** Overwrites one element; struct members that `value` lacks keep their bytes. @throws {CSliceError} */
+  /**
+   * Overwrites one element; struct members that `value` lacks keep their bytes.
+   *
+   * @throws {CSliceError} `ERR_CSLICE_TYPE`, `ERR_CSLICE_RANGE`, `ERR_CSLICE_RELEASED`
+   */
   set(index: number, value: Partial<T>): void {
     this.#offsetOf(index, this.#view());
     const prepared = prepareValue(this.#codec, value);

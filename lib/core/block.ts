@@ -358,6 +358,11 @@ export function refer(reference: Reference, byteOffset: number, byteLength: numb
   return further;
 }
 
+/** Whether it holds the block alone, perhaps again: what others held has ended. */
+export function holdsAlone(reference: Reference): boolean {
+  return countReferences(reference.block) === 1;
+}
+
 /** The bytes as a SharedArrayBuffer with a reference of its own. */
 export function share(reference: Reference): SharedArrayBuffer {
   reference.divide();

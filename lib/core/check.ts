@@ -30,6 +30,16 @@ export function checkInteger(name: string, value: unknown, lowest: number, highe
   return value;
 }
 
+/** From where to where in so many bytes. */
+export function checkRange(
+  { byteLength }: { readonly byteLength: number },
+  start: number | undefined,
+  end: number | undefined,
+): [number, number] {
+  const from = checkIndex('start', start, 0, 0, byteLength);
+  return [from, checkIndex('end', end, byteLength, from, byteLength)];
+}
+
 const highestAddress = (1n << 64n) - 1n;
 
 /** An address other than NULL. */

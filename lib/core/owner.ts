@@ -112,6 +112,28 @@ function below(limit: number): number {
   return limit - limit * Number.EPSILON;
 }
 
+/** What is kept, more and more of it. */
+export class Keepsakes {
+  readonly holds: Hold[];
+  readonly #objects = new WeakSet<object>();
+
+  constructor(holds: readonly Hold[]) {
+    this.holds = [...holds];
+  }
+
+  /** One hold of an object is enough: further ones end. */
+  add(holds: readonly Hold[], objects: readonly object[]): void {
+    for (const [i, hold] of holds.entries()) {
+      const object = objects[i] as object;
+      if (this.#objects.has(object)) hold.release();
+      else {
+        this.holds.push(hold);
+        this.#objects.add(object);
+      }
+    }
+  }
+}
+
 /** What an {@link Owner} does at its end. Undefined: it only keeps other things. */
 export type Ending = Destructor | undefined;
 
@@ -128,6 +150,8 @@ export class Owner implements Hold {
   address: Integer = 0;
   /** What this needs, kept until after its own end. */
   kept: readonly Hold[] = noHolds;
+  /** The same, once it has been told to keep more. */
+  #more: Keepsakes | undefined;
   /** Views that end with the next call that gets the object. */
   views: Hold[] | undefined;
   /** Of views that keep the object: each ends its hold if the view has ended, and tells that. */
@@ -245,20 +269,24 @@ export class Owner implements Hold {
   #letGo(): void {
     const { kept } = this;
     this.kept = noHolds;
+    this.#more = undefined;
     releaseAll(kept);
   }
 
   /** Ends without letting go what it keeps, which is the caller's again. */
   forsake(): void {
     this.kept = noHolds;
+    this.#more = undefined;
     this.closeLater();
   }
 
-  /** Keeps more, until the object's end. */
-  keepToo(holds: readonly Hold[]): void {
+  /** Keeps more, until the object's end: each hold is of the object at its place. */
+  keepToo(holds: readonly Hold[], objects: readonly object[]): void {
     if (holds.length === 0) return;
     this.#putBefore(holds);
-    this.kept = [...this.kept, ...holds];
+    this.#more ??= new Keepsakes(this.kept);
+    this.kept = this.#more.holds;
+    this.#more.add(holds, objects);
   }
 
   /** What is kept may be newer than this, and must end after it all the same. */

@@ -64,6 +64,7 @@ const isDivided = 16;
 const isKeeping = 32;
 const isRecorded = 64;
 const isGuarded = 128;
+const isTold = 256;
 
 /** No code outside of this library can get at this class, or at an object of it. */
 export class Reference {
@@ -171,6 +172,16 @@ export class Reference {
   divide(): void {
     this.sole = false;
     this.#set(isDivided, true);
+  }
+
+  /** C was told which block it is, and may take a reference to it at any time. */
+  get told(): boolean {
+    return (this.#flags & isTold) !== 0;
+  }
+
+  tell(): void {
+    this.divide();
+    this.#set(isTold, true);
   }
 
   /** From here on the bytes cannot be moved, where the runtime has a way to say so. */

@@ -5,6 +5,7 @@ import type { Writable } from 'node:stream';
 import { types } from 'node:util';
 import { CSliceError, show, typeError, unreadable } from '../errors.ts';
 import { refer } from './block.ts';
+import { checkRange } from './check.ts';
 import { runDestructors } from './destructor.ts';
 import { lend } from './holds.ts';
 import { classOf, ownSymbolValue, ownValue } from './own-value.ts';
@@ -120,17 +121,18 @@ export function checkWritable(writable: Writable): Writable {
 }
 
 /** `live` gives the reference of a slice that is not released: asked once no more properties of the stream are read. */
-export async function writeTo(writable: Writable, live: () => Reference): Promise<void> {
+export async function writeTo(writable: Writable, live: () => Reference, start?: number, end?: number): Promise<void> {
   const last = isLast(writable);
   const reference = live();
-  if (reference.byteLength === 0) return;
+  const [from, to] = checkRange(reference, start, end);
+  if (from === to) return;
   if (last && reference.isPooled) {
     // A pool's block stays with its renter, and can be rented again.
-    const chunkOf = (lent: Reference): Buffer => Buffer.from(lent.show());
+    const chunkOf = (lent: Reference): Buffer => Buffer.from(lent.show(), from, to - from);
     await lend(live, chunkOf, (chunk) => write(writable, chunk, last));
     return;
   }
-  const own = refer(reference, 0, reference.byteLength, 'stream');
+  const own = refer(reference, from, to - from, 'stream');
   await write(writable, Buffer.from(own.show()), last);
   if (last) own.endNow();
   runDestructors();

@@ -492,8 +492,8 @@ function wanted({ kind, text, takesStrings }: Parameter): string {
   if (kind === kinds.real) return `a number (${text})`;
   if (kind === kinds.bool) return 'a boolean';
   if (kind === kinds.struct) return `an object with the members of ${text}`;
-  if (kind === kinds.function) return `a function, a callback, an address or null (${text})`;
-  return `${takesStrings ? 'a string, ' : ''}a slice, a handle, a buffer, an address or null (${text})`;
+  if (kind === kinds.function) return `a function, a callback, an address (a bigint) or null (${text})`;
+  return `${takesStrings ? 'a string, ' : ''}a slice, a handle, a buffer, an address (a bigint) or null (${text})`;
 }
 
 const bits = [8, 8, 16, 16, 32, 32, 64, 64];

@@ -6,7 +6,18 @@ import { getSystemErrorName } from 'node:util';
 import { adoptKeeping } from '../core/block.ts';
 import { checkLength, checkRegion, toInteger } from '../core/check.ts';
 import { type Destructor, endLater, giveBackTo, isNative, runDestructors } from '../core/destructor.ts';
-import { type Hold, type Kind, kindOf, noHolds, Owner, own, releaseAll, type Token, uncounted } from '../core/owner.ts';
+import {
+  type Hold,
+  Keepsakes,
+  type Kind,
+  kindOf,
+  noHolds,
+  Owner,
+  own,
+  releaseAll,
+  type Token,
+  uncounted,
+} from '../core/owner.ts';
 import { textAt } from '../core/text.ts';
 import { CCallError, type CSliceError, describeError, isOurs, show, typeError } from '../errors.ts';
 import { type Handle, handleFor, isHandle, keep, ownerOf } from '../handle.ts';
@@ -61,7 +72,7 @@ export class OwningFunction {
   readonly #indices: readonly number[];
   readonly #kind: Kind | undefined;
   /** What a function keeps that returns nothing to keep it. */
-  readonly #keptForGood: Hold[] = [];
+  readonly #keptForGood: Keepsakes = new Keepsakes([]);
 
   constructor(callee: Callee, prototype: Prototype, options: Options, cells: Cells) {
     this.#callee = callee;
@@ -138,7 +149,7 @@ export class OwningFunction {
     }
   }
 
-  /** Holds what is to live longer than the call. Addresses and NULL are the caller's own business. */
+  /** Holds what is to live longer than the call. */
   #keep(given: readonly unknown[]): readonly Hold[] {
     const { keeps, until } = this.#options;
     const kept: Hold[] = [];
@@ -146,13 +157,19 @@ export class OwningFunction {
       for (const index of until) kept.push(ownerOf(this.#handleAt(given, index)).use());
       for (const index of keeps) {
         const value = this.#valueAt(given, index);
-        if (value !== null && typeof value !== 'bigint') kept.push(keep(this.#nameOf(index), value));
+        if (isKept(value)) kept.push(keep(this.#nameOf(index), value));
       }
     } catch (error) {
       releaseAll(kept);
       throw error;
     }
     return kept;
+  }
+
+  /** What `keeps` names, of those values that can be kept. */
+  #objectsIn(given: readonly unknown[]): object[] {
+    const values = this.#options.keeps.map((index) => this.#valueAt(given, index));
+    return values.filter(isKept) as object[];
   }
 
   #valueAt(given: readonly unknown[], index: number): unknown {
@@ -261,8 +278,8 @@ export class OwningFunction {
       case 'view':
         return this.#view(address, byteLength, given, kept);
       default:
-        if (keeper !== undefined) keeper.keepToo(kept);
-        else this.#keptForGood.push(...kept);
+        if (keeper !== undefined) keeper.keepToo(kept, this.#objectsIn(given));
+        else this.#keptForGood.add(kept, this.#objectsIn(given));
         return result;
     }
   }
@@ -300,6 +317,11 @@ export class OwningFunction {
 }
 
 /** Before the size of what C handed over has been asked for. */
+/** Addresses and NULL are the caller's own business. */
+function isKept(value: unknown): boolean {
+  return value !== null && typeof value !== 'bigint';
+}
+
 const unasked = -1;
 
 /** Stands for a call that held nothing. */

@@ -64,9 +64,10 @@ class Parser {
 
   parse(): Prototype {
     const head = this.#until('(');
+    if (head[0] === 'extern') head.shift();
     const name = head.pop();
     if (name === undefined || !isIdentifier(name) || head.length === 0)
-      throw this.#error('it has no name or no result');
+      throw this.#error('it has no name or no result: write it as in a header, such as int compare(int)');
     const convention = conventions.has(head.at(-1) ?? '') ? head.pop() : undefined;
     const result = this.#typeOf(head);
     const parameters: DeclaredParameter[] = [];
@@ -124,7 +125,9 @@ class Parser {
     const stars = marks.filter((mark) => mark === '*').length;
     const known = lookUp(base) ?? lookUp(named);
     if (known === undefined && stars === 0) {
-      throw this.#error(`the type ${show(base.join(' '))} is unknown: declare it with koffi, or point to it`);
+      throw this.#error(
+        `the type ${show(base.join(' '))} is unknown: declare it, as koffi.alias('${base.join(' ')}', 'long') does, or point to it`,
+      );
     }
     const spelled = `${known ?? 'void'} ${marks.join('')}`.trim();
     const target = named.join(' ');

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Arena, callAsync, Pool, Slice, stats } from '../../lib/index.ts';
+import { Arena, callAsync, callback, func, Pool, Slice, stats } from '../../lib/index.ts';
 import { testFailAllocation } from '../../lib/native/symbols.ts';
 import { collectManyTimes, collectUntil, untilIdle } from '../helpers/collect.ts';
 import { expectError, wrong } from '../helpers/expect-error.ts';
@@ -307,6 +307,32 @@ describe('Pool', () => {
         await collectUntil(() => live() === before + 1, 'the last holder has gone');
       });
     }
+
+    for (const [name, hold] of Object.entries(holds).filter(([name]) => name !== 'share')) {
+      it(`is lent again after a ${name} that has ended before its return`, () => {
+        using pool = new Pool({ byteLength: 64, capacity: 1 });
+        const rented = pool.rent();
+        rented.bytes.fill(7);
+        hold(rented)();
+        rented.release();
+        using _again = pool.rent();
+        expect(pool.stats()).to.deep.equal({ hits: 1, misses: 1, idle: 0, blocks: 1 });
+      });
+    }
+
+    it('is lent again after a call on another thread that is over, and after one while a callback is registered', async () => {
+      using pool = new Pool({ byteLength: 64, capacity: 1 });
+      const find = func(fixture(), 'void *memchr(const void *s, int c, size_t n)');
+      using other = callback('int other()', () => 0);
+      for (let round = 0; round < 3; round++) {
+        using rented = pool.rent();
+        rented.bytes.fill(0);
+        expect(await find.async(rented, 1, 64)).to.equal(null);
+        expect(find(rented, 1, 64)).to.equal(null);
+      }
+      expect(other.released).to.equal(false);
+      expect(pool.stats()).to.deep.equal({ hits: 2, misses: 1, idle: 1, blocks: 1 });
+    });
 
     it('is not lent again while C works on it in the background', async () => {
       using pool = new Pool({ byteLength: 64 });

@@ -364,6 +364,10 @@ describe('the codec of read and write', () => {
   describe('for pointers', () => {
     it('gives a pointer as an address or null, and takes an address, null or a number', () => {
       using slice = Slice.alloc(8);
+      expect(() => slice.write('void *', 0, slice)).to.throw(
+        /^a void \* must be an address \(a bigint, such as slice\.address\)/,
+      );
+      expect(() => slice.write('int', 0, 'x')).to.throw(/^an int must be a number, got "x"$/);
       for (const type of ['void *', 'int *', 'CodecOpaque *', callback] as Spec[]) {
         slice.write(type, 0, 4096n);
         expect(slice.read(type)).to.equal(4096n).and.to.equal(koffi.decode(slice.address, type));

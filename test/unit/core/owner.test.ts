@@ -210,7 +210,8 @@ describe('an owner', () => {
     const token = own(kind, 4096, noted('destructor'), [hold('old')]);
     const inner = ordered('inner', limits);
     const newer = own(kind, 8192, noted('newer'), noHolds);
-    token.owner.keepToo([ordered('outer', limits, [inner]), newer.owner.use(), hold('without an order')]);
+    const more = [ordered('outer', limits, [inner]), newer.owner.use(), hold('without an order')];
+    token.owner.keepToo(more, more);
     const [outer, innermost] = [limits.get('outer') as number, limits.get('inner') as number];
     expect(outer).to.be.above(0);
     expect(innermost).to.be.below(outer);
@@ -236,6 +237,20 @@ describe('an owner', () => {
     token.owner.close(token);
   });
 
+  it('keeps an object once, however often it is told to, in each of its lives', () => {
+    const token = own(kind, 4096, undefined, [hold('first')]);
+    const [one, two] = [{}, {}];
+    token.owner.keepToo([hold('one'), hold('two')], [one, two]);
+    token.owner.keepToo([hold('one again'), hold('two again')], [one, two]);
+    expect(log).to.deep.equal(['one again released', 'two again released']);
+    token.owner.close(token);
+    expect(log.slice(2)).to.deep.equal(['first released', 'one released', 'two released']);
+    const next = own(kind, 4096, undefined, noHolds);
+    next.owner.keepToo([hold('one')], [one]);
+    next.owner.close(next);
+    expect(log.slice(5)).to.deep.equal(['one released']);
+  });
+
   it('looks once at what keeps itself by way of others', () => {
     const token = own(kind, 4096, undefined, noHolds);
     let asked = 0;
@@ -246,7 +261,7 @@ describe('an owner', () => {
         return [circle, token.owner];
       },
     };
-    token.owner.keepToo([circle]);
+    token.owner.keepToo([circle], [circle]);
     expect(asked).to.equal(1);
     token.owner.close(token);
     expect(log).to.deep.equal(['circle released']);
@@ -402,7 +417,7 @@ describe('the table that C reads at the end of a thread', () => {
     const { order } = read();
     newer.owner.precede(order);
     expect(read().order).to.equal(order);
-    older.owner.keepToo([newer.owner.use()]);
+    older.owner.keepToo([newer.owner.use()], [newer]);
     expect(read().order).to.be.within(order - 1.5, order - 1);
     newer.owner.close(undefined);
     older.owner.close(undefined);

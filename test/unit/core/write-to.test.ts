@@ -388,6 +388,38 @@ describe('slice.writeTo', () => {
     }
   });
 
+  it('writes a range, of a rented slice too, and refuses one that the slice does not have', async () => {
+    const chunks: Buffer[] = [];
+    const stream = new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        chunks.push(Buffer.from(chunk));
+        done();
+      },
+    });
+    using slice = Slice.fromBytes(pattern(100));
+    using pool = new Pool({ byteLength: 100 });
+    using rented = pool.rent();
+    rented.copyFrom(pattern(100));
+    const path = temporary('range');
+    const file = createWriteStream(path);
+    for (const each of [slice, rented]) {
+      await each.writeTo(stream, 10);
+      await each.writeTo(stream, 10, 20);
+      await each.writeTo(stream, 20, 20);
+      await each.writeTo(file, 90);
+      await each.writeTo(file, 3, 5);
+      for (const [start, end] of [[101], [-1], [5, 4], [0, 101], [0.5]]) {
+        expectError(() => each.writeTo(stream, start, end), 'ERR_CSLICE_RANGE', /^(start|end) must be an integer from/);
+      }
+    }
+    const all = pattern(100);
+    const expected = [all.subarray(10), all.subarray(10, 20)];
+    expect(Buffer.concat(chunks).equals(Buffer.concat([...expected, ...expected]))).to.equal(true);
+    const ends = [all.subarray(90), all.subarray(3, 5)];
+    expect(readFileSync(path).equals(Buffer.concat([...ends, ...ends]))).to.equal(true);
+    file.destroy();
+  });
+
   it('resolves at once for an empty slice', async () => {
     using slice = Slice.alloc(0);
     await slice.writeTo(new Writable({ write: () => {} }));

@@ -152,6 +152,20 @@ describe('what a function keeps for a handle (by)', () => {
     expect(stats().liveBlocks).to.equal(before);
   });
 
+  it('is held once, however often a call is told to keep it, and all of it goes with the object', () => {
+    const before = stats().liveBlocks;
+    const { handle, slice, seen } = given();
+    const compare = func(c, prototype, { keeps: ['data'], by: 'h' });
+    const others = Array.from({ length: 20 }, () => Slice.alloc(5000));
+    for (let round = 0; round < 3; round++) for (const each of [slice, ...others]) compare(handle, each, 0);
+    const [own] = slice.holders().filter(({ holder }) => holder !== 'slice');
+    expect(own?.count).to.equal(1);
+    for (const each of [slice, ...others]) each.release();
+    expect(stats().liveBlocks).to.equal(before + 21);
+    handle.release();
+    expect([seen, stats().liveBlocks]).to.deep.equal([[before + 21], before]);
+  });
+
   it('outlives the object, although its handle is released by a function of the declaration', () => {
     const before = stats().liveBlocks;
     const { handle, slice, seen } = given();

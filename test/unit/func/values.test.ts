@@ -273,11 +273,15 @@ describe('a prototype', () => {
     ['int abs(int number) extra', /"extra" follows it/],
     ['int abs(*)', /a type is missing/],
     ['int (int)', /no name or no result/],
-    [`int abs(no_such ${'x'.repeat(300)})`, /…".*the type "no_such" is unknown/],
+    [
+      `int abs(no_such ${'x'.repeat(300)})`,
+      /…".*the type "no_such" is unknown: declare it, as koffi\.alias\('no_such', /,
+    ],
   ];
 
   it('may end with a semicolon, name a calling convention and leave out names', () => {
     expect(declare('int abs(int number);')(-3)).to.equal(3);
+    expect(declare('extern int abs(int number);')(-3)).to.equal(3);
     expect(declare('int __cdecl abs(unsigned int)')(3)).to.equal(3);
     expect(declare('int __stdcall abs(int number)')(-3)).to.equal(3);
     using made = callback('int __cdecl made(int)', () => 1);
