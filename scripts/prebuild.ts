@@ -220,7 +220,7 @@ function exportsWanted(): string[] {
 /** What both glibc 2.17 and musl have; a further function must be looked up in both before it is added here. */
 const linuxFunctions = new Set(
   (
-    '__aeabi_read_tp __errno_location __tls_get_addr __tls_get_offset bcmp calloc dladdr dlopen dlsym free getpid ' +
+    '__aeabi_read_tp __errno_location __tls_get_addr __tls_get_offset bcmp calloc dladdr dlopen dlsym free getpid getsockopt ' +
     'madvise malloc memcmp memcpy memmove memset mmap mprotect munmap nanosleep poll posix_memalign process_vm_readv ' +
     'pthread_cond_broadcast pthread_cond_wait pthread_create pthread_join pthread_mutex_destroy ' +
     'pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_once pthread_sigmask qsort raise realloc ' +

@@ -134,10 +134,13 @@ function mayHide(resource: object): boolean {
 
 let job = 0;
 
-const none = -1;
+const none = Number.NEGATIVE_INFINITY;
 
-/** The async scope in which the end of the job was last awaited. */
+/** The async scope in which the end of this job was first awaited. */
 let awaitedIn = none;
+
+/** Async scopes later than this, nothing has told the end: it is awaited once more. */
+const patience = 1000;
 
 /** Of V8, whatever the program has put in the place of `Promise`. */
 const ended: Promise<void> = (async () => {})();
@@ -151,11 +154,11 @@ function endJob(): void {
 
 /**
  * The number of this job. The first call in a job makes a promise, and looks at what Node has loaded: hooks of the program's
- * (`async_hooks`, promise hooks) run in it. A debugger that stops a script may drop the promise: another scope makes a new one.
+ * (`async_hooks`, promise hooks) run in it. A debugger that stops a script may drop the promise, so that the number stays.
  */
 export function currentJob(): number {
   const id = executionAsyncId();
-  if (awaitedIn !== id) {
+  if (id > awaitedIn + patience) {
     awaitedIn = id;
     Reflect.apply(then, ended, [endJob]);
   }
@@ -168,7 +171,7 @@ export function letHooksRun(): void {
   currentJob();
 }
 
-// Operations end between scopes only. So where a buffer was first seen in this scope, and as many operations are under way
+// Operations end between jobs only, and each callback has an async scope of its own. So where a buffer was first seen in this scope, and as many operations are under way
 // now as then, they are the same ones, and none of them can have the buffer.
 
 let scope = 0;

@@ -64,8 +64,13 @@ const files = testFiles(
   'behaviour/threads/realms',
 );
 
-/** Only on Node: other runtimes have no SharedArrayBuffer over C memory, and do not stand for versions of Node. */
-const shared = testFiles('behaviour/threads/shared', 'behaviour/threads/workers', 'behaviour/other-runtimes');
+/** Only on Node: other runtimes have neither its hooks nor a SharedArrayBuffer over C memory. */
+const shared = testFiles(
+  'behaviour/hooks',
+  'behaviour/threads/shared',
+  'behaviour/threads/workers',
+  'behaviour/other-runtimes',
+);
 
 function install(name: string, runtime: Runtime): string {
   const prefix = join(directory, name);

@@ -8,6 +8,7 @@ export const quick: Readonly<Record<'unit' | 'behaviour', readonly string[]>> = 
   unit: testFiles('unit'),
   behaviour: testFiles(
     'behaviour/c-blocks',
+    'behaviour/hooks',
     'behaviour/reentrancy',
     'behaviour/threads/copies',
     'behaviour/threads/realms',
