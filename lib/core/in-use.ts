@@ -70,7 +70,7 @@ function lookAtModules(list: readonly string[]): void {
     callsBack = has(callingBack);
     hasSockets = has(['tcp_wrap', 'pipe_wrap']);
     if (has(['zlib'])) guardZlib();
-    if (guardDeserializers(list)) unguardedIn = currentJob();
+    if (guardDeserializers(list) && looks > 1) unguardedIn = currentJob();
   }
 }
 
@@ -79,8 +79,11 @@ if (isNode && moduleLoadList !== undefined) {
   guardDeserializers(moduleLoadList); // none of them can have a view yet
 }
 
-/** The job in which deserializers got their guards: one may be at work without. */
+/** The job in which deserializers got their guards, after views were made: one may be at work without. */
 let unguardedIn: number | undefined;
+
+/** How often a view was first seen, or looked at. The first is the one that this library makes for itself: see `immortal`. */
+let looks = 0;
 
 const noFile = 0xffff_ffff;
 
@@ -182,6 +185,7 @@ let ofId = none;
 export function currentScope(): number {
   const now = currentJob();
   const id = executionAsyncId();
+  looks++;
   if (ofJob !== now || ofId !== id) scope++;
   ofJob = now;
   ofId = id;

@@ -281,7 +281,8 @@ const table: Readonly<Record<string, Operation>> = {
       const source = world.one(world.sources, random);
       if (source === undefined || source.gone || source.buffer instanceof SharedArrayBuffer) return;
       const { buffer } = source;
-      if (buffer.resizable && random(2) === 0) {
+      // Of a detached one too the length is 0: an interruption may have come before `gone` was set.
+      if (buffer.resizable && buffer.byteLength > 0 && random(2) === 0) {
         world.note('shrink a source');
         buffer.resize(random(buffer.byteLength + 1));
         return;
