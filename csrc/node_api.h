@@ -85,6 +85,7 @@ typedef struct cslice__early {
     size_t count;
 } cslice__early;
 
+/* Adds those of a loop that are paused or unreferenced now. */
 void cslice__loop_note(void *loop, cslice__early *early);
 
 /* How many sockets and pipes of a libuv loop are connected, without the standard output and error and

@@ -688,8 +688,9 @@ export class Slice extends Conversions implements Disposable, AsyncDisposable {
     const reference = this.#live();
     if (reference.seen) return reference;
     letHooksRun();
-    this.#live().show();
-    return this.#live();
+    const live = this.#live(); // again: a hook may have released or moved it
+    live.show();
+    return live;
   }
 
   /** The reference of a slice whose block is counted. */
@@ -720,5 +721,6 @@ function offsetOf({ byteLength }: Reference, codec: Codec, byteOffset?: number):
 // A handle and a view that never die. V8 forgets a hidden class once its last object is collected, and throws away every
 // function that was optimized for it: a service whose slices all die between two collections would never get warm.
 // It is over memory that lives as long as the thread, and is never read.
-export const immortal: Slice = newSlice(permanent());
-if (hasViews) immortal.bytes;
+const undying = permanent();
+export const immortal: Slice = newSlice(undying);
+if (hasViews) undying.bytes; // by the reference: code outside of this library gets none

@@ -457,7 +457,7 @@ export function disown(live: () => Reference): Integer {
   if (guarded) noteGuardedEnd(block);
   const action = `disown ${byteLength} bytes`;
   // C looks for itself, but too late where the bytes have to be moved first.
-  if (!direct && countReferences(block) > 1) throw statusError(status.EINVAL, action, held);
+  if (!direct && !holdsAlone(reference)) throw statusError(status.EINVAL, action, held);
   detaching(() => host.disown(detachable(buffer), block));
   if (result() < 0) throw statusError(result(), action, held);
   forgetCallback(result());

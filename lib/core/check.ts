@@ -119,7 +119,7 @@ const ofTypedArray = gettersOf(Object.getPrototypeOf(Uint8Array.prototype));
 const ofDataView = gettersOf(DataView.prototype);
 
 /** The language's own getters, which no property of the object can hide. */
-export const lengthOfBytes: (bytes: Uint8Array) => number = ofTypedArray.byteLength;
+export const lengthOfBytes: (array: NodeJS.TypedArray) => number = ofTypedArray.byteLength;
 
 function lengthGetter<T extends object>(prototype: T): (this: T) => number {
   return Object.getOwnPropertyDescriptor(prototype, 'byteLength')?.get as (this: T) => number;

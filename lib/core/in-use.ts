@@ -60,7 +60,7 @@ function guardDeserializers(list: readonly string[]): boolean {
   return list.includes('Internal Binding serdes') && guardDeserializer();
 }
 
-/** A hook of async_hooks may load modules meanwhile. */
+/** Looks, where Node has loaded something since the last time. A hook of async_hooks may load modules meanwhile. */
 function lookAtModules(list: readonly string[]): void {
   while (modulesSeen !== list.length) {
     modulesSeen = list.length;
@@ -70,7 +70,7 @@ function lookAtModules(list: readonly string[]): void {
     callsBack = has(callingBack);
     hasSockets = has(['tcp_wrap', 'pipe_wrap']);
     if (has(['zlib'])) guardZlib();
-    if (guardDeserializers(list) && looks > 1) unguardedIn = currentJob();
+    if (guardDeserializers(list) && someSeen) unguardedIn = currentJob();
   }
 }
 
@@ -82,8 +82,8 @@ if (isNode && moduleLoadList !== undefined) {
 /** The job in which deserializers got their guards, after views were made: one may be at work without. */
 let unguardedIn: number | undefined;
 
-/** How often a view was first seen, or looked at. The first is the one that this library makes for itself: see `immortal`. */
-let looks = 0;
+/** Whether code outside of this library has ever got a view. */
+let someSeen = false;
 
 const noFile = 0xffff_ffff;
 
@@ -165,7 +165,7 @@ export function currentJob(): number {
     awaitedIn = id;
     Reflect.apply(then, ended, [endJob]);
   }
-  if (isNode && moduleLoadList !== undefined && moduleLoadList.length !== modulesSeen) lookAtModules(moduleLoadList);
+  if (isNode && moduleLoadList !== undefined) lookAtModules(moduleLoadList);
   return job;
 }
 
@@ -185,7 +185,7 @@ let ofId = none;
 export function currentScope(): number {
   const now = currentJob();
   const id = executionAsyncId();
-  looks++;
+  someSeen = true;
   if (ofJob !== now || ofId !== id) scope++;
   ofJob = now;
   ofId = id;
@@ -201,7 +201,7 @@ export function underWay(): number {
 export function mayBeInUse(seenIn: number, underWayThen: number): boolean {
   if (!isNode) return false; // Bun and Deno hold the memory itself while they work on it
   if (moduleLoadList === undefined) return true;
-  if (moduleLoadList.length !== modulesSeen) lookAtModules(moduleLoadList);
+  lookAtModules(moduleLoadList);
   const underWayNow = underWay();
   if (underWayNow < 0 || (underWayNow > 0 && (seenIn !== currentScope() || underWayNow !== underWayThen))) return true;
   return (

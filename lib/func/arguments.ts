@@ -3,7 +3,7 @@
  * exactly: by itself it cuts numbers to size, takes numbers for pointers, and reads objects while it converts them.
  */
 import { types } from 'node:util';
-import { bytesOf } from '../core/check.ts';
+import { bytesOf, lengthOfBytes } from '../core/check.ts';
 import { leaseOf } from '../core/lease.ts';
 import { type Hold, type Kind, kindOf, type Owner, releaseAll } from '../core/owner.ts';
 import { CSliceError, describeError, errorOf, isOurs, rangeError, show, typeError, unreadable } from '../errors.ts';
@@ -72,9 +72,6 @@ export function parameterOfKoffi(owner: string, index: number, direction: Direct
 /** Says that koffi cannot have a value as it is. */
 export const unfit: unique symbol = Symbol('unfit');
 
-const lengthOfArray = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'byteLength')
-  ?.get as () => number;
-
 /**
  * What a call that passes numbers alone gets for a value, or {@link unfit}. Objects of C go as numbers, since koffi takes
  * those as fast as any pointer, and JavaScript makes no bigint for them.
@@ -121,7 +118,7 @@ export function direct(parameter: Parameter, value: unknown): unknown {
   if (typeof value === 'string') return parameter.takesStrings && !value.includes('\0') ? value : unfit;
   if (typeof value === 'bigint') return BigInt.asUintN(64, value) === value ? value : unfit;
   if (typeof value !== 'object') return unfit;
-  if (types.isTypedArray(value)) return lengthOfArray.call(value) > 0 ? value : unfit; // none: empty, or detached
+  if (types.isTypedArray(value)) return lengthOfBytes(value) > 0 ? value : unfit; // none: empty, or detached
   const address = addressOf(value) ?? addressOfHandle(parameter, value);
   return address === undefined ? unfit : BigInt(address);
 }

@@ -317,12 +317,12 @@ export class OwningFunction {
 }
 
 /** Before the size of what C handed over has been asked for. */
+const unasked = -1;
+
 /** Addresses and NULL are the caller's own business. */
 function isKept(value: unknown): boolean {
   return value !== null && typeof value !== 'bigint';
 }
-
-const unasked = -1;
 
 /** Stands for a call that held nothing. */
 function nothingHeld(): Running {
